@@ -1,0 +1,150 @@
+"""The only place with prompt text: templates, few-shot framing, rubrics, and the parsing and cleaning of what comes back.
+
+Everything here is plain text for *completion mode*: no chat template, no special tokens. What the prompts are about
+(the wording of instruction families, seed examples) belongs to `ctai.tasks`; this module only frames it.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+DELIMITER = "###END###"
+STOP_STRINGS = ("\nInstruction", "\nQ:", "\n###", "\nUser:", "\nResponse:", DELIMITER)
+LIST_STOP_STRINGS = ("\n\n",)
+
+INSTRUCTION_LIST_HEADER = "A list of short, clear and different instructions:\n"
+INSTRUCTION_RUBRIC = (
+    "Label each instruction.\n"
+    "A: clear, specific, possible and safe.\n"
+    "B: vague, impossible, cut off or unsafe.\n\n"
+)
+PAIR_RUBRIC = (
+    "Label each response.\n"
+    "A: it does what the instruction asks, correctly and in the right form, or briefly refuses what is unsafe.\n"
+    "B: wrong, off topic, cut off or in the wrong form.\n\n"
+)
+LABEL_GOOD, LABEL_BAD = "A", "B"
+
+_NEW_PROMPT_LINE = re.compile(r"\n[ \t]*(?:Instruction|Response|Q|A|User):")
+_NUMBERED = re.compile(r"^\s*\d{1,3}[.)]\s+(?P<text>\S.*)$")
+_META_LINE = re.compile(
+    r"(?i)^(?:here (?:is|are)\b|(?:more|other|some) instructions?\b|instructions?:|examples?:|a list of\b|note:|end of\b|\W*$)"
+)
+MAX_INSTRUCTION_CHARS = 300
+
+
+class Pair(NamedTuple):
+    """An instruction and a response to it."""
+
+    instruction: str
+    response: str
+
+
+class LabelledPair(NamedTuple):
+    """A worked example for the pair critic: an instruction, a response and the label it deserves (`A` or `B`)."""
+
+    instruction: str
+    response: str
+    label: str
+
+
+class LabelledInstruction(NamedTuple):
+    """A worked example for the instruction critic: an instruction and the label it deserves (`A` or `B`)."""
+
+    instruction: str
+    label: str
+
+
+class CompletionStylePrompts:
+    """Builds every prompt that ctai sends to a model, and reads what comes back."""
+
+    @staticmethod
+    def zero_shot(instruction: str) -> str:
+        """The prompt of training and evaluation; the completion begins with a space."""
+        return f"Instruction: {instruction}\nResponse:"
+
+    @staticmethod
+    def completion(response: str) -> str:
+        """What follows `zero_shot` in training, before the end-of-text token."""
+        return f" {response}"
+
+    @staticmethod
+    def response_prompt(instruction: str, examples: Sequence[Pair]) -> str:
+        """Few-shot examples, each ended by the delimiter, then the instruction to answer."""
+        return CompletionStylePrompts.few_shot_prefix(examples) + CompletionStylePrompts.zero_shot(instruction)
+
+    @staticmethod
+    def few_shot_prefix(examples: Sequence[Pair]) -> str:
+        """The part of `response_prompt` that does not depend on the instruction, so that its cache can be shared."""
+        zero_shot, completion = CompletionStylePrompts.zero_shot, CompletionStylePrompts.completion
+        return "".join(f"{zero_shot(e.instruction)}{completion(e.response)}\n{DELIMITER}\n\n" for e in examples)
+
+    @staticmethod
+    def instruction_prompt(examples: Sequence[str], topic: str | None = None) -> str:
+        """A numbered list of instructions that ends mid-list, so that a base model goes on with new ones."""
+        heading = f"Topic: {topic}\n" if topic else ""
+        numbered = "".join(f"{i}. {text}\n" for i, text in enumerate(examples, start=1))
+        return f"{heading}{INSTRUCTION_LIST_HEADER}{numbered}{len(examples) + 1}."
+
+    @staticmethod
+    def instruction_critic_prefix(examples: Sequence[LabelledInstruction]) -> str:
+        """Rubric and worked examples: the constant part of every instruction judgement."""
+        blocks = "".join(f"{_instruction_block(e.instruction)} {e.label}\n\n" for e in examples)
+        return INSTRUCTION_RUBRIC + blocks
+
+    @staticmethod
+    def instruction_critic(instruction: str, examples: Sequence[LabelledInstruction]) -> str:
+        """Rubric, worked examples, then the instruction; the next token is the label."""
+        return CompletionStylePrompts.instruction_critic_prefix(examples) + _instruction_block(instruction)
+
+    @staticmethod
+    def pair_critic_prefix(examples: Sequence[LabelledPair]) -> str:
+        """Rubric and worked examples: the constant part of every pair judgement."""
+        blocks = "".join(f"{_pair_block(e.instruction, e.response)} {e.label}\n\n" for e in examples)
+        return PAIR_RUBRIC + blocks
+
+    @staticmethod
+    def pair_critic(instruction: str, response: str, examples: Sequence[LabelledPair]) -> str:
+        """Rubric, worked examples, then instruction and response; the next token is the label."""
+        return CompletionStylePrompts.pair_critic_prefix(examples) + _pair_block(instruction, response)
+
+    @staticmethod
+    def clean_response(raw: str) -> str:
+        """The answer inside a raw completion.
+
+        Cut at the delimiter; else at the first blank line or line that opens a new prompt; then strip.
+        """
+        text = raw.replace("\r\n", "\n")
+        if DELIMITER in text:
+            return text.split(DELIMITER, 1)[0].strip()
+        text = text.lstrip()
+        cuts = [match.start() for match in (re.search(r"\n[ \t]*\n", text), _NEW_PROMPT_LINE.search(text)) if match]
+        return text[: min(cuts, default=len(text))].strip()
+
+    @staticmethod
+    def parse_instructions(raw: str, complete: bool = True) -> list[str]:
+        """The instructions in the continuation of a numbered list, in order, duplicates kept.
+
+        The continuation starts inside an item, so its first line carries no number. Lines without a number, meta
+        lines and lines of more than 300 characters are dropped; so is the last line when the text was cut
+        (`complete=False`), because it may be half an instruction.
+        """
+        lines = raw.split("\n\n", 1)[0].splitlines()
+        if not complete:
+            lines = lines[:-1]
+        texts: list[str] = []
+        for index, line in enumerate(lines):
+            match = _NUMBERED.match(line)
+            text = match["text"] if match else (line if index == 0 else "")
+            text = " ".join(text.split())
+            if text and len(text) <= MAX_INSTRUCTION_CHARS and not _META_LINE.match(text):
+                texts.append(text)
+        return texts
+
+
+def _instruction_block(instruction: str) -> str:
+    return f"INSTRUCTION: {instruction}\nLabel:"
+
+
+def _pair_block(instruction: str, response: str) -> str:
+    return f"INSTRUCTION: {instruction}\nRESPONSE: {response}\nLabel:"
