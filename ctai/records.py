@@ -313,6 +313,22 @@ class StageManifest(Stored):
     run_id: str
 
 
+class PilotAttempt(Record):
+    """One rung of the pilot's ladder: the parameters it used, and what quality control said."""
+
+    folder: str
+    generation: dict[str, Any]
+    passed: bool
+    reasons: tuple[str, ...]
+
+
+class PilotLadder(Stored):
+    """The pilot and its retries, in order; the last one is the pilot that the gate judges."""
+
+    attempts: tuple[PilotAttempt, ...]
+    run_id: str
+
+
 class TrainingManifest(Stored):
     """What an adapter was trained on, and how it went."""
 
@@ -336,6 +352,15 @@ class TrainingManifest(Stored):
     success_marker: str
     evaluation: str
     run_id: str
+
+
+class TrainingStep(Record):
+    """One optimizer step; `loss` is the mean over the step's supervised tokens, in nats."""
+
+    step: int
+    epoch: float
+    learning_rate: float
+    loss: float
 
 
 class EvaluationItem(Stored):

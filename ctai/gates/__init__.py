@@ -1,0 +1,122 @@
+"""The gates: which there are, in which order, and which metrics each must have judged to pass.
+
+The registry is the reason why a gate cannot pass with a test left out: a verdict is `passed` only when every metric
+listed here was asserted by a test that ran and passed.
+"""
+
+from typing import NamedTuple
+
+
+class GateSpec(NamedTuple):
+    """A gate: its number in the order of the run, its name, what it proves, and the metrics it judges."""
+
+    number: str
+    name: str
+    title: str
+    metrics: tuple[str, ...]
+    sections: tuple[str, ...]
+
+
+GATES: tuple[GateSpec, ...] = (
+    GateSpec(
+        "1",
+        "contamination",
+        "the weights are a clean base model in completion mode",
+        (
+            "template_findings",
+            "special_token_findings",
+            "name_findings",
+            "adapter_findings",
+            "format_findings",
+            "sentinel_completion_rate",
+            "sentinel_control_token_mass",
+            "sentinel_followed_and_stopped_rate",
+        ),
+        ("model",),
+    ),
+    GateSpec(
+        "2a",
+        "instruments",
+        "the test set is large enough and the critic is better than chance, shown on labelled probes",
+        (
+            "heldout_items",
+            "heldout_power",
+            "instruction_critic_balanced_accuracy",
+            "pair_critic_balanced_accuracy",
+        ),
+        ("seed", "critic", "heldout"),
+    ),
+    GateSpec(
+        "2b",
+        "pilot",
+        "a small batch of self-made data meets every quality threshold",
+        (
+            "kept_examples",
+            "runaway_rate",
+            "token_limit_rate",
+            "delimiter_rate",
+            "truncated_rate",
+            "median_tokens",
+            "instruction_acceptance",
+            "pair_acceptance",
+            "duplicate_rate",
+            "heldout_overlap",
+            "kept_faults",
+        ),
+        ("generation", "pilot", "qc"),
+    ),
+    GateSpec(
+        "3",
+        "scale",
+        "the merged dataset is large, unique, clean and free of test items",
+        (
+            "unique_examples",
+            "failed_shards",
+            "runaway_rate",
+            "token_limit_rate",
+            "delimiter_rate",
+            "truncated_rate",
+            "median_tokens",
+            "instruction_acceptance",
+            "pair_acceptance",
+            "duplicate_rate",
+            "heldout_overlap",
+            "kept_faults",
+        ),
+        ("scale",),
+    ),
+    GateSpec(
+        "4a",
+        "headroom",
+        "the base model leaves room to improve, measured before training",
+        ("base_zero_shot_content",),
+        ("evaluation",),
+    ),
+    GateSpec(
+        "4b",
+        "evaluation",
+        "the trained model answers better than its base, on content",
+        (
+            "supervised_tokens",
+            "arm_difference",
+            "content_lift",
+            "content_p_value",
+            "lift_interval_width",
+            "safety_regressions",
+            "format_regressions",
+        ),
+        ("training", "control"),
+    ),
+)
+
+GATE_NAMES = tuple(gate.name for gate in GATES)
+
+
+def gate_named(name: str) -> GateSpec:
+    """The gate of that name."""
+    return GATES[GATE_NAMES.index(name)]
+
+
+def gates_before(name: str) -> tuple[GateSpec, ...]:
+    """All gates that must have passed before the named one may start."""
+    return GATES[: GATE_NAMES.index(name)]

@@ -1,0 +1,137 @@
+"""Verdicts: written bound to what they judged, read back with suspicion.
+
+A verdict stands only while everything it names is unchanged: the configuration, the code, the artifacts' digests and
+the verdict before it.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ctai.config import RunConfig
+from ctai.gates import GateSpec, gate_named, gates_before
+from ctai.provenance import code_digest
+from ctai.records import Metric, Outcome, Verdict
+from ctai.rundir import RunDir, digest_of, read_record, sha256_file, write_json
+
+
+class Measured(NamedTuple):
+    """What a gate's fixture made and measured: the metrics its tests assert, and the artifacts they come from."""
+
+    gate: str
+    metrics: tuple[Metric, ...]
+    artifacts: dict[str, str]
+    weights_digest: str
+    notes: tuple[str, ...] = ()
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name."""
+        return next(metric for metric in self.metrics if metric.name == name)
+
+
+class Standing(NamedTuple):
+    """A recorded verdict, or why there is none that counts."""
+
+    verdict: Verdict | None
+    problem: str
+
+
+def verdict_path(rundir: RunDir, gate: GateSpec) -> str:
+    """Where a gate's verdict lies, relative to the run directory."""
+    return f"evidence/verdicts/{gate.number}-{gate.name}.json"
+
+
+def config_digest(config: RunConfig, gate: GateSpec) -> str:
+    """The digest of the configuration that a gate depends on: its own sections and those of all gates before it."""
+    sections = [s for g in (*gates_before(gate.name), gate) for s in g.sections]
+    values = config.model_dump(mode="json")
+    return digest_of({section: values[section] for section in sections})
+
+
+def gate_key(config: RunConfig, gate: GateSpec, previous: str | None) -> str:
+    """The digest of everything a gate depends on but its artifacts: configuration, code, the verdict before it."""
+    parts = {"gate": gate.name, "config": config_digest(config, gate), "code": code_digest(), "previous": previous or ""}
+    return digest_of(parts)
+
+
+def record_verdict(
+    rundir: RunDir, config: RunConfig, measured: Measured, outcomes: Mapping[str, str], reasons: tuple[str, ...] = ()
+) -> Verdict:
+    """Decide and write a gate's verdict.
+
+    Args:
+        outcomes: what became of the test of each metric: "passed", "failed" or anything else pytest says.
+        reasons: what else speaks against the gate, such as a failed test that is no metric's.
+
+    Returns:
+        The verdict: `passed` only when every metric of the gate was asserted by a test that passed, `incomplete`
+        when some were not asserted, `failed` otherwise.
+    """
+    gate = gate_named(measured.gate)
+    failed = tuple(measured.metric(n).failure() for n in gate.metrics if outcomes.get(n) == "failed") + reasons
+    unasserted = tuple(name for name in gate.metrics if outcomes.get(name) not in ("passed", "failed"))
+    outcome: Outcome = "failed" if failed else "incomplete" if unasserted else "passed"
+    previous = previous_digest(rundir, gate)
+    verdict = Verdict(
+        gate=gate.name,
+        outcome=outcome,
+        key=gate_key(config, gate, previous),
+        metrics=measured.metrics,
+        artifacts=dict(sorted(measured.artifacts.items())),
+        previous=previous,
+        reasons=failed + tuple(f"{name} was not tested" for name in unasserted),
+        config_digest=config_digest(config, gate),
+        code_digest=code_digest(),
+        weights_digest=measured.weights_digest,
+        notes=measured.notes,
+    )
+    write_json(rundir.path(verdict_path(rundir, gate)), verdict)
+    return verdict
+
+
+def read_verdict(rundir: RunDir, gate: GateSpec) -> Verdict | None:
+    """The recorded verdict of a gate, if there is one."""
+    path = rundir.path(verdict_path(rundir, gate))
+    return read_record(path, Verdict) if path.is_file() else None
+
+
+def previous_digest(rundir: RunDir, gate: GateSpec) -> str | None:
+    """The digest of the verdict before a gate's; None for the first gate."""
+    before = gates_before(gate.name)
+    if not before:
+        return None
+    verdict = read_verdict(rundir, before[-1])
+    return digest_of(verdict) if verdict else None
+
+
+def standing(rundir: RunDir, config: RunConfig, gate: GateSpec) -> Standing:
+    """Whether the recorded verdict of a gate still stands: passed, of this configuration and code, artifacts unchanged."""
+    verdict = read_verdict(rundir, gate)
+    where = verdict_path(rundir, gate)
+    if verdict is None:
+        return Standing(None, f"there is no verdict of gate {gate.name} ({where})")
+    if not verdict.passed:
+        return Standing(None, f"gate {gate.name} has not passed: {'; '.join(verdict.reasons) or verdict.outcome}")
+    if verdict.code_digest != code_digest():
+        return Standing(None, f"the verdict of gate {gate.name} is stale: ctai's code has changed since")
+    if verdict.config_digest != config_digest(config, gate):
+        return Standing(None, f"the verdict of gate {gate.name} is stale: the configuration has changed since")
+    if verdict.key != gate_key(config, gate, previous_digest(rundir, gate)):
+        return Standing(None, f"the verdict of gate {gate.name} is stale: a gate before it was decided again")
+    for name, digest in verdict.artifacts.items():
+        path = rundir.path(name)
+        if not path.is_file():
+            return Standing(None, f"the verdict of gate {gate.name} is stale: {name} is missing")
+        if sha256_file(path) != digest:
+            return Standing(None, f"the verdict of gate {gate.name} is stale: {name} was changed after the gate passed")
+    return Standing(verdict, "")
+
+
+def first_problem(rundir: RunDir, config: RunConfig, gate: GateSpec) -> str:
+    """Why a gate may not start: the first gate before it without a standing verdict; empty if it may."""
+    for before in gates_before(gate.name):
+        problem = standing(rundir, config, before).problem
+        if problem:
+            return problem
+    return ""
+
+

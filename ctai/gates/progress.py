@@ -1,0 +1,104 @@
+"""Progress on the terminal while pytest captures output, with a rate, an estimate of what is left, and time limits."""
+
+import sys
+import time
+from contextlib import nullcontext
+from typing import Any
+
+from ctai.errors import CtaiError
+
+_SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_REDRAWS = 0.5
+
+
+class TerminalProgress:
+    """Shows one stage at a time; silent until attached to a terminal reporter, and after its time limit raises.
+
+    On a terminal the line is redrawn in place; into a pipe a plain line is written every ten seconds.
+    """
+
+    def __init__(self) -> None:
+        self._reporter: Any = None
+        self._capture: Any = None
+        self._stage, self._total, self._done, self._note = "", 0, 0, ""
+        self._started = self._drawn = time.monotonic()
+        self._deadline, self._limit_name, self._limit_seconds = float("inf"), "", 0.0
+
+    def attach(self, reporter: Any, capture: Any) -> None:
+        """Write through pytest's terminal reporter, around the capture of output."""
+        self._reporter, self._capture = reporter, capture
+
+    def limit(self, name: str, seconds: float) -> None:
+        """Raise at the next advance once this many seconds have passed from now."""
+        self._deadline, self._limit_name, self._limit_seconds = time.monotonic() + seconds, name, seconds
+
+    def start(self, stage: str, total: int) -> None:
+        """A stage of `total` steps begins."""
+        self._stage, self._total, self._done, self._note = stage, total, 0, ""
+        self._started = time.monotonic()
+        self._drawn = 0.0 if self._on_terminal() else self._started
+        self._draw()
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        """`n` steps are done.
+
+        Raises:
+            CtaiError: the time limit has passed; finished batches are on disk, so the same command resumes.
+        """
+        self._done += n
+        self._note = note
+        if time.monotonic() > self._deadline:
+            raise CtaiError(
+                f"{self._limit_name} passed its time limit of {self._limit_seconds:.0f} s and was stopped; finished "
+                f"batches are kept: run the same command again to resume, or raise limits.{self._limit_name}"
+            )
+        self._draw()
+
+    def finish(self) -> None:
+        """The stage has ended."""
+        seconds = time.monotonic() - self._started
+        self._write(f"{self._stage}: {self._done} done in {_duration(seconds)} {self._note}".rstrip(), final=True)
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self._write(text, final=True)
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        pause = _SECONDS_BETWEEN_REDRAWS if self._on_terminal() else _SECONDS_BETWEEN_LINES
+        if now - self._drawn < pause:
+            return
+        self._drawn = now
+        line = f"{self._stage}: {self._done}/{self._total}"
+        if self._done:
+            rate = self._done / max(now - self._started, 1e-9)
+            left = max(self._total - self._done, 0) / rate
+            line += f"  {rate:.1f}/s  about {_duration(left)} left"
+        self._write(f"{line}  {self._note}".rstrip(), final=False)
+
+    def _on_terminal(self) -> bool:
+        return bool(self._reporter is not None and self._reporter.isatty and sys.__stdout__ is not None)
+
+    def _write(self, line: str, *, final: bool) -> None:
+        if self._reporter is None:
+            return
+        shown = self._capture.global_and_fixture_disabled() if self._capture else nullcontext()
+        with shown:
+            if self._on_terminal():
+                width = max(self._reporter._tw.fullwidth - 1, 20)
+                self._reporter.write("\r" + line[:width].ljust(width))
+                if final:
+                    self._reporter.write("\n")
+            else:
+                self._reporter.write(f"\n  {line}")
+            self._reporter.flush()
+
+
+def _duration(seconds: float) -> str:
+    """A length of time in words that fit: `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,245 @@
+"""The gates as pytest runs them: options, order, blocking, verdicts, JUnit properties and the table at the end.
+
+This module knows which gate a test belongs to and what became of it. It knows nothing about models: what a gate makes
+and measures is `ctai.gates`. It imports nothing heavy until a gate is really about to run.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ctai.errors import CtaiError
+from ctai.gates import GATE_NAMES, GateSpec, gate_named, gates_before
+
+if TYPE_CHECKING:
+    from ctai.gates.evidence import Measured
+    from ctai.gates.run import Run
+    from ctai.records import Metric, Verdict
+
+CONTROLS = ("shuffled", "seeds-only", "no-critic", "untrained")
+_STATE = pytest.StashKey["GateSession"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a gates run."""
+    group = parser.getgroup("ctai", "ctai gates (pytest -m gates)")
+    add = group.addoption
+    add("--run-dir", metavar="DIR", help="where the run lives; the same directory again resumes it")
+    add("--model", metavar="NAME_OR_PATH", help='base model: hub id, folder of safetensors, .gguf file, or "embedded"')
+    add("--profile", metavar="NAME_OR_FILE", help="embedded, pod, or a TOML file (default: embedded; with --gpu: pod)")
+    add("--gpu", action="store_true", help="require a CUDA device")
+    add("--seed", type=int, metavar="N", help="seed of the run (default: the profile's, 0)")
+    add("--fresh", action="store_true", help="start in a new, dated run directory")
+    add("--count", type=int, metavar="N", help="unique examples that the scale gate must reach")
+    add("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="change one setting")
+    add("--control", choices=CONTROLS, help="a control run: what it leaves out must show in the verdicts")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare a gates run before anything is collected, so that a wrong option costs a second."""
+    config.addinivalue_line("markers", "gate(name): the gate that a test belongs to")
+    if not _selects_gates(config.option.markexpr) or config.option.collectonly or config.option.help:
+        return
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        raise pytest.UsageError("gates cannot run under xdist, because each needs the verdict before it; leave out -n")
+    from ctai.gates.run import Run, options_to_run
+
+    try:
+        opened: Run = options_to_run(config.option)
+    except CtaiError as error:
+        raise pytest.UsageError(str(error)) from None
+    if not config.option.xmlpath:
+        config.option.xmlpath = str(opened.rundir.path("evidence", "gates.xml"))
+    config.stash[_STATE] = GateSession(opened)
+
+
+def _selects_gates(markexpr: str) -> bool:
+    """Whether a mark expression asks for the gates, as `gates` or `gates and ...` do and `not gates` does not."""
+    return bool(re.search(r"(?<!not )\bgates\b", markexpr or ""))
+
+
+class GateSession:
+    """What happened to each gate in this session."""
+
+    def __init__(self, run: "Run") -> None:
+        self.run = run
+        self.selected: list[str] = []
+        self.current: str | None = None
+        self.outcomes: dict[str, dict[str, str]] = {}
+        self.troubles: dict[str, list[str]] = {}
+        self.verdicts: dict[str, Verdict | None] = {}
+        self.asserted: dict[str, str] = {}
+
+    def enter(self, gate: str) -> None:
+        """Note that a test of this gate is about to run; a gate that has ended is decided first."""
+        if gate != self.current:
+            self.leave()
+            self.current = gate
+
+    def leave(self) -> None:
+        """Decide the current gate and write its verdict, if its fixture measured anything."""
+        gate, self.current = self.current, None
+        if gate is None or gate in self.verdicts:
+            return
+        troubles = self.troubles.get(gate, [])
+        self.verdicts[gate] = self.run.decide(gate, self.outcomes.get(gate, {}), tuple(troubles))
+
+    def reason_to_block(self, gate: GateSpec) -> str:
+        """Why a gate may not start: the first gate before it that did not pass in this session; empty if it may."""
+        for before in gates_before(gate.name):
+            if before.name in self.selected and not self.passed(before.name):
+                return f"blocked by gate {before.name}: {self.why_not(before.name)}"
+        return ""
+
+    def passed(self, gate: str) -> bool:
+        """Whether a gate of this session has passed."""
+        verdict = self.verdicts.get(gate)
+        return verdict is not None and verdict.passed
+
+    def why_not(self, gate: str) -> str:
+        """Why a gate of this session has not passed."""
+        verdict = self.verdicts.get(gate)
+        if verdict is not None:
+            return "; ".join(verdict.reasons)
+        return "; ".join(self.troubles.get(gate, [])) or "it was not run"
+
+    def note(self, gate: str, metric: str | None, report: pytest.TestReport) -> None:
+        """Keep what one phase of one test says about its gate."""
+        if metric is not None and report.when == "call":
+            self.outcomes.setdefault(gate, {})[metric] = report.outcome
+        elif report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            text = crash.message if crash else str(report.longrepr)
+            self.troubles.setdefault(gate, []).append(_first_line(text))
+
+
+def _first_line(text: str) -> str:
+    line = next((line for line in text.splitlines() if line.strip()), "it could not be measured")
+    return re.sub(r"^[\w.]+(Error|Exception): ", "", line)
+
+
+def _gate_of(item: pytest.Item) -> GateSpec | None:
+    mark = item.get_closest_marker("gate")
+    return gate_named(mark.args[0]) if mark else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse a selection of gates that starts in the middle without the verdicts that must come before it."""
+    state = config.stash.get(_STATE, None)
+    if state is None:
+        return
+    items.sort(key=_position)
+    gates = {gate.name for item in items if (gate := _gate_of(item))}
+    state.selected = [name for name in GATE_NAMES if name in gates]
+    if state.selected:
+        problem = state.run.problem_before(state.selected)
+        if problem:
+            raise pytest.UsageError(f"gate {state.selected[0]} cannot start: {problem}; run the gates before it first")
+
+
+def _position(item: pytest.Item) -> int:
+    gate = _gate_of(item)
+    return GATE_NAMES.index(gate.name) if gate else len(GATE_NAMES)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, visibly, what a failed gate blocks."""
+    state, gate = item.config.stash.get(_STATE, None), _gate_of(item)
+    if state is None or gate is None:
+        return
+    state.enter(gate.name)
+    reason = state.reason_to_block(gate)
+    if reason:
+        state.troubles.setdefault(gate.name, [reason])
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Keep the outcome of each gate's tests, and give a CtaiError in a fixture as one sentence without a traceback."""
+    outcome: Any = yield
+    report: pytest.TestReport = outcome.get_result()
+    state, gate = item.config.stash.get(_STATE, None), _gate_of(item)
+    if state is None or gate is None:
+        return
+    if call.excinfo is not None and isinstance(call.excinfo.value, CtaiError):
+        report.longrepr = str(call.excinfo.value)
+    state.note(gate.name, state.asserted.get(item.nodeid), report)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Decide the last gate; a run in which any selected gate did not pass never exits with 0."""
+    state = session.config.stash.get(_STATE, None)
+    if state is None:
+        return
+    interrupted = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+    if not interrupted:
+        state.leave()
+        if exitstatus == pytest.ExitCode.OK and not all(state.passed(name) for name in state.selected):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    state.run.close("interrupted" if interrupted else "finished")
+
+
+@pytest.fixture(scope="session")
+def gate_run(
+    request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]
+) -> "Run":
+    """The run: configuration, directory, model and the stages. Writes the properties of the JUnit suite."""
+    state = request.config.stash.get(_STATE, None)
+    if state is None:
+        pytest.fail("gates run with `pytest -m gates`", pytrace=False)
+    run = state.run
+    manager = request.config.pluginmanager.getplugin("capturemanager")
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None and request.config.option.verbose >= 0:
+        run.progress.attach(reporter, manager)
+    for name, value in run.suite_properties().items():
+        record_testsuite_property(name, value)
+    return run
+
+
+@pytest.fixture
+def judge(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> "Callable[[Measured, str], Metric]":
+    """Look a metric up, write it into the JUnit report, and hand it to the test that asserts it."""
+    state = request.config.stash[_STATE]
+
+    def look_up(measured: "Measured", name: str) -> "Metric":
+        metric = measured.metric(name)
+        state.asserted[request.node.nodeid] = name
+        for key, value in state.run.metric_properties(measured, metric).items():
+            record_property(key, value)
+        return metric
+
+    return look_up
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say where the run lives and what of it is already there."""
+    state = config.stash.get(_STATE, None)
+    return state.run.header() if state else []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of gates: verdict, key numbers, time, where the evidence lies."""
+    state = terminalreporter.config.stash.get(_STATE, None)
+    if state is None or not state.selected:
+        return
+    terminalreporter.section("gates")
+    for line in state.run.table(state.selected, state.verdicts, state.why_not):
+        terminalreporter.write_line(line)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Warn a user who names the gates' folder without selecting its mark, which would deselect everything."""
+    arguments = [Path(argument) for argument in session.config.args]
+    if any(path.name == "gates" for path in arguments) and not _selects_gates(session.config.option.markexpr):
+        raise pytest.UsageError("tests/gates runs only with `-m gates`, because a plain run leaves the gates out")

@@ -1,0 +1,281 @@
+"""A run directory: layout, lock, and stages that resume. Hands on the file functions of `ctai._files`.
+
+Owns where things lie below a run directory and what "complete" means for a stage. It knows nothing of what
+the files say: what a stage depends on is told to it as parameters and digests.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+
+from ctai._files import (
+    digest_of,
+    digest_path,
+    disk_errors,
+    jsonable,
+    read_jsonl,
+    read_record,
+    sha256_bytes,
+    sha256_file,
+    sha256_tree,
+    write_bytes,
+    write_json,
+    write_jsonl,
+    write_text,
+)
+from ctai.errors import CtaiError
+from ctai.records import Record, StageManifest
+
+__all__ = [
+    "PLANNED_ARTIFACTS",
+    "Batches",
+    "RunDir",
+    "Stage",
+    "digest_of",
+    "digest_path",
+    "jsonable",
+    "read_jsonl",
+    "read_record",
+    "sha256_bytes",
+    "sha256_file",
+    "sha256_tree",
+    "write_bytes",
+    "write_json",
+    "write_jsonl",
+    "write_text",
+]
+
+R = TypeVar("R", bound=Record)
+
+PLANNED_ARTIFACTS = (
+    "artifacts/pilot",
+    "artifacts/shards",
+    "data/stage1_sft_data.jsonl",
+    "data/heldout.jsonl",
+    "checkpoints/stage1_sft",
+    "results/sft_eval",
+    "evidence",
+    "report",
+)
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """A run directory and its layout. `root` is absolute."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunDir":
+        """Make the directory if need be and check that it can be written.
+
+        Raises:
+            CtaiError: it cannot be made or written.
+        """
+        root = Path(os.path.abspath(Path(path).expanduser()))
+        probe = root / f".writeable-{secrets.token_hex(4)}"
+        with disk_errors(f"run directory {root} cannot be written (choose another with --run-dir)"):
+            root.mkdir(parents=True, exist_ok=True)
+            probe.touch(exist_ok=False)
+            probe.unlink()
+        return cls(root)
+
+    def path(self, *parts: str) -> Path:
+        """A path below the root."""
+        return self.root.joinpath(*parts)
+
+    def relative(self, path: Path) -> str:
+        """A path below the root as records name it: relative, with forward slashes."""
+        return Path(os.path.abspath(path)).relative_to(self.root).as_posix()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run directory for this process. The lock dies with the process, however that ends.
+
+        Raises:
+            CtaiError: another process, or another part of this one, holds it.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.logs / "run.lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise CtaiError(
+                f"another process is at work in {self.root}; wait until it ends or choose another --run-dir"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def shard_dir(self, shard: int) -> Path:
+        """The folder of one shard."""
+        return self.path("artifacts", "shards", f"shard-{shard:03d}")
+
+    @property
+    def pilot_dir(self) -> Path:
+        """The pilot's dataset, QC summary and manifest."""
+        return self.path("artifacts", "pilot")
+
+    @property
+    def dataset(self) -> Path:
+        """The merged training data."""
+        return self.path("data", "stage1_sft_data.jsonl")
+
+    @property
+    def heldout(self) -> Path:
+        """The frozen test set."""
+        return self.path("data", "heldout.jsonl")
+
+    @property
+    def adapter_dir(self) -> Path:
+        """The trained adapter."""
+        return self.path("checkpoints", "stage1_sft")
+
+    @property
+    def results_dir(self) -> Path:
+        """The evaluation."""
+        return self.path("results", "sft_eval")
+
+    @property
+    def logs(self) -> Path:
+        """Logs and the session manifest: the only place for times and host names."""
+        return self.path("logs")
+
+    @property
+    def evidence(self) -> Path:
+        """Verdicts and the JUnit report."""
+        return self.path("evidence")
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path("report")
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Finished batches of one phase of a stage, so that an interrupted stage goes on at the next one."""
+
+    folder: Path
+
+    def get(self, index: int, kind: type[R]) -> list[R] | None:
+        """The records of a finished batch; None if it was not finished."""
+        path = self._path(index)
+        return read_jsonl(path, kind) if path.exists() else None
+
+    def put(self, index: int, records: Iterable[Record]) -> None:
+        """Finish a batch; an empty one counts."""
+        write_jsonl(self._path(index), records)
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index:05d}.jsonl"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of a run, keyed by everything it depends on: same key, same work.
+
+    Args:
+        rundir: the run directory.
+        name: the stage's name, also used as a file name.
+        folder: the stage's own folder; no other stage writes in it.
+        parameters: what it was asked to do, with the code's digest.
+        inputs: what it reads, name -> digest.
+    """
+
+    rundir: RunDir
+    name: str
+    folder: Path
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """Digest of name, parameters and inputs."""
+        return digest_of([self.name, dict(self.parameters), dict(self.inputs)])
+
+    @property
+    def manifest_path(self) -> Path:
+        """The file that is written last."""
+        return self.folder / "manifest.json"
+
+    def complete(self) -> StageManifest | None:
+        """The manifest, if this very stage was finished and its work is unchanged; None if it has to be done.
+
+        Raises:
+            CtaiError: it was finished, but an artifact is missing or has been changed since.
+        """
+        if not self.manifest_path.exists():
+            return None
+        manifest = read_record(self.manifest_path, StageManifest)
+        if manifest.key != self.key:
+            return None
+        for name, digest in manifest.artifacts.items():
+            path = self.rundir.path(name)
+            if not path.exists() or digest_path(path) != digest:
+                what = "is not what the stage made" if path.exists() else "is missing"
+                remedy = f"restore it, or remove {self.folder} to make it again"
+                raise CtaiError(f"{path} {what} (stage {self.name}); {remedy}")
+        return manifest
+
+    def begin(self) -> None:
+        """Make the folder ready for this key: unfinished work of this key stays, other work is moved away."""
+        with disk_errors(f"cannot prepare {self.folder}"):
+            if self.folder.is_dir() and any(self.folder.iterdir()) and self._key_on_disk() != self.key:
+                self._supersede()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for leftover in self.folder.rglob(".*.tmp"):  # of writes that a crash cut short
+                leftover.unlink()
+        write_text(self._key_path, self.key + "\n")
+
+    def batches(self, phase: str) -> Batches:
+        """The batch files of one phase."""
+        return Batches(self.folder / "work" / phase)
+
+    def finish(self, artifacts: Sequence[Path], run_id: str, notes: Sequence[str] = ()) -> StageManifest:
+        """Write the manifest over the artifacts (files or folders below the run directory) and return it."""
+        manifest = StageManifest(
+            stage=self.name,
+            key=self.key,
+            inputs=dict(self.inputs),
+            artifacts={self.rundir.relative(path): digest_path(path) for path in artifacts},
+            parameters=jsonable(dict(self.parameters)),
+            notes=tuple(notes),
+            run_id=run_id,
+        )
+        write_json(self.manifest_path, manifest)
+        return manifest
+
+    @property
+    def _key_path(self) -> Path:
+        return self.folder / "stage_key.txt"
+
+    def _key_on_disk(self) -> str:
+        return self._key_path.read_text(encoding="utf-8").strip() if self._key_path.exists() else "unknown"
+
+    def _supersede(self) -> None:
+        """Move another key's work, with the artifacts it had outside the folder, below `superseded/`."""
+        target = self._free_name(self.rundir.path("superseded", f"{self.name}-{self._key_on_disk()[:8]}"))
+        outside = []
+        if self.manifest_path.exists():
+            names = read_record(self.manifest_path, StageManifest).artifacts
+            outside = [path for path in map(self.rundir.path, names) if not path.is_relative_to(self.folder)]
+        for path in filter(Path.exists, outside):
+            destination = target / "outside" / self.rundir.relative(path)
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, destination)
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.move(self.folder, target / "work")
+
+    @staticmethod
+    def _free_name(path: Path) -> Path:
+        candidates = (path.with_name(f"{path.name}-{n}") if n else path for n in range(1_000_000))
+        return next(candidate for candidate in candidates if not candidate.exists())

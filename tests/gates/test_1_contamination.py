@@ -1,0 +1,57 @@
+"""Gate 1: the weights are a clean base model in completion mode. Each test asserts one threshold."""
+
+import pytest
+
+from ctai.gates.evidence import Measured
+
+from .conftest import Judge
+
+pytestmark = [pytest.mark.gates, pytest.mark.gate("contamination"), pytest.mark.order(1)]
+
+
+def test_template_findings(base_model: Measured, judge: Judge) -> None:
+    """No chat template is left on the tokenizer, and applying one raises."""
+    metric = judge(base_model, "template_findings")
+    assert metric.passed, metric.sentence()
+
+
+def test_special_token_findings(base_model: Measured, judge: Judge) -> None:
+    """Tokenizing adds no special token, or only a BOS that the configuration allows by name."""
+    metric = judge(base_model, "special_token_findings")
+    assert metric.passed, metric.sentence()
+
+
+def test_name_findings(base_model: Measured, judge: Judge) -> None:
+    """Neither the name nor a file of the model says that it was tuned on instructions."""
+    metric = judge(base_model, "name_findings")
+    assert metric.passed, metric.sentence()
+
+
+def test_adapter_findings(base_model: Measured, judge: Judge) -> None:
+    """No adapter lies beside the weights or hangs on the model."""
+    metric = judge(base_model, "adapter_findings")
+    assert metric.passed, metric.sentence()
+
+
+def test_format_findings(base_model: Measured, judge: Judge) -> None:
+    """The weights are safetensors or GGUF, never pickle."""
+    metric = judge(base_model, "format_findings")
+    assert metric.passed, metric.sentence()
+
+
+def test_sentinel_completion_rate(base_model: Measured, judge: Judge) -> None:
+    """It completes plain facts: it is a working language model."""
+    metric = judge(base_model, "sentinel_completion_rate")
+    assert metric.passed, metric.sentence()
+
+
+def test_sentinel_control_token_mass(base_model: Measured, judge: Judge) -> None:
+    """It does not expect chat-control tokens where a chat model would."""
+    metric = judge(base_model, "sentinel_control_token_mass")
+    assert metric.passed, metric.sentence()
+
+
+def test_sentinel_followed_and_stopped_rate(base_model: Measured, judge: Judge) -> None:
+    """It does not answer bare instructions and stop, as instruct weights do."""
+    metric = judge(base_model, "sentinel_followed_and_stopped_rate")
+    assert metric.passed, metric.sentence()

@@ -1,0 +1,33 @@
+"""Gate 2a: the test set is large enough and the critic is better than chance, shown on labelled probes. Each test asserts one threshold."""
+
+import pytest
+
+from ctai.gates.evidence import Measured
+
+from .conftest import Judge
+
+pytestmark = [pytest.mark.gates, pytest.mark.gate("instruments"), pytest.mark.order(2)]
+
+
+def test_heldout_items(instruments: Measured, judge: Judge) -> None:
+    """The frozen test set has the required number of items."""
+    metric = judge(instruments, "heldout_items")
+    assert metric.passed, metric.sentence()
+
+
+def test_heldout_power(instruments: Measured, judge: Judge) -> None:
+    """The test set can show the lift that the run is after."""
+    metric = judge(instruments, "heldout_power")
+    assert metric.passed, metric.sentence()
+
+
+def test_instruction_critic_balanced_accuracy(instruments: Measured, judge: Judge) -> None:
+    """The critic tells good instructions from bad ones: lower bound on labelled probes."""
+    metric = judge(instruments, "instruction_critic_balanced_accuracy")
+    assert metric.passed, metric.sentence()
+
+
+def test_pair_critic_balanced_accuracy(instruments: Measured, judge: Judge) -> None:
+    """The critic tells good pairs from bad ones: lower bound on labelled probes."""
+    metric = judge(instruments, "pair_critic_balanced_accuracy")
+    assert metric.passed, metric.sentence()
