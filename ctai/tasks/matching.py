@@ -1,0 +1,211 @@
+"""Find an answer in a response: tokens, phrases, negation, and alternatives beside the answer.
+
+Owns the text rules that all keyed families share. Does not know any family. Every function is linear in the
+length of its input, because responses of untrained models are arbitrary text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from ctai.tasks.world_words import TENS, UNITS, words
+
+MAX_CHARS = 4000  # nothing longer can be a short answer, and no rule needs to look further
+
+Phrase = tuple[str, ...]
+
+_TOKEN = re.compile(
+    r"(?<![\w.])-\d+(?:\.\d+)?|\d{1,3}(?:,\d{3})+(?![\d,])|\d+\.\d+|[^\W_]+(?:'[^\W_]+)*|[.,;:!?\n/()+=*]"
+)
+_SENTENCE_ENDS = frozenset(".!?\n")
+_CLAUSE_ENDS = frozenset(".,;:!?\n()") | frozenset(words("but rather instead whereas while although because"))
+_NEGATIONS = frozenset(
+    words("not never no neither nor cannot cant isnt without except wrong incorrect false untrue doubt")
+)
+_ALTERNATIVES = frozenset({"or", "and", ",", "/"})
+_OPENERS = frozenset(
+    words("sure yes ok okay well certainly hello hi of course great good question easy answer")
+)
+# Words that may stand next to the answer without being a second answer.
+_ORDINARY = frozenset(
+    words(
+        "a an the it its is are was were be been being this that these those in on at of to for from with by "
+        "as i you we he she they one which who where when what how and or so very also too usually often mostly "
+        "called means made located found known sometimes obviously clearly correct answer there here then than "
+        "because since please thanks thank hope helps would can may will has have does do did if "
+        "el la los las un una le les une der die das ein eine"
+    )
+)
+# Answers that are also common in sentences about something else ("the right answer"): rivals only beside the
+# answer.
+SOFT = frozenset({"right", "good", "first", "last"})
+MAX_REPEATS = 3  # more mentions of the same answer are a loop, not a sentence
+_REFUSALS = re.compile(
+    r"\b(?:i(?:'m| am) (?:sorry|not able|unable)"
+    r"|i (?:can't|cannot|can not|won't|will not|do not know|don't know)|as an ai|not sure|no idea)\b"
+)
+
+
+class Mention(NamedTuple):
+    """A phrase found in a token list: ``tokens[start:end]``, and the role it was looked for in."""
+
+    start: int
+    end: int
+    role: str
+
+
+def plain(text: str) -> str:
+    """Normalize quotes, minus signs and accents, so that equal words compare equal."""
+    text = text[:MAX_CHARS].replace("\u2019", "'").replace("\u2018", "'").replace("\u2212", "-")
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+def tokenize(text: str, *, fold: bool = True, numeric: bool = False) -> list[str]:
+    """Split into words, numbers and punctuation; ``numeric`` turns number words and ``1,000`` into digits."""
+    found = _TOKEN.findall(plain(text.casefold() if fold else text))
+    tokens = _join_tens([_without_possessive(token) for token in found])
+    return [_digits(token) for token in tokens] if numeric else tokens
+
+
+def _without_possessive(token: str) -> str:
+    return token[:-2] if token.endswith(("'s", "'S")) else token
+
+
+def _join_tens(tokens: list[str]) -> list[str]:
+    """Make one token of "twenty one" and "twenty-one": otherwise "one" would be found in both."""
+    joined: list[str] = []
+    for token in tokens:
+        if joined and joined[-1].casefold() in TENS and token.casefold() in UNITS[1:10]:
+            joined[-1] = f"{joined[-1]}-{token}"
+        else:
+            joined.append(token)
+    return joined
+
+
+def _digits(token: str) -> str:
+    if token == "plus":
+        return "+"
+    if token in UNITS:
+        return str(UNITS.index(token))
+    if token in TENS:
+        return str(TENS[token])
+    tens, _, unit = token.partition("-")
+    if tens in TENS and unit in UNITS:
+        return str(TENS[tens] + UNITS.index(unit))
+    if token[0].isdigit() or token[0] == "-":
+        return re.sub(r"\.0+$", "", token.replace(",", ""))
+    return token
+
+
+def is_number(token: str) -> bool:
+    """Whether a token is written in digits, with an optional sign and decimal point."""
+    return re.fullmatch(r"-?[0-9]+(?:\.[0-9]+)?", token) is not None
+
+
+def find_mentions(tokens: list[str], roles: Mapping[Phrase, str]) -> list[Mention]:
+    """Return where the phrases occur, left to right, the longest phrase first at each place."""
+    longest = max(map(len, roles), default=0)
+    mentions: list[Mention] = []
+    start = 0
+    while start < len(tokens):
+        for size in range(min(longest, len(tokens) - start), 0, -1):
+            role = roles.get(tuple(tokens[start : start + size]))
+            if role is not None:
+                mentions.append(Mention(start, start + size, role))
+                start += size - 1
+                break
+        start += 1
+    return mentions
+
+
+def is_negated(tokens: list[str], mention: Mention, allowed: Collection[str]) -> bool:
+    """Whether the clause denies the mention: "not Paris", "Paris is not"; but "Paris, not Rome" affirms it.
+
+    Args:
+        tokens: The whole response.
+        mention: What may be denied.
+        allowed: Words that are no negation here, because they are the answer or part of the question.
+    """
+    left = mention.start
+    while left > 0 and tokens[left - 1] not in _CLAUSE_ENDS:
+        left -= 1
+        if _negates(tokens[left], allowed):
+            return True
+    right = mention.end
+    while right < min(len(tokens), mention.end + 4) and tokens[right] not in _CLAUSE_ENDS:
+        # Directly after the answer a "not" belongs to what follows: "Paris not Rome".
+        if _negates(tokens[right], allowed) and right > mention.end:
+            return True
+        right += 1
+    return False
+
+
+def _negates(token: str, allowed: Collection[str]) -> bool:
+    folded = token.casefold()
+    return (folded in _NEGATIONS or folded.endswith("n't")) and folded not in allowed
+
+
+def has_alternative(
+    tokens: list[str], mention: Mention, known: Collection[str], right: Collection[str]
+) -> bool:
+    """Whether another content word is offered beside the answer: "Paris or Smurfville", "Lyon/Paris".
+
+    Args:
+        tokens: The whole response.
+        mention: The answer.
+        known: Words of the question, which a comma may join to the answer ("Paris, France") but "or" may not.
+        right: Words of accepted answers.
+    """
+    after = tokens[mention.end : mention.end + 3]
+    before = tokens[max(0, mention.start - 3) : mention.start][::-1]
+    listed = all(token.casefold() not in _ORDINARY or token in _ALTERNATIVES for token in tokens)
+    return any(_offers(side, known, right, listed) for side in (after, before))
+
+
+def _offers(side: list[str], known: Collection[str], right: Collection[str], listed: bool) -> bool:
+    """Look outward from the answer. A comma joins alternatives only where the response is a bare list."""
+    joiners = [token for token in side if token in _ALTERNATIVES]
+    if not joiners or side[0] not in _ALTERNATIVES:
+        return False
+    chosen = bool({"or", "/"} & set(joiners))
+    neighbor = next((token for token in side if token not in _ALTERNATIVES), ".")
+    if not (listed or chosen) or neighbor.casefold() in _ORDINARY or neighbor.casefold() in right:
+        return False
+    is_word = neighbor[0].isalnum() or neighbor[0] == "-"
+    return is_word and (chosen or neighbor.casefold() not in known)
+
+
+def answer_region(tokens: list[str], question_words: Collection[str]) -> int:
+    """Return the index where the answer must have begun.
+
+    That is the end of the first sentence that takes up the question (at least two of its content words), or
+    the end of the text. So a right word in an afterthought ("The capital of France is Lyon. Paris is big.")
+    does not count, and an opener ("Sure!") does no harm.
+    """
+    shared: set[str] = set()
+    content = {word for word in question_words if word not in _ORDINARY and word[0].isalnum()}
+    for index, token in enumerate(tokens):
+        shared |= {token.casefold()} & content
+        if token in _SENTENCE_ENDS and len(shared) >= 2:
+            return index
+        if token in _SENTENCE_ENDS:
+            shared = set()
+    return len(tokens)
+
+
+def has_stray_words(tokens: list[str], mentions: list[Mention], known: Collection[str]) -> bool:
+    """Whether a response of two or three words adds a content word to the answer ("cold water")."""
+    if sum(token[0].isalnum() for token in tokens) > 3:
+        return False
+    covered = {index for mention in mentions for index in range(mention.start, mention.end)}
+    extra = {token.casefold() for at, token in enumerate(tokens) if at not in covered and token[0].isalnum()}
+    return bool(extra - _ORDINARY - _OPENERS - set(known))
+
+
+def is_refusal(text: str) -> bool:
+    """Whether the text declines to answer."""
+    return _REFUSALS.search(plain(text).casefold()) is not None
