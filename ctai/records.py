@@ -190,6 +190,20 @@ class ModelProvenance(Record):
     sentinels: SentinelReport | None = None
 
 
+class ContaminationFinding(Record):
+    """One reason why a model must not be used as a base model."""
+
+    name: str
+    message: str
+
+
+class ContaminationReport(Stored):
+    """What gate 1 found; `provenance` is None when a finding forbade even to load the weights."""
+
+    findings: tuple[ContaminationFinding, ...]
+    provenance: ModelProvenance | None
+
+
 class ExampleMetadata(Record):
     """Where an example comes from; with the recorded prompt it is enough to make the example again."""
 

@@ -94,9 +94,7 @@ def _calibrations(run: Run) -> dict[str, CriticCalibration]:
     return found
 
 
-def _critic_metrics(
-    run: Run, calibrations: dict[str, CriticCalibration], paths: dict[str, Path]
-) -> tuple[Metric, ...]:
+def _critic_metrics(run: Run, calibrations: dict[str, CriticCalibration], paths: dict[str, Path]) -> tuple[Metric, ...]:
     """The floors are asserted on the lower bounds: an instrument has to be shown good enough."""
     names = {"instructions": "instruction_critic_balanced_accuracy", "pairs": "pair_critic_balanced_accuracy"}
     return tuple(
@@ -186,7 +184,9 @@ def make_scale_dataset(run: Run) -> Measured:
         folders = [run.rundir.shard_dir(shard) for shard in range(config.scale.shards)]
         made = [_make_shard(run, config, folder, "scale", i, target, heldout) for i, folder in enumerate(folders)]
         merged = merge_shards(config, run.rundir, folders, heldout, run.run_id, run.progress)
-        failed = [folder.name for folder, (summary, _) in zip(folders, made, strict=True) if not summary.thresholds_passed]
+        failed = [
+            folder.name for folder, (summary, _) in zip(folders, made, strict=True) if not summary.thresholds_passed
+        ]
         phase.parameters["failed_shards"] = failed
         shards = Metric(
             name="failed_shards", value=len(failed), comparison="==", threshold=0, n=len(made), note=", ".join(failed),

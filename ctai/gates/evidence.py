@@ -49,7 +49,12 @@ def config_digest(config: RunConfig, gate: GateSpec) -> str:
 
 def gate_key(config: RunConfig, gate: GateSpec, previous: str | None) -> str:
     """The digest of everything a gate depends on but its artifacts: configuration, code, the verdict before it."""
-    parts = {"gate": gate.name, "config": config_digest(config, gate), "code": code_digest(), "previous": previous or ""}
+    parts = {
+        "gate": gate.name,
+        "config": config_digest(config, gate),
+        "code": code_digest(),
+        "previous": previous or "",
+    }
     return digest_of(parts)
 
 
@@ -133,5 +138,3 @@ def first_problem(rundir: RunDir, config: RunConfig, gate: GateSpec) -> str:
         if problem:
             return problem
     return ""
-
-

@@ -12,9 +12,7 @@ _SAMPLES_A_REASON = 5
 _SAMPLE_CHARS = 300
 
 
-def write_packet(
-    rundir: RunDir, measured: Measured, history: Sequence[Record], samples: Sequence[Rejection]
-) -> Path:
+def write_packet(rundir: RunDir, measured: Measured, history: Sequence[Record], samples: Sequence[Rejection]) -> Path:
     """Write `report/review-<gate>.md`: the question, metrics against thresholds, parameter history and samples."""
     lines = [
         f"# Review: gate {measured.gate} failed",
@@ -55,5 +53,3 @@ def _fenced(text: str) -> str:
     while fence in text:
         fence += "`"
     return f"{fence}\n{text}\n{fence}\n"
-
-

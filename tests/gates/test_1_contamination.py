@@ -9,33 +9,39 @@ from .conftest import Judge
 pytestmark = [pytest.mark.gates, pytest.mark.gate("contamination"), pytest.mark.order(1)]
 
 
-def test_template_findings(base_model: Measured, judge: Judge) -> None:
+def test_template_disabled(base_model: Measured, judge: Judge) -> None:
     """No chat template is left on the tokenizer, and applying one raises."""
-    metric = judge(base_model, "template_findings")
+    metric = judge(base_model, "template_disabled")
     assert metric.passed, metric.sentence()
 
 
-def test_special_token_findings(base_model: Measured, judge: Judge) -> None:
+def test_special_tokens_findings(base_model: Measured, judge: Judge) -> None:
     """Tokenizing adds no special token, or only a BOS that the configuration allows by name."""
-    metric = judge(base_model, "special_token_findings")
+    metric = judge(base_model, "special_tokens_findings")
     assert metric.passed, metric.sentence()
 
 
-def test_name_findings(base_model: Measured, judge: Judge) -> None:
+def test_names_findings(base_model: Measured, judge: Judge) -> None:
     """Neither the name nor a file of the model says that it was tuned on instructions."""
-    metric = judge(base_model, "name_findings")
+    metric = judge(base_model, "names_findings")
     assert metric.passed, metric.sentence()
 
 
-def test_adapter_findings(base_model: Measured, judge: Judge) -> None:
-    """No adapter lies beside the weights or hangs on the model."""
-    metric = judge(base_model, "adapter_findings")
+def test_adapter_files_findings(base_model: Measured, judge: Judge) -> None:
+    """No adapter lies beside the weights."""
+    metric = judge(base_model, "adapter_files_findings")
     assert metric.passed, metric.sentence()
 
 
-def test_format_findings(base_model: Measured, judge: Judge) -> None:
+def test_attached_adapter_findings(base_model: Measured, judge: Judge) -> None:
+    """No adapter hangs on the loaded model."""
+    metric = judge(base_model, "attached_adapter_findings")
+    assert metric.passed, metric.sentence()
+
+
+def test_weight_files_findings(base_model: Measured, judge: Judge) -> None:
     """The weights are safetensors or GGUF, never pickle."""
-    metric = judge(base_model, "format_findings")
+    metric = judge(base_model, "weight_files_findings")
     assert metric.passed, metric.sentence()
 
 

@@ -1,0 +1,71 @@
+"""The command line: `ctai preflight` and `ctai verify`. The run itself is `pytest -m gates`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ctai import __version__
+from ctai.errors import CtaiError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0 if all is well, 1 if something was found, 2 for a wrong use.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except CtaiError as error:
+        print(f"ctai: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ctai",
+        description="Bootstrap an instruction-following model from a base model, with gates that are known to be right.",
+        epilog="The run itself: pytest -m gates  (its options: pytest --help, under 'ctai gates').",
+    )
+    parser.add_argument("--version", action="version", version=f"ctai {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    check = commands.add_parser("preflight", help="find in seconds what would stop a run")
+    check.add_argument("--gpu", action="store_true", help="require a CUDA device; default profile pod")
+    check.add_argument("--profile", help="embedded, pod, or a TOML file")
+    check.add_argument("--model", help="another base model")
+    check.add_argument("--run-dir", default="runs", help="where the run is going to live (default: runs)")
+    check.set_defaults(command=_preflight)
+    verify = commands.add_parser("verify", help="check the verdicts of a run directory and every digest they name")
+    verify.add_argument("run_dir", metavar="DIR", type=Path)
+    verify.set_defaults(command=_verify)
+    return parser
+
+
+def _preflight(options: argparse.Namespace) -> int:
+    from ctai.config import RunConfig
+    from ctai.gates.preflight import preflight
+    from ctai.rundir import RunDir
+
+    settings = ["model.device='cuda'"] if options.gpu else []
+    model = {"model.name": options.model} if options.model else {}
+    settings += [f"{key}={value}" for key, value in model.items()]
+    config = RunConfig.load(options.profile or ("pod" if options.gpu else "embedded"), settings)
+    failed = 0
+    for check in preflight(config, RunDir.open(options.run_dir)):
+        failed += not check.ok
+        print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<14} {check.message}")
+    return 1 if failed else 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from ctai.gates.verify import verify
+
+    problems = verify(options.run_dir)
+    for problem in problems:
+        print(f"DIFFERS  {problem}")
+    print(
+        f"{options.run_dir}: {f'{len(problems)} difference(s)' if problems else 'every digest is as the verdicts say'}"
+    )
+    return 1 if problems else 0

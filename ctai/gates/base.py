@@ -1,0 +1,125 @@
+"""The base model of a run, loaded only when something really has to be computed with it.
+
+A finished run that is started again must not load 65 GB to say that nothing has to be done: digests come from the files,
+and what the checks said comes from gate 1's record.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ctai.config import ModelSettings
+from ctai.errors import CtaiError
+from ctai.model import sources
+from ctai.records import ModelProvenance
+
+
+class BaseModel:
+    """A base model by its settings; `examine` or `provenance` must have been set before it is used."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._settings = settings
+        self._loaded: Any = None
+        self._provenance: ModelProvenance | None = None
+
+    def locate(self) -> sources.Source:
+        """Where the files are.
+
+        Raises:
+            CtaiError: there is no such model.
+        """
+        return self._source
+
+    @cached_property
+    def _source(self) -> sources.Source:
+        return sources.resolve(self._settings.name, self._settings.revision)
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """SHA-256 of the weight files, as they are now."""
+        return sources.weights_digest(self._source)
+
+    def examine(self) -> Any:
+        """Load the model and run every check, the sentinels included: a `ctai.model.loader.Examination`."""
+        examination = self._loader().examine()
+        self._loaded = examination.model
+        return examination
+
+    def passed(self, provenance: ModelProvenance) -> None:
+        """Say that gate 1 has passed, for which weights, and what its checks said.
+
+        Raises:
+            CtaiError: the weights on this disk are not those that passed.
+        """
+        if provenance.weights_digest != self.weights_digest:
+            raise CtaiError(f"the weights of {self._settings.name} are not those that gate contamination passed")
+        self._provenance = provenance
+
+    @property
+    def provenance(self) -> ModelProvenance:
+        """What was loaded, how, and what the checks said when gate 1 passed."""
+        if self._provenance is None:
+            raise CtaiError("the base model was used before gate contamination passed")
+        return self._provenance
+
+    @property
+    def clean(self) -> Any:
+        """The `CleanModel`; loaded at the first use, without the sentinels that gate 1 has run on the same weights."""
+        if self._loaded is None:
+            self.passed(self.provenance)
+            self._loaded = self._loader().load(sentinels=False)
+        return self._loaded
+
+    @property
+    def engine(self) -> Any:
+        """The engine of the base arm."""
+        return self.clean.engine
+
+    @property
+    def model(self) -> Any:
+        """The transformers module, for training."""
+        return self.clean.model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer, without its chat template."""
+        return self.clean.tokenizer
+
+    def _loader(self) -> Any:
+        from ctai.model.loader import CleanModelLoader
+
+        settings = self._settings
+        return CleanModelLoader(
+            settings.name,
+            quantization=settings.quantization,
+            device=settings.device,
+            allow_bos=settings.allow_bos,
+            revision=settings.revision,
+            batch_size=settings.batch_size,
+        )
+
+
+class AdaptedModel:
+    """A base model with an adapter, attached at the first use of its engine and taken off at the end of the block."""
+
+    def __init__(self, base: BaseModel, adapter: Path) -> None:
+        self._base, self._adapter = base, adapter
+        self._arm: Any = None
+        from ctai.model.clean import adapter_digest
+
+        self.provenance = base.provenance.model_copy(update={"adapter_digest": adapter_digest(adapter)})
+
+    @property
+    def engine(self) -> Any:
+        """The engine of this arm; the base arm refuses its calls from now on."""
+        if self._arm is None:
+            self._arm = self._base.clean.with_adapter(self._adapter)
+        return self._arm.engine
+
+    def __enter__(self) -> "AdaptedModel":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._arm is not None:
+            self._arm.unload()
+            self._arm = None

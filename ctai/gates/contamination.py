@@ -1,0 +1,87 @@
+"""Gate 1: the base model is loaded and examined, and every check becomes a metric."""
+
+from pathlib import Path
+from typing import Any
+
+from ctai.gates.evidence import Measured
+from ctai.gates.run import Run
+from ctai.model.sentinels import COMPLETION_FLOOR, CONTROL_MASS_LIMIT, FOLLOWED_AND_STOPPED_LIMIT
+from ctai.records import ContaminationFinding, ContaminationReport, Metric
+from ctai.rundir import read_record, sha256_file, write_json
+
+_FILE_CHECKS = ("special_tokens", "names", "adapter_files", "attached_adapter", "weight_files")
+
+
+def examine_base(run: Run) -> Measured:
+    """Load the base model and examine it, or reuse the record of the same examination of the same weights."""
+    folder = run.rundir.evidence / "contamination"
+    path = folder / "examination.json"
+    stage = run.stage("contamination", folder, {"model": run.config.model}, {"weights": run.base.weights_digest})
+    with run.phase("contamination", model=run.config.model.name) as phase:
+        reused = stage.complete() is not None
+        if not reused:
+            stage.begin()
+            run.progress.start("loading and examining the base model", 1)
+            write_json(path, _report(run.base.examine()))
+            run.progress.advance()
+            run.progress.finish()
+            stage.finish([path], run.run_id)
+        report = read_record(path, ContaminationReport)
+        phase.reasons += [finding.message for finding in report.findings]
+        if report.provenance is not None and not report.findings:
+            run.base.passed(report.provenance)
+        measured = _measured(run, report, path)
+    return run.finish_gate(measured, reused=reused)
+
+
+def _report(examination: Any) -> ContaminationReport:
+    findings = tuple(ContaminationFinding(name=f.name, message=f.message) for f in examination.findings)
+    return ContaminationReport(findings=findings, provenance=examination.provenance)
+
+
+def _measured(run: Run, report: ContaminationReport, path: Path) -> Measured:
+    artifact = run.rundir.relative(path)
+    provenance = report.provenance
+    template_gone = float(provenance is not None and provenance.template_disabled)
+    metrics = [
+        Metric(name="template_disabled", value=template_gone, comparison="==", threshold=1, artifact=artifact),
+        *(_findings_metric(report, check, artifact) for check in _FILE_CHECKS),
+        *_sentinel_metrics(report, artifact),
+    ]
+    notes: tuple[str, ...] = ()
+    if provenance is not None and provenance.sentinels is not None and provenance.sentinels.follows_instructions:
+        notes = ("this base model already follows instructions in part: gate headroom judges whether that leaves room",)
+    return Measured("contamination", tuple(metrics), {artifact: sha256_file(path)}, run.base.weights_digest, notes)
+
+
+def _findings_metric(report: ContaminationReport, check: str, artifact: str) -> Metric:
+    messages = [finding.message for finding in report.findings if finding.name == check]
+    return Metric(
+        name=f"{check}_findings", value=len(messages), comparison="==", threshold=0, note="; ".join(messages),
+        artifact=artifact,
+    )  # fmt: skip
+
+
+def _sentinel_metrics(report: ContaminationReport, artifact: str) -> list[Metric]:
+    """What the suite measured; nan, which meets no threshold, when the weights were not even loaded."""
+    sentinels = report.provenance.sentinels if report.provenance else None
+    nan = float("nan")
+    completion = sentinels.completion_rate if sentinels else None
+    stopped = sentinels.followed_and_stopped_rate if sentinels else None
+    return [
+        Metric(
+            name="sentinel_completion_rate", value=completion.value if completion else nan, comparison=">=",
+            threshold=COMPLETION_FLOOR, interval=completion.interval if completion else None,
+            n=completion.n if completion else None, artifact=artifact,
+        ),
+        Metric(
+            name="sentinel_control_token_mass", value=sentinels.control_token_mass if sentinels else nan,
+            comparison="<", threshold=CONTROL_MASS_LIMIT, artifact=artifact,
+            note=sentinels.statistic if sentinels else "the weights were not loaded",
+        ),
+        Metric(
+            name="sentinel_followed_and_stopped_rate", value=stopped.value if stopped else nan, comparison="<",
+            threshold=FOLLOWED_AND_STOPPED_LIMIT, interval=stopped.interval if stopped else None,
+            n=stopped.n if stopped else None, artifact=artifact,
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,221 @@
+"""Gate 4: what the base can do already, then training, then base against SFT on the same items."""
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+from ctai.config import RunConfig
+from ctai.evaluate import (
+    BASE,
+    BASE_FEW_SHOT,
+    SFT,
+    arm_check,
+    base_arm,
+    evaluate_arm,
+    few_shot_arm,
+    next_token_logprobs,
+    repartitioned_arm,
+    sft_arm,
+)
+from ctai.evaluate_summary import REGRESSION, noise_floor, summarize_evaluation, write_evaluation
+from ctai.gates.base import AdaptedModel
+from ctai.gates.evidence import Measured
+from ctai.gates.review import write_packet
+from ctai.gates.run import Run
+from ctai.prompts import CompletionStylePrompts
+from ctai.provenance import derive_seed
+from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Metric, Record, TrainingManifest
+from ctai.rundir import digest_of, read_jsonl, read_record, sha256_file
+from ctai.statistics import rate
+from ctai.tasks.seeds import few_shot_examples
+from ctai.train import train_adapter
+
+_ARM_CHECK_PROMPTS = 8
+
+
+# ---------------------------------------------------------------------------------------------------- 4a: headroom
+
+
+def measure_headroom(run: Run) -> Measured:
+    """The base zero-shot, with few-shot examples, and once more in other batches: what training has to beat."""
+    with run.phase("headroom", items=run.config.heldout.count):
+        arms, reused = _base_answers(run)
+        base = rate(sum(item.content for item in arms[BASE]), len(arms[BASE]))
+        few_shot = rate(sum(item.content for item in arms[BASE_FEW_SHOT]), len(arms[BASE_FEW_SHOT]))
+        noise = noise_floor(arms[BASE], arms["noise"])
+        paths = [_answers_path(run, name) for name in (BASE, BASE_FEW_SHOT)]
+        metric = Metric(
+            name="base_zero_shot_content",
+            value=base.value,
+            comparison="<=",
+            threshold=run.config.evaluation.headroom_max_base,
+            interval=base.interval,
+            n=base.n,
+            artifact=run.rundir.relative(paths[0]),
+            note=f"few-shot {few_shot.value:.3f}; base against base in other batches differs on {noise.value:.3f}",
+        )
+        artifacts = {run.rundir.relative(path): sha256_file(path) for path in paths}
+        measured = Measured("headroom", (metric,), artifacts, run.base.weights_digest)
+    return run.finish_gate(measured, reused=reused)
+
+
+def _base_answers(run: Run) -> tuple[dict[str, list[EvaluationItem]], bool]:
+    """The answers of the base by arm, and whether all of them were there already."""
+    heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
+    rng = random.Random(derive_seed(run.config.seed, "headroom", "few-shot"))
+    examples = few_shot_examples(run.config.generation.few_shot_examples, rng)
+    arms = {
+        BASE: base_arm(run.config),
+        BASE_FEW_SHOT: few_shot_arm(run.config, examples),
+        "noise": repartitioned_arm(run.config),
+    }
+    reused = all(_answers_path(run, arm.name).exists() for arm in arms.values())
+    answers = {
+        name: evaluate_arm(run.base, arm, heldout, run.config, run.rundir, run.run_id, run.progress)
+        for name, arm in arms.items()
+    }
+    return answers, reused
+
+
+def _answers_path(run: Run, arm: str) -> Path:
+    return run.rundir.results_dir / "arms" / arm / "items.jsonl"
+
+
+# -------------------------------------------------------------------------------------------------- 4b: evaluation
+
+
+def train_and_evaluate(run: Run) -> Measured:
+    """Train and compare; when the comparison fails, once more with tuned training parameters, then stop.
+
+    The retry looks at the same test set a second time, so the verdict says which look it was.
+    """
+    config, history = run.config, list[Record]()
+    with run.phase("evaluation", control=config.control) as phase:
+        for attempt in range(config.evaluation.retries + 1):
+            suffix = f"-retry-{attempt}" if attempt else ""
+            adapter = run.rundir.adapter_dir.with_name(run.rundir.adapter_dir.name + suffix)
+            training = _train(run, config, adapter)
+            summary, paths, reused = _evaluate(run, config, adapter, training)
+            history.append(config.training)
+            if summary.go or attempt == config.evaluation.retries:
+                break
+            config = _tuned(config)
+        phase.parameters["attempts"] = [record.model_dump(mode="json") for record in history]
+        phase.reasons += summary.metadata["no_go_reasons"]
+        files = [*paths, adapter / "training_manifest.json", adapter / "adapter_model.safetensors"]
+        artifacts = {run.rundir.relative(path): sha256_file(path) for path in files}
+        notes = (f"look {len(history)} at the test set",) if len(history) > 1 else ()
+        metrics = _metrics(run, summary, training, run.rundir.relative(paths[2]))
+        measured = Measured("evaluation", metrics, artifacts, run.base.weights_digest, notes)
+        if not summary.go:
+            write_packet(run.rundir, measured, [*history, summary], ())
+    return run.finish_gate(measured, reused=reused)
+
+
+def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:
+    run.progress.limit("training", config.limits.training)
+    try:
+        return train_adapter(
+            run.base,
+            run.rundir.dataset,
+            run.rundir.path("data", "qc_summary.json"),
+            run.require_passed("scale"),
+            config,
+            run.rundir,
+            run.run_id,
+            run.progress,
+            folder,
+        )
+    finally:
+        run.progress.limit("evaluation", config.limits.evaluation)
+
+
+def _evaluate(
+    run: Run, config: RunConfig, adapter: Path, training: TrainingManifest
+) -> tuple[EvaluationSummary, tuple[Path, ...], bool]:
+    """Answer with the adapter and compare with the base's answers; reused when nothing has changed."""
+    names = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
+    paths = tuple(run.rundir.results_dir / name for name in names)
+    answers, _ = _base_answers(run)
+    parameters = {"evaluation": config.evaluation, "control": config.control, "seed": config.seed}
+    inputs = {"adapter": training.adapter_digest, "base_answers": digest_of(answers[BASE])}
+    stage = run.stage("evaluation", run.rundir.evidence / "evaluation", parameters, inputs)
+    if stage.complete() is not None:
+        return read_record(paths[2], EvaluationSummary), paths, True
+    stage.begin()
+    heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
+    prompts = [CompletionStylePrompts.zero_shot(item.instruction) for item in heldout[:_ARM_CHECK_PROMPTS]]
+    vocabulary = len(run.base.tokenizer)
+    base_logprobs = next_token_logprobs(run.base, prompts, vocabulary)
+    with AdaptedModel(run.base, adapter) as sft:
+        difference = arm_check(base_logprobs, next_token_logprobs(sft, prompts, vocabulary))
+        sft_items = evaluate_arm(sft, sft_arm(config), heldout, config, run.rundir, run.run_id, run.progress)
+        arms = _arm_digests(run, sft)
+    summary = summarize_evaluation(
+        answers[BASE],
+        sft_items,
+        {BASE_FEW_SHOT: answers[BASE_FEW_SHOT]},
+        answers["noise"],
+        config,
+        arms=arms,
+        logit_difference=difference,
+        run_id=run.run_id,
+        metadata={
+            "control": config.control,
+            "training_manifest": run.rundir.relative(adapter / "training_manifest.json"),
+        },
+    )
+    write_evaluation(answers[BASE], sft_items, summary, run.rundir)
+    stage.finish(paths, run.run_id)
+    return summary, paths, False
+
+
+def _arm_digests(run: Run, sft: AdaptedModel) -> Mapping[str, str]:
+    """The arms by what they ran on: the base by its weights, SFT by the weights and the adapter on them."""
+    weights = run.base.provenance.weights_digest
+    return {BASE: weights, SFT: digest_of([weights, sft.provenance.adapter_digest])}
+
+
+def _tuned(config: RunConfig) -> RunConfig:
+    """The training parameters of the retry: a smaller learning rate for longer. No threshold changes."""
+    training = config.training
+    update = {
+        "learning_rate": training.learning_rate * training.retry_learning_rate_factor,
+        "epochs": training.epochs * training.retry_epochs_factor,
+    }
+    return config.model_copy(update={"training": training.model_copy(update=update)})
+
+
+def _metrics(run: Run, summary: EvaluationSummary, training: TrainingManifest, artifact: str) -> tuple[Metric, ...]:
+    settings, overall = run.config.evaluation, summary.overall
+    interval = overall.lift_interval
+    regressions = {kind: _regression_metric(kind, summary, artifact) for kind in ("safety", "format")}
+    table = overall.mcnemar
+    return (
+        Metric(name="supervised_tokens", value=training.supervised_tokens, comparison=">", threshold=0, artifact=artifact),
+        Metric(
+            name="arm_difference", value=summary.logit_difference, comparison=">", threshold=0, artifact=artifact,
+            note="largest difference of a log-probability between the arms",
+        ),
+        Metric(
+            name="content_lift", value=overall.lift, comparison=">", threshold=0, interval=interval, n=overall.n,
+            artifact=artifact, note=f"base {overall.base.value:.3f}, SFT {overall.sft.value:.3f}",
+        ),
+        Metric(
+            name="content_p_value", value=table.p_value, comparison="<", threshold=settings.alpha, n=overall.n,
+            artifact=artifact, note=f"McNemar: only base {table.only_base}, only SFT {table.only_sft}",
+        ),
+        Metric(
+            name="lift_interval_width", value=interval.high - interval.low, comparison="<=",
+            threshold=settings.max_interval_width, n=overall.n, artifact=artifact,
+        ),
+        *regressions.values(),
+    )  # fmt: skip
+
+
+def _regression_metric(kind: str, summary: EvaluationSummary, artifact: str) -> Metric:
+    said = summary.non_regression[kind]
+    return Metric(
+        name=f"{kind}_regressions", value=float(said == REGRESSION), comparison="==", threshold=0, note=said,
+        artifact=artifact,
+    )  # fmt: skip

@@ -1,0 +1,116 @@
+"""Verdicts: what passes, what is incomplete, and how each change afterwards makes a verdict stale."""
+
+import pytest
+
+from ctai.config import RunConfig
+from ctai.errors import CtaiError
+from ctai.gates import GATES, gate_named
+from ctai.gates.evidence import Measured, first_problem, read_verdict, record_verdict, standing, verdict_path
+from ctai.records import Metric, Verdict
+from ctai.rundir import RunDir, read_record, sha256_file, write_json, write_text
+
+pytestmark = pytest.mark.unit
+DEFAULTS = RunConfig()
+
+
+@pytest.fixture
+def rundir(tmp_path) -> RunDir:
+    return RunDir.open(tmp_path / "run with space é")
+
+
+def measured(rundir: RunDir, gate: str, value: float = 0.0) -> Measured:
+    artifact = rundir.path("artifacts", f"{gate}.txt")
+    write_text(artifact, gate)
+    name = rundir.relative(artifact)
+    metrics = tuple(
+        Metric(name=metric, value=value, comparison="<", threshold=0.05, artifact=name)
+        for metric in gate_named(gate).metrics
+    )
+    return Measured(gate, metrics, {name: sha256_file(artifact)}, "weights")
+
+
+def pass_gate(rundir: RunDir, gate: str, config: RunConfig = DEFAULTS) -> Verdict:
+    outcomes = dict.fromkeys(gate_named(gate).metrics, "passed")
+    return record_verdict(rundir, config, measured(rundir, gate), outcomes)
+
+
+def test_a_gate_passes_only_when_every_metric_was_asserted(rundir):
+    names = gate_named("instruments").metrics
+    all_but_one = dict.fromkeys(names[1:], "passed")
+    verdict = record_verdict(rundir, RunConfig(), measured(rundir, "instruments"), all_but_one)
+    assert verdict.outcome == "incomplete"
+    assert verdict.reasons == (f"{names[0]} was not tested",)
+    assert record_verdict(rundir, RunConfig(), measured(rundir, "instruments"), {}).outcome == "incomplete"
+    complete = dict.fromkeys(names, "passed")
+    assert record_verdict(rundir, RunConfig(), measured(rundir, "instruments"), complete).passed
+
+
+def test_a_failed_test_fails_the_gate_and_names_value_and_threshold(rundir):
+    names = gate_named("pilot").metrics
+    outcomes = dict.fromkeys(names, "passed") | {"runaway_rate": "failed"}
+    verdict = record_verdict(rundir, RunConfig(), measured(rundir, "pilot", value=0.209), outcomes)
+    assert verdict.outcome == "failed"
+    assert verdict.reasons == ("runaway_rate 0.209 >= 0.05",)
+
+
+def test_trouble_that_is_no_metric_fails_the_gate(rundir):
+    outcomes = dict.fromkeys(gate_named("pilot").metrics, "passed")
+    verdict = record_verdict(rundir, RunConfig(), measured(rundir, "pilot"), outcomes, ("disk full",))
+    assert verdict.outcome == "failed"
+    assert verdict.reasons == ("disk full",)
+
+
+def test_verdicts_stand_in_a_chain_and_the_first_missing_one_is_named(rundir):
+    pass_gate(rundir, "contamination")
+    assert first_problem(rundir, RunConfig(), gate_named("instruments")) == ""
+    problem = first_problem(rundir, RunConfig(), gate_named("evaluation"))
+    assert problem.startswith("there is no verdict of gate instruments")
+
+
+def test_an_artifact_edited_after_its_gate_passed_makes_the_verdict_stale(rundir):
+    pass_gate(rundir, "contamination")
+    rundir.path("artifacts", "contamination.txt").write_text("contaminatioN", encoding="utf-8")
+    assert "was changed after the gate passed" in standing(rundir, RunConfig(), GATES[0]).problem
+    rundir.path("artifacts", "contamination.txt").unlink()
+    assert "is missing" in standing(rundir, RunConfig(), GATES[0]).problem
+
+
+def test_another_configuration_makes_the_verdict_stale_but_later_sections_do_not(rundir):
+    pass_gate(rundir, "contamination")
+    other_model = RunConfig.load("embedded", ["model.name=elsewhere"])
+    other_training = RunConfig(training=RunConfig().training.model_copy(update={"rank": 8}))
+    assert "configuration has changed" in standing(rundir, other_model, GATES[0]).problem
+    assert standing(rundir, other_training, GATES[0]).verdict is not None
+
+
+def test_deciding_an_earlier_gate_again_with_another_result_makes_later_verdicts_stale(rundir):
+    pass_gate(rundir, "contamination")
+    pass_gate(rundir, "instruments")
+    names = gate_named("contamination").metrics
+    record_verdict(rundir, RunConfig(), measured(rundir, "contamination", 0.01), dict.fromkeys(names, "passed"))
+    assert "a gate before it was decided again" in standing(rundir, RunConfig(), gate_named("instruments")).problem
+
+
+def test_a_verdict_of_other_code_is_stale(rundir):
+    verdict = pass_gate(rundir, "contamination")
+    path = rundir.path(verdict_path(rundir, GATES[0]))
+    write_json(path, verdict.model_copy(update={"code_digest": "0" * 64}))
+    assert "code has changed" in standing(rundir, RunConfig(), GATES[0]).problem
+
+
+def test_a_verdict_file_that_is_no_verdict_is_a_clear_error(rundir):
+    pass_gate(rundir, "contamination")
+    path = rundir.path(verdict_path(rundir, GATES[0]))
+    path.write_text('{"gate": "contamination"}', encoding="utf-8")
+    with pytest.raises(CtaiError, match="is not a Verdict"):
+        read_verdict(rundir, GATES[0])
+
+
+def test_nan_meets_no_threshold():
+    for comparison in ("<", "<=", ">", ">=", "=="):
+        assert not Metric(name="x", value=float("nan"), comparison=comparison, threshold=0.0).passed
+
+
+def test_verdicts_survive_the_disk(rundir):
+    verdict = pass_gate(rundir, "contamination")
+    assert read_record(rundir.path(verdict_path(rundir, GATES[0])), Verdict) == verdict
