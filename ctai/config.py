@@ -45,6 +45,7 @@ class GenerationSettings(Record):
     few_shot_examples: int = Field(3, ge=1)
     batch_size: int = Field(64, ge=1, description="prompts a batch; part of the data's definition")
     max_batches_per_item: float = Field(4.0, gt=0, description="gives up after this many times the expected batches")
+    example_rotation: int = Field(0, ge=0, description="another number draws other examples and seeds")
     embedded_world: bool = False
     filter_with_critic: bool = True
 

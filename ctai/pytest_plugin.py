@@ -137,7 +137,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     gates = {gate.name for item in items if (gate := _gate_of(item))}
     state.selected = [name for name in GATE_NAMES if name in gates]
     if state.selected:
-        problem = state.run.problem_before(state.selected)
+        problem = state.run.problem_before(state.selected[0])
         if problem:
             raise pytest.UsageError(f"gate {state.selected[0]} cannot start: {problem}; run the gates before it first")
 
@@ -188,9 +188,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def gate_run(
-    request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]
-) -> "Run":
+def gate_run(request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]) -> "Run":
     """The run: configuration, directory, model and the stages. Writes the properties of the JUnit suite."""
     state = request.config.stash.get(_STATE, None)
     if state is None:

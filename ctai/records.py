@@ -252,6 +252,68 @@ class Rejection(Stored):
     repeats: str = ""
 
 
+class GeneratedResponse(Record):
+    """What quality control needs to know of one generated response, kept or not.
+
+    `tokens` counts the cleaned text. `faults` are those of the cleaned text, `raw_faults` those of all that the model
+    wrote. `heuristic_cut` says that the cleaner had to cut without finding the delimiter.
+    """
+
+    item: int
+    tokens: int
+    finish_reason: FinishReason
+    delimiter_found: bool
+    heuristic_cut: bool
+    faults: tuple[str, ...]
+    raw_faults: tuple[str, ...]
+
+
+class GenerationRound(Stored):
+    """Everything that one round of a shard generated and judged, so that rates are over all of it.
+
+    `list_lines` counts the lines in the generated lists, `parsed` the instructions found in them.
+    """
+
+    shard: int
+    round: int
+    instruction_prompts: int
+    list_lines: int
+    parsed: int
+    instruction_critiques: tuple[Critique, ...]
+    responses: tuple[GeneratedResponse, ...]
+    pair_critiques: tuple[Critique, ...]
+
+
+class RoundBatch(Stored):
+    """The file of one finished round: what it generated, what was kept of it and what was not."""
+
+    generation: GenerationRound
+    examples: tuple[Example, ...]
+    rejections: tuple[Rejection, ...]
+
+
+class CriticCalibration(Stored):
+    """How well the critic agrees with labelled probes on the model at hand.
+
+    `balanced_accuracy` is of `is_good`, `auroc` of `logp_a - logp_b`. `coverage_mean` is the mean of P(A) + P(B).
+    `label_bias` is the mean P(A) / (P(A) + P(B)) where there is nothing to judge; 0.5 is no bias. `swap_agreement` is
+    the rate of the same verdict when the worked examples stand in reverse order. `acceptance` is the rate of accepted
+    probes by kind; `good` ones should be.
+    """
+
+    kind: Literal["instructions", "pairs"]
+    n: int
+    balanced_accuracy: float
+    balanced_accuracy_interval: Interval
+    auroc: float
+    auroc_interval: Interval
+    coverage_mean: float
+    coverage_minimum: float
+    label_bias: float
+    swap_agreement: Rate
+    acceptance: dict[str, Rate]
+
+
 class TokenStats(Record):
     """Response lengths in tokens."""
 

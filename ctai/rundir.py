@@ -4,7 +4,6 @@ Owns where things lie below a run directory and what "complete" means for a stag
 the files say: what a stage depends on is told to it as parameters and digests.
 """
 
-import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -79,7 +78,7 @@ class RunDir:
         Raises:
             CtaiError: it cannot be made or written.
         """
-        root = Path(os.path.abspath(Path(path).expanduser()))
+        root = Path(path).expanduser().absolute()
         probe = root / f".writeable-{secrets.token_hex(4)}"
         with disk_errors(f"run directory {root} cannot be written (choose another with --run-dir)"):
             root.mkdir(parents=True, exist_ok=True)
@@ -93,7 +92,7 @@ class RunDir:
 
     def relative(self, path: Path) -> str:
         """A path below the root as records name it: relative, with forward slashes."""
-        return Path(os.path.abspath(path)).relative_to(self.root).as_posix()
+        return path.absolute().relative_to(self.root).as_posix()
 
     @contextmanager
     def lock(self) -> Iterator[None]:

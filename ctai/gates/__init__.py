@@ -29,6 +29,7 @@ GATES: tuple[GateSpec, ...] = (
             "adapter_files_findings",
             "attached_adapter_findings",
             "weight_files_findings",
+            "instruct_weights_findings",
             "sentinel_completion_rate",
             "sentinel_control_token_mass",
             "sentinel_followed_and_stopped_rate",

@@ -5,11 +5,11 @@ from typing import Any
 
 from ctai.gates.evidence import Measured
 from ctai.gates.run import Run
-from ctai.model.sentinels import COMPLETION_FLOOR, CONTROL_MASS_LIMIT, FOLLOWED_AND_STOPPED_LIMIT
+from ctai.model.sentinels import COMPLETION_FLOOR, CONTROL_MASS_CEILING, STOPPED_CEILING
 from ctai.records import ContaminationFinding, ContaminationReport, Metric
 from ctai.rundir import read_record, sha256_file, write_json
 
-_FILE_CHECKS = ("special_tokens", "names", "adapter_files", "attached_adapter", "weight_files")
+_CHECKS = ("special_tokens", "names", "adapter_files", "attached_adapter", "weight_files", "instruct_weights")
 
 
 def examine_base(run: Run) -> Measured:
@@ -45,7 +45,7 @@ def _measured(run: Run, report: ContaminationReport, path: Path) -> Measured:
     template_gone = float(provenance is not None and provenance.template_disabled)
     metrics = [
         Metric(name="template_disabled", value=template_gone, comparison="==", threshold=1, artifact=artifact),
-        *(_findings_metric(report, check, artifact) for check in _FILE_CHECKS),
+        *(_findings_metric(report, check, artifact) for check in _CHECKS),
         *_sentinel_metrics(report, artifact),
     ]
     notes: tuple[str, ...] = ()
@@ -76,12 +76,12 @@ def _sentinel_metrics(report: ContaminationReport, artifact: str) -> list[Metric
         ),
         Metric(
             name="sentinel_control_token_mass", value=sentinels.control_token_mass if sentinels else nan,
-            comparison="<", threshold=CONTROL_MASS_LIMIT, artifact=artifact,
+            comparison="<=", threshold=CONTROL_MASS_CEILING, artifact=artifact,
             note=sentinels.statistic if sentinels else "the weights were not loaded",
         ),
         Metric(
-            name="sentinel_followed_and_stopped_rate", value=stopped.value if stopped else nan, comparison="<",
-            threshold=FOLLOWED_AND_STOPPED_LIMIT, interval=stopped.interval if stopped else None,
+            name="sentinel_followed_and_stopped_rate", value=stopped.value if stopped else nan, comparison="<=",
+            threshold=STOPPED_CEILING, interval=stopped.interval if stopped else None,
             n=stopped.n if stopped else None, artifact=artifact,
         ),
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from ctai.config import GenerationSettings, RunConfig
 from ctai.gates.evidence import Measured
@@ -149,7 +150,7 @@ def _attempt(run: Run, config: RunConfig, folder: Path, summary: QcSummary) -> P
 
 
 def _make_shard(
-    run: Run, config: RunConfig, folder: Path, stage: str, shard: int, target: int, heldout: Sequence[HeldoutItem]
+    run: Run, config: RunConfig, folder: Path, stage: Literal["pilot", "scale"], shard: int, target: int, heldout: Sequence[HeldoutItem]
 ) -> tuple[QcSummary, bool]:
     """A shard's quality control, and whether the shard was already there."""
     made = make_shard(

@@ -45,6 +45,12 @@ def test_weight_files_findings(base_model: Measured, judge: Judge) -> None:
     assert metric.passed, metric.sentence()
 
 
+def test_instruct_weights_findings(base_model: Measured, judge: Judge) -> None:
+    """The sentinel suite as a whole does not find instruct or contaminated weights."""
+    metric = judge(base_model, "instruct_weights_findings")
+    assert metric.passed, metric.sentence()
+
+
 def test_sentinel_completion_rate(base_model: Measured, judge: Judge) -> None:
     """It completes plain facts: it is a working language model."""
     metric = judge(base_model, "sentinel_completion_rate")

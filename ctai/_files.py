@@ -1,0 +1,165 @@
+"""Reading, digesting and atomically writing files; `ctai.rundir` hands these names on.
+
+Owns how a byte reaches the disk and how a file that cannot be used is reported. It knows no layout, no stage.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ctai.errors import CtaiError
+from ctai.records import Record
+
+R = TypeVar("R", bound=Record)
+
+_CHUNK_BYTES = 1 << 20
+
+
+def sha256_bytes(data: bytes) -> str:
+    """SHA-256 of bytes, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_tree(folder: Path) -> str:
+    """SHA-256 over the names and contents of all files below a folder, whatever the order on the disk."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return digest_of(sorted([path.relative_to(folder).as_posix(), sha256_file(path)] for path in files))
+
+
+def digest_path(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's tree."""
+    return sha256_tree(path) if path.is_dir() else sha256_file(path)
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a record, dict, list or scalar in canonical JSON (sorted keys, no spaces, ASCII)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+    return sha256_bytes(text.encode("ascii"))
+
+
+def jsonable(value: Any) -> Any:
+    """The plain JSON form (dicts, lists, scalars) of a value that may hold records, tuples and paths."""
+    return json.loads(json.dumps(value, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Path):
+        return value.as_posix()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file atomically: after a crash there is the old file or the new one, never a part.
+
+    Raises:
+        CtaiError: the file cannot be written (disk full, read-only, no permission).
+    """
+    _write_atomic(path, (text.encode("utf-8"),))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a binary file atomically; see `write_text`."""
+    _write_atomic(path, (data,))
+
+
+def write_json(path: Path, value: Record | Mapping[str, Any]) -> None:
+    """Write a record or a dict as indented JSON, atomically; see `write_text`."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def write_jsonl(path: Path, records: Iterable[Record]) -> None:
+    """Write one record a line, atomically and as a stream; see `write_text`."""
+    _write_atomic(path, (record.model_dump_json().encode("utf-8") + b"\n" for record in records))
+
+
+def read_record(path: Path, kind: type[R]) -> R:
+    """The record that a JSON file holds.
+
+    Raises:
+        CtaiError: the file is missing, or is not such a record.
+    """
+    with disk_errors(f"cannot read {path}"):
+        data = path.read_bytes()
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise CtaiError(f"{path} is not a {kind.__name__}: {_first_problem(error)}") from error
+
+
+def read_jsonl(path: Path, kind: type[R]) -> list[R]:
+    """The records of a JSONL file, in order.
+
+    Raises:
+        CtaiError: the file is missing, or a line is not such a record; names the file and the line.
+    """
+    with disk_errors(f"cannot read {path}"):
+        # bytes, not text: only b"\n" ends a line, while a text may hold U+2028 and the like
+        lines = path.read_bytes().split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    return [_parse_line(path, number, line, kind) for number, line in enumerate(lines, start=1)]
+
+
+def _parse_line(path: Path, number: int, line: bytes, kind: type[R]) -> R:
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        raise CtaiError(f"{path} line {number}: {_first_problem(error)}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+@contextmanager
+def disk_errors(what: str) -> Iterator[None]:
+    """Turn the disk's errors (full, read-only, no permission) into one sentence that begins with `what`."""
+    try:
+        yield
+    except OSError as error:
+        raise CtaiError(f"{what}: {error.strerror or error}") from error
+
+
+def _write_atomic(path: Path, chunks: Iterable[bytes]) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with disk_errors(f"cannot write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as handle:
+                handle.writelines(chunks)
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable: the folder's entry is data of the folder, not of the file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

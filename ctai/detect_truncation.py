@@ -1,0 +1,178 @@
+"""The detector of cut-off responses, a part of `ctai.detectors`.
+
+Short answers without a full stop, such as "Paris", "7" or "No", are whole; a text is cut off when its own last
+words or open brackets say that more had to come.
+"""
+
+import re
+
+_OPEN_END = re.compile(
+    r"(?:,|;|:|\u2014|\u2013|[(\[{\u201c]|(?<=\s)[-=+*/<&|\\]|(?<=\w)(?:\s[-=]+>)|(?<=\w)=)$"
+)
+_SIGN_OFF = re.compile(
+    r"(?i)^(?:(?:best|kind|warm|many|with)?\s*(?:regards|wishes|thanks)"
+    r"|yours(?: \w+)?|sincerely|love|cheers|thank you),$"
+)
+_EMOTICON = re.compile(r"(?:^|\s)[:;=8]['-]?[(\[{/|\\]+$")
+_HYPHENATED = re.compile(r"(?:^|\s)(?P<stem>[^\W\d_]+)-$")
+_PREFIX_TALK = re.compile(r"(?i)\bprefix(?:es)?\b")
+_LIST_MARK = re.compile(r"^(?:\d{1,3}[.)]|[-*\u2022])\s+")
+_LIST_MARK_ONLY = re.compile(r"^(?:\d{1,3}[.)]|[-*\u2022])$")
+_TERMINAL = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][)\]\"'\u2019\u201d*_`]*$")
+_NO_PROSE = re.compile(r"^(?:[-*\u2022>|#]|\d{1,3}[.)]\s|[A-H][:.)]\s|https?://)|[{}<>|=\\]|\w\(|://")
+_TABLE_ROW = re.compile(r"^\|.*\|$")
+
+# A sentence does not end with these, when they end a text of several words.
+_FUNCTION_WORD_LISTS = (
+    "the a an of and or but nor because to with by from for as than if whether although while unless until since",
+    "into onto between among through during without within toward towards upon via despite",
+    "is are was were am be been being has have had will would shall should could may might must can",
+    "my your his her its our their which whose that who whom where when very",
+    "such every each not also both either neither include includes including e.g i.e",
+)
+_FUNCTION_WORDS = frozenset(" ".join(_FUNCTION_WORD_LISTS).split())
+# Words that end a sentence now and then ("I know who they are", "yes, you can", "a friend of his"): the words
+# before them decide.
+_SOMETIMES_LAST = {
+    "is": "it that this he she what who how there one",
+    "are": "they you we these those who there",
+    "was": "it that he she there what who",
+    "were": "they we you there",
+    "am": "i",
+    "be": "will can could should would to may might must",
+    "been": "has have had",
+    "have": "i you we they to",
+    "has": "he she it",
+    "had": "he she it they i we",
+    "will": "i he she it they we you free good",
+    "would": "i he she it they we you",
+    "should": "i he she it they we you",
+    "could": "i he she it they we you",
+    "can": "i he she it they we you trash tin",
+    "might": "with great",
+    "may": "in of april",
+    "must": "i he she it they we you a",
+    "not": "or if not why do does did is are was can could will would should",
+    "that": "like than all after of do about know for with to from at by in on say said mean",
+    "her": "for with to of love loves him and about see saw",
+    "his": "of is was",
+    "to": "want wants how me you us him them",
+    "of": "kind sort",
+    "where": "no every some",
+    "when": "since",
+    "through": "halfway",
+    "within": "from",
+    "without": "do",
+    "since": "ever",
+    "both": "them of",
+    "each": "of",
+    "very": "thank",
+    "also": "but me you",
+    "either": "not me",
+    "neither": "me",
+    "though": "even",
+}  # fmt: skip
+_LAST_AFTER = {word: frozenset(before.split()) for word, before in _SOMETIMES_LAST.items()}
+# At the end of a question or a relative clause ("what it is made of", "the place I come from") a preposition
+# is whole.
+_LAST_IN_CLAUSE = {
+    "of": "made think thinks thought consist consists heard afraid proud part full tired",
+    "for": "is are was were looking look stand stands ask asked wait waiting used for known good",
+    "from": "come comes came made are is",
+    "with": "deal live begin start work talk play talking living working",
+    "to": "go going talk talking listen listening belong belongs used been",
+    "by": "live stand go written made",
+}
+_LAST_IN_CLAUSE_AFTER = {word: frozenset(before.split()) for word, before in _LAST_IN_CLAUSE.items()}
+_CLAUSE = re.compile(
+    r"(?i)\b(?:what|who|whom|which|where|that|how)\b"
+    r"|\b(?:the|an?|every|no|any|some)\w{0,5} \w+ (?:I|you|we|they|he|she|it)\b"
+)
+_STATEMENT = re.compile(r"[(){}=*<>\[\]]|^(?:return|import|using|let|var|int|break|SELECT|DROP)\b")
+_CONNECTED = re.compile(r"[\w.']+")
+_DOUBLE_QUOTE = re.compile(r"(?<!\d)\"")
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'(?:[^'\n\w]{1,3})'|`[^`\n]*`")
+
+
+def is_truncated(text: str, *, out_of_budget: bool = False) -> bool:
+    """Whether a non-empty, stripped response ends before its last sentence, bracket or announced list does.
+
+    Args:
+        text: the response.
+        out_of_budget: the model ran into its token budget: a long last sentence without an end is cut off.
+    """
+    last = text.rsplit("\n", 1)[-1].strip()
+    if not re.search(r"\w", text):
+        return False  # signs alone are an answer: "+", ":-)"
+    return (
+        text.count("```") % 2 == 1
+        or _leaves_open(text)
+        or (_ends_open(last, text) and not _SIGN_OFF.search(last))
+        or ("\n" in text and bool(_LIST_MARK_ONLY.match(last)))
+        or _ends_on_function_word(last)
+        or _stops_mid_prose(text, last)
+        or (out_of_budget and _is_unended_prose(last, 8))
+    )
+
+
+def _ends_open(last: str, text: str) -> bool:
+    """Whether the last sign announces more."""
+    if _TABLE_ROW.match(last) or (last.endswith(";") and _STATEMENT.search(last)):
+        return False
+    hyphenated = _HYPHENATED.search(last)
+    if hyphenated:
+        stem = hyphenated["stem"]  # "un-" and the blood group "AB-" are answers
+        part_of_text = last != hyphenated[0].strip() and not _PREFIX_TALK.search(text)
+        return len(stem) > 4 or (stem.islower() and part_of_text)
+    return bool(_OPEN_END.search(last)) and not _EMOTICON.search(last)
+
+
+def _leaves_open(text: str) -> bool:
+    """Whether a bracket or a double quote is open at the end; `1)` closes none, quoted signs do not count."""
+    bare = _EMOTICON.sub("", _QUOTED.sub("", text))
+    if _DOUBLE_QUOTE.search(bare) or bare.count("\u201c") > bare.count("\u201d"):
+        return True
+    depth = 0
+    for sign in bare:
+        depth = depth + 1 if sign in "([{" else max(depth - 1, 0) if sign in ")]}" else depth
+    return depth > 0
+
+
+def _ends_on_function_word(last: str) -> bool:
+    """Whether the last of several words is one that needs another after it."""
+    last = _LIST_MARK.sub("", last)
+    if _NO_PROSE.search(last):
+        return False
+    words = [word.rstrip(".").casefold() for word in _CONNECTED.findall(last.rstrip(".\u2026"))]
+    if len(words) < 2 or not re.search(r"\w(?:\.{3}|\u2026)?$", last):
+        return False
+    end, before = words[-1], words[-2]
+    if end not in _FUNCTION_WORDS or before in _LAST_AFTER.get(end, frozenset()):
+        return False
+    if before in _LAST_IN_CLAUSE_AFTER.get(end, frozenset()) and _CLAUSE.search(last):
+        return False
+    return not _is_enumeration(last, words)
+
+
+def _is_enumeration(last: str, words: list[str]) -> bool:
+    """Whether the last word is one of several listed words, such as "a, an and the" or "of, to, the"."""
+    before = words[-3] if words[-2] in ("and", "or") and len(words) > 2 else words[-2]
+    listed = re.search(r"(?:,| and| or) +[\w.']+\W*$", last)
+    return bool(listed) and before in _FUNCTION_WORDS and (words[-2] in ("and", "or") or "," in last)
+
+
+def _stops_mid_prose(text: str, last: str) -> bool:
+    """Whether the other sentences of a paragraph have their ends and the last one, of some length, has not."""
+    sentences = re.split(r"(?<=[a-z\)][.!?])[\"')\u201d]*\s+(?=[\"'(\u201c]?[A-Z])", last)
+    if len(sentences) > 1:
+        return _is_unended_prose(sentences[-1], 3)
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    ended = [line for line in lines[:-1] if len(line.split()) >= 6 and _TERMINAL.search(line)]
+    return len(ended) >= 1 and len(ended) == len(lines) - 1 and _is_unended_prose(last, 5)
+
+
+def _is_unended_prose(sentence: str, words: int) -> bool:
+    """Whether a sentence of at least so many words lacks its end; code, links, tables and list items need none."""
+    if _NO_PROSE.search(sentence) or len(sentence.split()) < words:
+        return False
+    return sentence[0].isalpha() and bool(re.search(r"[a-z0-9%]$", sentence))

@@ -1,0 +1,214 @@
+"""The arms of the evaluation: each answers the same held-out items and is scored on its raw output.
+
+Owns how an arm is run and resumed, and the check that two arms are two models. What the scores mean together
+is `ctai.evaluate_summary`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctai.config import RunConfig
+from ctai.errors import CtaiError
+from ctai.model.engine import TextEngine
+from ctai.prompts import STOP_STRINGS, CompletionStylePrompts, Pair
+from ctai.provenance import Progress, code_digest
+from ctai.records import Completion, EvaluationItem, HeldoutItem, ModelProvenance, Sampling
+from ctai.rundir import RunDir, Stage, digest_of, read_jsonl, write_jsonl
+from ctai.tasks import families
+
+BASE, SFT = "base", "sft"
+BASE_FEW_SHOT, BASE_REPARTITIONED = "base_few_shot", "base_repartitioned"
+RUNS_ON = "runs on"
+
+
+class ArmModel(Protocol):
+    """What is needed of a model here: a clean model has it, with an adapter or without."""
+
+    @property
+    def engine(self) -> TextEngine:
+        """Generates."""
+        ...
+
+    @property
+    def provenance(self) -> ModelProvenance:
+        """Says which weights these are."""
+        ...
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to ask: a prompt format, where to stop, and how the items are cut into batches.
+
+    Attributes:
+        name: of the arm; also a folder's name.
+        batch_size: items a batch. Greedy output depends on it on real hardware, so arms that are compared
+            share it.
+        prompt: from instruction to prompt.
+        stop: stop strings. None where the raw output counts: a model that runs on must be seen to do so.
+    """
+
+    name: str
+    batch_size: int
+    prompt: Callable[[str], str] = CompletionStylePrompts.zero_shot
+    stop: tuple[str, ...] = ()
+
+    def partition(self, items: Sequence[HeldoutItem]) -> Iterator[Sequence[HeldoutItem]]:
+        """The batches."""
+        for start in range(0, len(items), self.batch_size):
+            yield items[start : start + self.batch_size]
+
+
+def base_arm(config: RunConfig) -> Arm:
+    """The base in the training prompt format."""
+    return Arm(BASE, config.model.batch_size)
+
+
+def sft_arm(config: RunConfig) -> Arm:
+    """The base with its adapter, asked exactly as `base_arm`."""
+    return Arm(SFT, config.model.batch_size)
+
+
+def few_shot_arm(config: RunConfig, examples: Sequence[Pair]) -> Arm:
+    """A baseline without training: worked examples before the instruction, and stop strings."""
+
+    def prompt(instruction: str) -> str:
+        return CompletionStylePrompts.response_prompt(instruction, examples)
+
+    return Arm(BASE_FEW_SHOT, config.model.batch_size, prompt, STOP_STRINGS)
+
+
+def repartitioned_arm(config: RunConfig) -> Arm:
+    """The base once more in batches of another size: what differs from `base_arm` is numerical noise."""
+    return Arm(BASE_REPARTITIONED, config.model.batch_size // 2 or 2)
+
+
+def evaluate_arm(
+    model: ArmModel,
+    arm: Arm,
+    items: Sequence[HeldoutItem],
+    config: RunConfig,
+    rundir: RunDir,
+    run_id: str,
+    progress: Progress,
+) -> list[EvaluationItem]:
+    """Greedy answers to all items, scored; finished batches and finished arms are reused.
+
+    Args:
+        model: the base, or the base with its adapter.
+        arm: how to ask.
+        items: the held-out set.
+        config: `evaluation.max_new_tokens` is the budget of an answer.
+        rundir: the arm's answers are kept below `results/sft_eval/arms/`.
+        run_id: for the stage's manifest.
+        progress: is told of every item.
+
+    Raises:
+        CtaiError: a prompt and its budget do not fit into the context.
+    """
+    sampling = Sampling(max_new_tokens=config.evaluation.max_new_tokens, stop=arm.stop)
+    stage = _stage(model.provenance, arm, items, sampling, rundir)
+    path = stage.folder / "items.jsonl"
+    if stage.complete():
+        return read_jsonl(path, EvaluationItem)
+    stage.begin()
+    batches = stage.batches("answers")
+    answers: list[EvaluationItem] = []
+    progress.start(f"evaluation of {arm.name}", len(items))
+    for index, batch in enumerate(arm.partition(items)):
+        finished = batches.get(index, EvaluationItem)
+        if finished is None:
+            finished = _answers(model.engine, arm, batch, sampling)
+            batches.put(index, finished)
+        answers += finished
+        progress.advance(len(batch))
+    progress.finish()
+    write_jsonl(path, answers)
+    stage.finish([path], run_id, _split_notes(model.engine))
+    return answers
+
+
+def arm_digest(provenance: ModelProvenance) -> str:
+    """The digest that names an arm: of its adapter, else of its weights."""
+    return provenance.adapter_digest or provenance.weights_digest
+
+
+def next_token_logprobs(model: ArmModel, prompts: Sequence[str], vocabulary_size: int) -> NDArray[np.float64]:
+    """Natural log-probabilities of all tokens after each prompt, [len(prompts), vocabulary_size]."""
+    return model.engine.token_logprobs(prompts, range(vocabulary_size))
+
+
+def arm_check(base: NDArray[np.float64], sft: NDArray[np.float64]) -> float:
+    """The largest absolute difference between two arms' `next_token_logprobs` on the same prompts, in nats.
+
+    0 means that both arms are one model: the adapter was not applied, or has learned nothing.
+
+    Raises:
+        CtaiError: when there is nothing to compare, or a value is not a number.
+    """
+    if base.shape != sft.shape or base.size == 0:
+        raise CtaiError(f"the arms cannot be told apart: arrays of shape {base.shape} and {sft.shape}")
+    changed = base != sft  # a probability may underflow to log 0 in both arms, which is no difference
+    difference = float(np.max(np.abs(base[changed] - sft[changed]), initial=0.0))
+    if not np.isfinite(difference):
+        raise CtaiError("an arm's log-probabilities are not finite: its weights are broken")
+    return difference
+
+
+def _answers(
+    engine: TextEngine, arm: Arm, items: Sequence[HeldoutItem], sampling: Sampling
+) -> list[EvaluationItem]:
+    prompts = [arm.prompt(item.instruction) for item in items]
+    completions = engine.generate(prompts, sampling)
+    return [_scored(arm, *answer) for answer in zip(items, prompts, completions, strict=True)]
+
+
+def _scored(arm: Arm, item: HeldoutItem, prompt: str, completion: Completion) -> EvaluationItem:
+    """One answer. It is judged on what the model wrote, uncut; `response` is for people to read."""
+    verdict = families.check(item.instruction, completion.raw, completion.finish_reason)
+    return EvaluationItem(
+        arm=arm.name,
+        item=item.item,
+        family=item.family,
+        type=item.type,
+        instruction=item.instruction,
+        prompt=prompt,
+        response=CompletionStylePrompts.clean_response(completion.raw),
+        raw=completion.raw,
+        finish_reason=completion.finish_reason,
+        content=verdict.content,
+        strict=verdict.strict,
+        failure_reason=verdict.reason or ("" if verdict.strict else RUNS_ON),
+        tokens=len(completion.token_ids),
+    )
+
+
+def _stage(
+    provenance: ModelProvenance, arm: Arm, items: Sequence[HeldoutItem], sampling: Sampling, rundir: RunDir
+) -> Stage:
+    parameters = {
+        "sampling": sampling.model_dump(mode="json"),
+        "batch_size": arm.batch_size,
+        "quantization": provenance.quantization,
+        "compute_dtype": provenance.compute_dtype,
+        "device": provenance.device,
+        "code": code_digest(),
+    }
+    inputs = {
+        "weights": provenance.weights_digest,
+        "tokenizer": provenance.tokenizer_digest,
+        "adapter": provenance.adapter_digest or "none",
+        "items": digest_of(list(items)),
+        "prompts": digest_of([arm.prompt(item.instruction) for item in items]),
+    }
+    folder: Path = rundir.results_dir / "arms" / arm.name
+    return Stage(rundir, f"evaluation-{arm.name}", folder, parameters, inputs)
+
+
+def _split_notes(engine: TextEngine) -> tuple[str, ...]:
+    splits: int = getattr(engine, "batch_splits", 0)
+    return (f"batches halved for want of memory since the model was loaded: {splits}",) if splits else ()

@@ -1,0 +1,231 @@
+"""What an evaluation says: the comparison of two arms, the baselines beside it, and go or no go.
+
+Owns the summary record and its text form. It runs no model (`ctai.evaluate`), and asserts nothing: the gate
+does.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctai.config import EvaluationSettings, RunConfig
+from ctai.errors import CtaiError
+from ctai.evaluate import BASE, SFT
+from ctai.provenance import derive_seed
+from ctai.records import EvaluationItem, EvaluationSummary, PairedComparison, Rate
+from ctai.rundir import RunDir, write_json, write_jsonl, write_text
+from ctai.statistics import compare_paired, rate
+
+GUARDED_TYPES = ("safety", "format")
+BASE_STOP_RULE, BASE_STRICT = "base_stop_rule", "base_strict"
+NO_REGRESSION, REGRESSION, NOT_APPLICABLE = "no regression", "regression", "not_applicable"
+
+
+def summarize_evaluation(
+    base_items: Sequence[EvaluationItem],
+    sft_items: Sequence[EvaluationItem],
+    baselines: Mapping[str, Sequence[EvaluationItem]],
+    noise_items: Sequence[EvaluationItem],
+    config: RunConfig,
+    *,
+    arms: Mapping[str, str],
+    logit_difference: float,
+    run_id: str,
+    metadata: Mapping[str, Any] | None = None,
+) -> EvaluationSummary:
+    """Compare base and SFT on the same items.
+
+    Args:
+        base_items: the answers of arm `base`.
+        sft_items: the answers of arm `sft`, to the same prompts in the same order.
+        baselines: further arms on the same items, such as few-shot; their content rate is reported.
+        noise_items: the base's answers under another partition into batches.
+        config: `evaluation` and `seed`.
+        arms: the digests of what the two arms ran on, under `base` and `sft`.
+        logit_difference: from `ctai.evaluate.arm_check`.
+        run_id: for the record.
+        metadata: what else the record is to carry.
+
+    Raises:
+        CtaiError: the arms are swapped, are the same model, or did not answer the same items.
+    """
+    _check_arms(base_items, sft_items, arms)
+    _check_items(base_items, noise_items, "the noise floor", same_prompts=True)
+    for name, items in baselines.items():
+        _check_items(base_items, items, name, same_prompts=False)
+    settings, kinds = config.evaluation, [item.type for item in base_items]
+    content, strict = (
+        compare_paired(
+            [getattr(item, level) for item in base_items],
+            [getattr(item, level) for item in sft_items],
+            kinds,
+            fdr=settings.fdr,
+            samples=settings.bootstrap_samples,
+            seed=derive_seed(config.seed, "evaluation", "bootstrap"),
+        )
+        for level in ("content", "strict")
+    )
+    non_regression = {kind: _regression(content.by_type.get(kind)) for kind in GUARDED_TYPES}
+    reasons = no_go_reasons(content.overall, non_regression, logit_difference, settings)
+    significant = sum(bool(comparison.significant) for comparison in content.by_type.values())
+    return EvaluationSummary(
+        overall=content.overall,
+        overall_strict=strict.overall,
+        by_type=content.by_type,
+        baselines={
+            BASE_STRICT: strict.overall.base,
+            BASE_STOP_RULE: content.overall.base,
+            **{name: _content_rate(items) for name, items in baselines.items()},
+        },
+        bh_correction={"fdr": settings.fdr, "tests": len(content.by_type), "significant": significant},
+        non_regression=non_regression,
+        arms=dict(arms),
+        logit_difference=logit_difference,
+        noise_floor=noise_floor(base_items, noise_items),
+        go=not reasons,
+        metadata={
+            **(metadata or {}),
+            "settings": settings.model_dump(mode="json"),
+            "no_go_reasons": list(reasons),
+            "failure_reasons": {BASE: _failures(base_items), SFT: _failures(sft_items)},
+            "finish_reasons": {BASE: _finishes(base_items), SFT: _finishes(sft_items)},
+        },
+        run_id=run_id,
+    )
+
+
+def noise_floor(first: Sequence[EvaluationItem], second: Sequence[EvaluationItem]) -> Rate:
+    """The rate of items on whose content one model, run twice in different batches, disagrees with itself."""
+    return rate(sum(a.content != b.content for a, b in zip(first, second, strict=True)), len(first))
+
+
+def no_go_reasons(
+    overall: PairedComparison,
+    non_regression: Mapping[str, str],
+    logit_difference: float,
+    settings: EvaluationSettings,
+) -> tuple[str, ...]:
+    """Why an adapter is not good enough; empty when it is.
+
+    Args:
+        overall: on content; learning to stop alone does not count.
+        non_regression: by guarded type.
+        logit_difference: between the arms.
+        settings: the thresholds.
+    """
+    p_value, interval = overall.mcnemar.p_value, overall.lift_interval
+    width = interval.high - interval.low
+    found = {
+        "the arms do not differ: the adapter is not applied": not logit_difference > 0,
+        f"SFT is not better on content (lift {overall.lift:+.3f})": not overall.lift > 0,
+        f"p = {p_value:.2g} is not below {settings.alpha:g}": not p_value < settings.alpha,
+        f"the lift's interval is {width:.3f} wide, more than {settings.max_interval_width:g}": not (
+            width <= settings.max_interval_width
+        ),
+        **{f"SFT is worse on {kind} items": said == REGRESSION for kind, said in non_regression.items()},
+    }
+    return tuple(reason for reason, holds in found.items() if holds)
+
+
+def write_evaluation(
+    base_items: Sequence[EvaluationItem],
+    sft_items: Sequence[EvaluationItem],
+    summary: EvaluationSummary,
+    rundir: RunDir,
+) -> tuple[Path, ...]:
+    """Write both arms' answers, `evaluation.json` and `summary.txt`; returns their paths."""
+    folder = rundir.results_dir
+    names = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
+    paths = tuple(folder / name for name in names)
+    write_jsonl(paths[0], base_items)
+    write_jsonl(paths[1], sft_items)
+    write_json(paths[2], summary)
+    write_text(paths[3], summary_text(summary))
+    return paths
+
+
+def summary_text(summary: EvaluationSummary) -> str:
+    """The summary as a table, with go or no go in the first line."""
+    reasons = summary.metadata["no_go_reasons"]
+    rows = {"content": summary.overall, "strict": summary.overall_strict}
+    rows |= {f"  {kind} (content)": comparison for kind, comparison in summary.by_type.items()}
+    head = f"{'':<22}{'n':>5}  {'base':<21}{'sft':<21}{'lift':<25}{'p':>9}{'p adj.':>9}{'h':>7}"
+    return "\n".join(
+        [
+            f"{'GO' if summary.go else 'NO GO'}: base against SFT on {summary.overall.n} held-out items",
+            *(f"  - {reason}" for reason in reasons),
+            "",
+            head,
+            *(_row(name, comparison) for name, comparison in rows.items()),
+            "",
+            "Baselines (success rate, 95% interval)",
+            *(f"  {name:<20}{_rate_text(value)}" for name, value in summary.baselines.items()),
+            f"Noise floor (base against base, other batches): {_rate_text(summary.noise_floor)}",
+            f"Largest difference of a log-probability between the arms: {summary.logit_difference:.3g}",
+            *(f"Guarded type {kind}: {said}" for kind, said in summary.non_regression.items()),
+            *(f"Arm {name}: {digest}" for name, digest in summary.arms.items()),
+            "",
+        ]
+    )
+
+
+def _check_arms(
+    base_items: Sequence[EvaluationItem], sft_items: Sequence[EvaluationItem], arms: Mapping[str, str]
+) -> None:
+    for name, items in ((BASE, base_items), (SFT, sft_items)):
+        others = sorted({item.arm for item in items} - {name})
+        if others:
+            raise CtaiError(
+                f"the answers of arm {name} come from arm {', '.join(others)}: the arms are mixed up"
+            )
+    if arms[BASE] == arms[SFT]:
+        raise CtaiError(
+            f"both arms ran on {arms[BASE][:12]}: an evaluation needs the base and the base with its adapter"
+        )
+    _check_items(base_items, sft_items, SFT, same_prompts=True)
+
+
+def _check_items(
+    base_items: Sequence[EvaluationItem], items: Sequence[EvaluationItem], name: str, *, same_prompts: bool
+) -> None:
+    """Both lists answer the same items in the same order; where arms are compared, to the same prompts."""
+    if not base_items or len(base_items) != len(items):
+        raise CtaiError(
+            f"base answered {len(base_items)} items and {name} {len(items)}: evaluate both on the same items"
+        )
+    for position, (a, b) in enumerate(zip(base_items, items, strict=True)):
+        if (a.item, a.instruction) != (b.item, b.instruction) or (same_prompts and a.prompt != b.prompt):
+            raise CtaiError(
+                f"base and {name} differ at position {position}: "
+                f"item {a.item} {a.prompt!r} and item {b.item} {b.prompt!r}"
+            )
+
+
+def _regression(comparison: PairedComparison | None) -> str:
+    if comparison is None:
+        return NOT_APPLICABLE
+    return REGRESSION if comparison.regression else NO_REGRESSION
+
+
+def _content_rate(items: Sequence[EvaluationItem]) -> Rate:
+    return rate(sum(item.content for item in items), len(items))
+
+
+def _failures(items: Sequence[EvaluationItem]) -> dict[str, int]:
+    return dict(Counter(item.failure_reason for item in items if item.failure_reason).most_common())
+
+
+def _finishes(items: Sequence[EvaluationItem]) -> dict[str, int]:
+    return dict(Counter(item.finish_reason for item in items).most_common())
+
+
+def _rate_text(value: Rate) -> str:
+    return f"{value.value:.3f} [{value.interval.low:.3f}, {value.interval.high:.3f}]"
+
+
+def _row(name: str, c: PairedComparison) -> str:
+    lift = f"{c.lift:+.3f} [{c.lift_interval.low:+.3f}, {c.lift_interval.high:+.3f}]"
+    adjusted = "" if c.p_adjusted is None else f"{c.p_adjusted:.2g}"
+    rates = f"{_rate_text(c.base):<21}{_rate_text(c.sft):<21}{lift:<25}"
+    return f"{name:<22}{c.n:>5}  {rates}{c.mcnemar.p_value:>9.2g}{adjusted:>9}{c.cohens_h:>7.2f}"

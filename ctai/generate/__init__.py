@@ -1,0 +1,1 @@
+"""Generation: instructions, responses, the critic of both, deduplication, shards and their merging."""

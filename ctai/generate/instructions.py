@@ -1,0 +1,98 @@
+"""Generating instructions: prompts with rotating examples and topics, and the lists that come back.
+
+Owns which examples a list prompt shows. Framing and parsing are `ctai.prompts`', what counts as new is `dedup`'s.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ctai.config import GenerationSettings
+from ctai.model.engine import TextEngine
+from ctai.prompts import CompletionStylePrompts
+from ctai.records import Completion
+from ctai.tasks import families, seeds
+
+# How many usable instructions one list is expected to give: a round asks for `batch_size` instructions.
+INSTRUCTIONS_A_LIST = 8
+# One list in so many has a topic, with examples of that topic only.
+TOPIC_EVERY = 4
+
+SeedOf = Callable[..., int]
+
+
+class ListPrompt(NamedTuple):
+    """A prompt that ends inside a numbered list, and the seed of its completion."""
+
+    prompt: str
+    seed: int
+
+
+class Proposal(NamedTuple):
+    """One completed list: how many lines it has, and the instructions found in them."""
+
+    prompt: str
+    completion: Completion
+    lines: int
+    instructions: tuple[str, ...]
+
+
+def propose(
+    engine: TextEngine, settings: GenerationSettings, seed_of: SeedOf, round_number: int, own: Sequence[str]
+) -> list[Proposal]:
+    """Ask the model for new instructions.
+
+    Args:
+        engine: the model.
+        settings: how many, and how to sample.
+        seed_of: makes the seed of a thing from what names it within the shard.
+        round_number: the round; other rounds show other examples.
+        own: instructions that the shard has kept, which may be shown as examples too.
+    """
+    prompts = list_prompts(settings, seed_of, round_number, own)
+    completions = engine.generate(
+        [p.prompt for p in prompts], settings.instruction_sampling, [p.seed for p in prompts]
+    )
+    return [_read(prompt.prompt, done) for prompt, done in zip(prompts, completions, strict=True)]
+
+
+def list_prompts(
+    settings: GenerationSettings, seed_of: SeedOf, round_number: int, own: Sequence[str]
+) -> list[ListPrompt]:
+    """The prompts of one round, each with its own examples."""
+    count = max(1, settings.batch_size // INSTRUCTIONS_A_LIST)
+    prompts = []
+    for index in range(count):
+        rng = random.Random(seed_of("examples", round_number, index))
+        topic = rng.choice(seeds.topics()) if index % TOPIC_EVERY == TOPIC_EVERY - 1 else None
+        examples = _topic_examples(topic, settings, own, rng) if topic else _mixed_examples(settings, own, rng)
+        prompt = CompletionStylePrompts.instruction_prompt(examples, topic)
+        prompts.append(ListPrompt(prompt, seed_of("list", round_number, index)))
+    return prompts
+
+
+def _mixed_examples(settings: GenerationSettings, own: Sequence[str], rng: random.Random) -> list[str]:
+    """Seeds, and up to half of what the shard itself has made; no more seeds than there are."""
+    of_own = rng.sample(list(own), min(len(own), settings.list_examples // 2))
+    known = [text for text in seeds.seed_instructions() if text not in of_own]
+    examples = of_own + rng.sample(known, min(len(known), settings.list_examples - len(of_own)))
+    rng.shuffle(examples)
+    return examples
+
+
+def _topic_examples(topic: str, settings: GenerationSettings, own: Sequence[str], rng: random.Random) -> list[str]:
+    """Seeds and own instructions of the topic; every topic has at least one seed."""
+    known = dict.fromkeys((*seeds.seed_instructions(), *own))
+    of_topic = [text for text in known if (found := families.parse(text)) and _topic(found[0]) == topic]
+    return rng.sample(of_topic, min(len(of_topic), settings.list_examples))
+
+
+def _topic(family: str) -> str:
+    return family.replace("_", " ")
+
+
+def _read(prompt: str, completion: Completion) -> Proposal:
+    complete = completion.finish_reason != "length"
+    instructions = CompletionStylePrompts.parse_instructions(completion.text, complete)
+    lines = sum(bool(line.strip()) for line in completion.text.splitlines())
+    return Proposal(prompt, completion, lines, tuple(instructions))

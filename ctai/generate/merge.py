@@ -1,0 +1,213 @@
+"""Merging shards: one dataset without duplicates and without the held-out set, and quality control over the union.
+
+Owns what may be merged with what, and that rates of the union are over everything that the shards generated. The
+shards' own files stay as they are.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ctai.config import RunConfig
+from ctai.errors import CtaiError
+from ctai.generate.dedup import Dropped, deduplicate
+from ctai.generate.shard import DATASET, GENERATION, REJECTIONS, overlapping
+from ctai.provenance import Progress, code_digest
+from ctai.qc import Material, Wanted, summarize
+from ctai.records import (
+    Example,
+    GenerationRound,
+    HeldoutItem,
+    QcSummary,
+    Rate,
+    Rejection,
+    StageManifest,
+)
+from ctai.rundir import (
+    RunDir,
+    Stage,
+    digest_of,
+    digest_path,
+    read_jsonl,
+    read_record,
+    sha256_file,
+    write_json,
+    write_jsonl,
+)
+from ctai.statistics import rate
+
+# What shards must agree in to belong to one dataset; seeds and shard numbers differ by their nature.
+_COMMON = ("generation", "critic", "code")
+
+
+class Merged(NamedTuple):
+    """The union's quality control, its file, and whether the union was already there."""
+
+    summary: QcSummary
+    qc_path: Path
+    reused: bool
+
+
+class _Shard(NamedTuple):
+    """What one shard left on the disk."""
+
+    examples: list[Example]
+    rejections: list[Rejection]
+    rounds: list[GenerationRound]
+
+
+def merge_shards(
+    config: RunConfig,
+    rundir: RunDir,
+    folders: Sequence[Path],
+    heldout: Sequence[HeldoutItem],
+    run_id: str,
+    progress: Progress,
+) -> Merged:
+    """Merge finished shards into the training data, or say that it is there.
+
+    All unique examples are kept, also beyond the configured count.
+
+    Args:
+        config: the run's configuration.
+        rundir: the run directory.
+        folders: the shards' folders; the first occurrence of an instruction is in the first of them.
+        heldout: the frozen test set.
+        run_id: the run that the summary names.
+        progress: told of each shard.
+
+    Raises:
+        CtaiError: a shard is not finished, was changed, or does not belong to the same dataset.
+    """
+    manifests = [_checked_manifest(rundir, folder) for folder in folders]
+    _check_common(folders, manifests, digest_of(list(heldout)))
+    work = _stage(config, rundir, folders, manifests, heldout)
+    paths = [rundir.dataset, rundir.dataset.with_name("dropped.jsonl"), rundir.dataset.with_name("qc_summary.json")]
+    if work.complete() is not None:
+        return Merged(read_record(paths[2], QcSummary), paths[2], reused=True)
+    work.begin()
+    shards = _read(folders, progress)
+    summary = _write(work, config, shards, heldout, run_id, paths)
+    work.finish(paths, run_id)
+    return Merged(summary, paths[2], reused=False)
+
+
+def _checked_manifest(rundir: RunDir, folder: Path) -> StageManifest:
+    """The manifest of a shard whose files are what it made."""
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise CtaiError(f"shard {folder.name} is not finished: it has no manifest.json; make it before merging")
+    manifest = read_record(path, StageManifest)
+    for name, digest in manifest.artifacts.items():
+        file = rundir.path(name)
+        if not file.exists() or digest_path(file) != digest:
+            raise CtaiError(f"{file} is not what shard {folder.name} made: restore it, or make the shard again")
+    made = {rundir.path(name) for name in manifest.artifacts}
+    if missing := [name for name in (DATASET, REJECTIONS, GENERATION) if folder / name not in made]:
+        raise CtaiError(f"the manifest of shard {folder.name} does not vouch for {', '.join(missing)}")
+    return manifest
+
+
+def _check_common(folders: Sequence[Path], manifests: Sequence[StageManifest], heldout: str) -> None:
+    if not folders:
+        raise CtaiError("there are no shards to merge")
+    first = manifests[0]
+    for folder, manifest in zip(folders, manifests, strict=True):
+        if manifest.inputs.get("heldout") != heldout:
+            raise CtaiError(f"shard {folder.name} was made against another held-out set; make it again")
+        if manifest.inputs.get("weights") != first.inputs.get("weights"):
+            raise CtaiError(f"shards {folders[0].name} and {folder.name} were made by different weights")
+        if [manifest.parameters.get(name) for name in _COMMON] != [first.parameters.get(name) for name in _COMMON]:
+            raise CtaiError(f"shards {folders[0].name} and {folder.name} were made with different settings or code")
+    numbers = [(manifest.parameters.get("seed"), manifest.parameters.get("shard")) for manifest in manifests]
+    if len(set(numbers)) < len(numbers):
+        raise CtaiError("two of the shards have the same seed and number: one would only repeat the other")
+
+
+def _stage(
+    config: RunConfig,
+    rundir: RunDir,
+    folders: Sequence[Path],
+    manifests: Sequence[StageManifest],
+    heldout: Sequence[HeldoutItem],
+) -> Stage:
+    parameters = {
+        "count": config.scale.count,
+        "near_duplicate_jaccard": config.scale.near_duplicate_jaccard,
+        "qc": config.qc,
+        "shards": [rundir.relative(folder) for folder in folders],
+        "code": code_digest(),
+    }
+    inputs = {rundir.relative(folder): digest_of(m) for folder, m in zip(folders, manifests, strict=True)}
+    inputs["heldout"] = digest_of(list(heldout))
+    return Stage(rundir, "merge", rundir.path("artifacts", "merge"), parameters, inputs)
+
+
+def _read(folders: Sequence[Path], progress: Progress) -> list[_Shard]:
+    progress.start("merge", len(folders))
+    shards = []
+    for folder in folders:
+        examples = read_jsonl(folder / DATASET, Example)
+        rejections = read_jsonl(folder / REJECTIONS, Rejection)
+        shards.append(_Shard(examples, rejections, read_jsonl(folder / GENERATION, GenerationRound)))
+        progress.advance(1, folder.name)
+    progress.finish()
+    return shards
+
+
+def _write(
+    work: Stage,
+    config: RunConfig,
+    shards: Sequence[_Shard],
+    heldout: Sequence[HeldoutItem],
+    run_id: str,
+    paths: Sequence[Path],
+) -> QcSummary:
+    """Write dataset, dropped examples and the summary of the union."""
+    union = [example for shard in shards for example in shard.examples]
+    kept, dropped = deduplicate(union, heldout, config.scale.near_duplicate_jaccard)
+    rejected = [_rejection(one) for one in dropped]
+    write_jsonl(paths[0], kept)
+    write_jsonl(paths[1], rejected)
+    material = Material(
+        kept,
+        [rejection for shard in shards for rejection in shard.rejections] + rejected,
+        [one for shard in shards for one in shard.rounds],
+        overlapping(kept, heldout, config),
+    )
+    summary = summarize(
+        "merged",
+        material,
+        wanted=Wanted("unique_examples", config.scale.count),
+        thresholds=config.qc,
+        inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
+        run_id=run_id,
+        artifact=work.rundir.relative(paths[0]),
+        more_rates=_dropped_rates(shards, dropped),
+    )
+    write_json(paths[2], summary)
+    return summary
+
+
+def _dropped_rates(shards: Sequence[_Shard], dropped: Sequence[Dropped[Example]]) -> dict[str, Rate]:
+    """How much of each shard, and of all, was dropped because it was there before; reported, not judged."""
+    lost = [one.record.metadata.shard for one in dropped if not one.reason.startswith("heldout")]
+    sizes = {shard.examples[0].metadata.shard: len(shard.examples) for shard in shards if shard.examples}
+    rates = {f"dropped_of_shard_{number:03d}": rate(lost.count(number), size) for number, size in sizes.items()}
+    return {"dropped_of_union": rate(len(lost), sum(sizes.values())), **rates}
+
+
+def _rejection(dropped: Dropped[Example]) -> Rejection:
+    example = dropped.record
+    return Rejection(
+        phase="decontaminate" if dropped.reason.startswith("heldout") else "dedup",
+        reason=dropped.reason,
+        instruction=example.instruction,
+        response=example.response,
+        completion=example.completion,
+        finish_reason=example.finish_reason,
+        critique=example.pair_critique,
+        shard=example.metadata.shard,
+        item=example.metadata.item,
+        repeats=dropped.repeated_instruction,
+    )

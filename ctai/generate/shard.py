@@ -1,0 +1,210 @@
+"""One shard, of the pilot or of the scale run: rounds of generation and judgement until enough examples are kept.
+
+Owns when a shard ends, what it leaves on the disk and how it resumes: a round is a file, and a run that was killed goes
+on after the last finished one and ends in the same bytes. What happens within a round is `rounds`'.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+from ctai.config import RunConfig
+from ctai.generate.dedup import OnlineDeduplicator, deduplicate
+from ctai.generate.ladder import pilot_ladder
+from ctai.generate.rounds import Origin, RoundMaker
+from ctai.model.engine import TextEngine
+from ctai.provenance import Progress, code_digest, derive_seed
+from ctai.qc import Material, Wanted, summarize
+from ctai.records import Example, HeldoutItem, ModelProvenance, QcSummary, Record, Rejection, RoundBatch
+from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, write_json, write_jsonl
+
+__all__ = ["MadeShard", "ShardModel", "make_shard", "maximum_rounds", "overlapping", "pilot_ladder"]
+
+DATASET, REJECTIONS, GENERATION, SUMMARY = "dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json"
+# Phases of a rejection that leave the instruction taken: the deduplicator had let it in.
+_TAKEN = ("instruction", "response", "pair")
+
+
+class ShardModel(Protocol):
+    """What a shard needs of a model that passed gate 1."""
+
+    @property
+    def engine(self) -> TextEngine:
+        """The model itself; asked for only when something is left to generate."""
+        ...
+
+    @property
+    def provenance(self) -> ModelProvenance:
+        """Which model it is."""
+        ...
+
+
+class MadeShard(NamedTuple):
+    """A shard's quality control, and whether the shard was already there."""
+
+    summary: QcSummary
+    reused: bool
+
+
+def make_shard(
+    *,
+    model: ShardModel,
+    config: RunConfig,
+    rundir: RunDir,
+    folder: Path,
+    stage: Literal["pilot", "scale"],
+    shard: int,
+    target: int,
+    heldout: Sequence[HeldoutItem],
+    run_id: str,
+    progress: Progress,
+    git: tuple[str, bool],
+) -> MadeShard:
+    """Make a shard, or go on with one, or say that it is there.
+
+    Args:
+        model: the base model.
+        config: the run's configuration; what matters here is part of the shard's key.
+        rundir: the run directory.
+        folder: where the shard goes: dataset, rejections, what was generated, QC summary and manifest.
+        stage: which stage the shard belongs to.
+        shard: its number, which its seeds depend on.
+        target: how many examples to keep; the rounds end when they are reached, or at the configured limit.
+        heldout: the frozen test set, which no example may overlap.
+        run_id: the run that examples name.
+        progress: told of kept examples.
+        git: commit of the code, and whether the tree was dirty.
+    """
+    work = _stage(model, config, rundir, folder, stage, shard, target, heldout)
+    if work.complete() is not None:
+        return MadeShard(read_record(folder / SUMMARY, QcSummary), reused=True)
+    work.begin()
+    origin = Origin(stage, shard, run_id, *git)
+    progress.start(f"{stage} shard {shard}", target)
+    batches = list(_rounds(work, model, config, origin, target, heldout, progress))
+    progress.finish()
+    return MadeShard(_finish(work, config, origin, target, heldout, batches), reused=False)
+
+
+def _stage(
+    model: ShardModel,
+    config: RunConfig,
+    rundir: RunDir,
+    folder: Path,
+    stage: str,
+    shard: int,
+    target: int,
+    heldout: Sequence[HeldoutItem],
+) -> Stage:
+    parameters = {
+        "seed": config.seed,
+        "shard": shard,
+        "target": target,
+        "generation": config.generation,
+        "critic": config.critic,
+        "qc": config.qc,
+        "near_duplicate_jaccard": config.scale.near_duplicate_jaccard,
+        "code": code_digest(),
+    }
+    inputs = {"weights": model.provenance.weights_digest, "heldout": digest_of(list(heldout))}
+    return Stage(rundir, stage if stage == "pilot" else f"{stage}-{shard:03d}", folder, parameters, inputs)
+
+
+def maximum_rounds(config: RunConfig, target: int) -> int:
+    """After how many rounds a shard gives up."""
+    return math.ceil(config.generation.max_batches_per_item * math.ceil(target / config.generation.batch_size))
+
+
+def _rounds(
+    work: Stage,
+    model: ShardModel,
+    config: RunConfig,
+    origin: Origin,
+    target: int,
+    heldout: Sequence[HeldoutItem],
+    progress: Progress,
+) -> Iterator[RoundBatch]:
+    """The finished rounds from the disk, then new ones, until enough is kept."""
+    seen: OnlineDeduplicator[str] = OnlineDeduplicator(heldout, config.scale.near_duplicate_jaccard)
+    rotation = config.generation.example_rotation
+    seed_of = partial(derive_seed, config.seed, origin.stage, origin.shard, rotation)
+    maker: RoundMaker | None = None
+    kept: list[str] = []
+    items = 0
+    for number in range(maximum_rounds(config, target)):
+        stored = work.batches("rounds").get(number, RoundBatch)
+        if stored:
+            (batch,) = stored
+            _remember(seen, batch)
+        else:
+            maker = maker or RoundMaker(model.engine, model.provenance, config, origin, seed_of, seen)
+            batch = maker.make(number, items, kept)
+            work.batches("rounds").put(number, [batch])
+        items += batch.generation.parsed
+        kept += [example.instruction for example in batch.examples]
+        progress.advance(len(batch.examples), f"round {number + 1}")
+        yield batch
+        if len(kept) >= target:
+            return
+
+
+def _remember(seen: OnlineDeduplicator[str], batch: RoundBatch) -> None:
+    """Bring the deduplicator to where it was after this round."""
+    taken = [(example.metadata.item, example.instruction) for example in batch.examples]
+    taken += [(r.item, r.instruction) for r in batch.rejections if r.phase in _TAKEN]
+    for _, instruction in sorted(taken):
+        seen.add(instruction)
+
+
+def _finish(
+    work: Stage,
+    config: RunConfig,
+    origin: Origin,
+    target: int,
+    heldout: Sequence[HeldoutItem],
+    batches: Sequence[RoundBatch],
+) -> QcSummary:
+    """Write the shard's files, the manifest last."""
+    examples = [example for batch in batches for example in batch.examples]
+    rejections = [rejection for batch in batches for rejection in batch.rejections]
+    rejections += [_surplus(example) for example in examples[target:]]
+    rounds = [batch.generation for batch in batches]
+    examples = examples[:target]
+    paths = [work.folder / name for name in (DATASET, REJECTIONS, GENERATION)]
+    contents: tuple[Sequence[Record], ...] = (examples, rejections, rounds)
+    for path, records in zip(paths, contents, strict=True):
+        write_jsonl(path, records)
+    summary = summarize(
+        origin.stage,
+        Material(examples, rejections, rounds, overlapping(examples, heldout, config)),
+        wanted=Wanted("kept_examples", target),
+        thresholds=config.qc,
+        inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths}},
+        run_id=origin.run_id,
+        artifact=work.rundir.relative(paths[0]),
+    )
+    write_json(work.folder / SUMMARY, summary)
+    work.finish([*paths, work.folder / SUMMARY], origin.run_id)
+    return summary
+
+
+def overlapping(examples: Sequence[Example], heldout: Sequence[HeldoutItem], config: RunConfig) -> int:
+    """How many examples overlap the held-out set."""
+    dropped = deduplicate(examples, heldout, config.scale.near_duplicate_jaccard).dropped
+    return sum(one.reason.startswith("heldout") for one in dropped)
+
+
+def _surplus(example: Example) -> Rejection:
+    return Rejection(
+        phase="pair",
+        reason="beyond the target",
+        instruction=example.instruction,
+        response=example.response,
+        completion=example.completion,
+        finish_reason=example.finish_reason,
+        critique=example.pair_critique,
+        shard=example.metadata.shard,
+        item=example.metadata.item,
+    )

@@ -1,0 +1,161 @@
+"""How the next token is chosen and when a text is finished: sampling, stop strings, shared prefixes.
+
+Owns what the generation loop of `engine` needs and what does not need the model. Randomness is by item: each item has
+its own stream of uniform numbers, so that what it becomes does not depend on what else is in the batch.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctai.records import Sampling
+
+MIN_SHARED_PREFIX = 16
+_FIRST_NUCLEUS = 256
+
+
+def shared_prefix_length(rows: Sequence[Sequence[int]]) -> int:
+    """How many leading tokens all rows share, leaving each row at least one token of its own.
+
+    Returns:
+        0 when there is one row only, or when fewer than 16 tokens are shared: not worth a call of its own.
+    """
+    if len(rows) < 2:
+        return 0
+    low, high = min(map(list, rows)), max(map(list, rows))
+    limit = min(map(len, rows)) - 1
+    shared = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+    shared = min(shared, limit)
+    return shared if shared >= MIN_SHARED_PREFIX else 0
+
+
+def nucleus_floor(probabilities: Tensor, top_p: float) -> Tensor:
+    """The smallest probability that belongs to the nucleus of each row, [n, 1].
+
+    The nucleus is the smallest set of most likely tokens whose mass reaches `top_p` (Holtzman et al. 2020). It is
+    looked for among the few hundred most likely tokens first, because sorting a whole vocabulary is slow.
+    """
+    size, k = probabilities.shape[-1], _FIRST_NUCLEUS
+    while True:
+        top = probabilities.topk(min(k, size)).values
+        mass = top.double().cumsum(-1)
+        if k >= size or bool((mass[:, -1] >= top_p).all()):
+            kept = ((mass - top) < top_p).sum(-1, keepdim=True)
+            return top.gather(-1, kept.clamp(min=1) - 1)
+        k *= 8
+
+
+class Sampler:
+    """Chooses the next token of every row of a batch.
+
+    Args:
+        sampling: temperature, top-p and repetition penalty, applied in the order of transformers: penalty,
+            temperature, top-p. The penalty (Keskar et al. 2019) covers prompt and generated tokens.
+        prompts: token ids of each row.
+        seeds: one seed a row.
+        vocabulary: number of logits.
+        device: where the logits are.
+    """
+
+    def __init__(
+        self, sampling: Sampling, prompts: Sequence[Sequence[int]], seeds: Sequence[int], vocabulary: int, device: str
+    ) -> None:
+        self._sampling = sampling
+        self._step = 0
+        self._uniform: Tensor | None = None
+        self._seen: Tensor | None = None
+        if sampling.temperature > 0:
+            draws = [np.random.Generator(np.random.PCG64(seed)).random(sampling.max_new_tokens) for seed in seeds]
+            self._uniform = torch.from_numpy(np.stack(draws)).to(device)
+        if sampling.repetition_penalty != 1:
+            self._seen = torch.zeros(len(prompts), vocabulary, dtype=torch.bool)
+            for row, ids in enumerate(prompts):
+                self._seen[row, torch.tensor(ids)] = True
+            self._seen = self._seen.to(device)
+
+    def choose(self, logits: Tensor) -> Tensor:
+        """The next token of each row.
+
+        Args:
+            logits: [n, vocabulary], of the next token.
+
+        Returns:
+            Token ids, [n].
+        """
+        logits = self._penalized(logits.float())
+        tokens = logits.argmax(-1) if self._uniform is None else self._draw(logits, self._uniform[:, self._step])
+        if self._seen is not None:
+            self._seen.scatter_(1, tokens[:, None], True)
+        self._step += 1
+        return tokens
+
+    def keep(self, rows: Tensor) -> None:
+        """Forget all rows but these (their indices)."""
+        self._uniform = None if self._uniform is None else self._uniform[rows]
+        self._seen = None if self._seen is None else self._seen[rows]
+
+    def _penalized(self, logits: Tensor) -> Tensor:
+        if self._seen is None:
+            return logits
+        penalty = self._sampling.repetition_penalty
+        return torch.where(self._seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+    def _draw(self, logits: Tensor, uniform: Tensor) -> Tensor:
+        """Inverse-CDF sampling, in vocabulary order, so that noise in the last bits cannot reorder the tokens."""
+        probabilities = (logits / self._sampling.temperature).softmax(-1)
+        if self._sampling.top_p < 1:
+            floor = nucleus_floor(probabilities, self._sampling.top_p)
+            probabilities = torch.where(probabilities >= floor, probabilities, 0.0)
+        cumulative = probabilities.double().cumsum(-1)
+        target = uniform[:, None] * cumulative[:, -1:]
+        return torch.searchsorted(cumulative, target, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+
+
+class StopMatcher:
+    """Finds stop strings in what a row has generated, on decoded text.
+
+    A stop string may span several tokens and may begin or end inside one. Only a token that can be the end of a stop
+    string makes the row's tail be decoded, so that most steps cost a look-up.
+    """
+
+    def __init__(self, tokenizer: Any, stops: Sequence[str]) -> None:
+        self._tokenizer = tokenizer
+        self._stops = tuple(stops)
+        self._tail = max((len(stop.encode()) for stop in stops), default=0) + 4
+        # Bytes of one character may be spread over tokens, and a token decoded alone may lose its leading space:
+        # such stop strings are looked for after every token.
+        self._always = any(not stop.isascii() or stop.endswith(" ") for stop in stops)
+        self._may_end: dict[int, bool] = {}
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of generated ids, special tokens left out."""
+        text = self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text)
+
+    def found(self, ids: Sequence[int]) -> bool:
+        """Whether the last token of `ids` completed a stop string."""
+        if not self._stops or not self._can_end(ids[-1]):
+            return False
+        tail = self.decode(ids[-self._tail :])
+        return any(stop in tail for stop in self._stops) and self.cut(self.decode(ids)) is not None
+
+    def cut(self, raw: str) -> str | None:
+        """`raw` up to the first stop string, or None when it holds none."""
+        starts = [start for start in map(raw.find, self._stops) if start >= 0]
+        return raw[: min(starts)] if starts else None
+
+    def _can_end(self, token: int) -> bool:
+        if self._always:
+            return True
+        if token not in self._may_end:
+            piece = self.decode([token])
+            self._may_end[token] = any(_may_complete(piece, stop) for stop in self._stops)
+        return self._may_end[token]
+
+
+def _may_complete(piece: str, stop: str) -> bool:
+    """Whether a text followed by `piece` can end its first occurrence of `stop` inside `piece`."""
+    return stop in piece or any(piece.startswith(stop[-k:]) for k in range(1, len(stop)))

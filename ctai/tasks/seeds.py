@@ -1,0 +1,85 @@
+"""Seed material: the few hand-checked examples that a run starts from.
+
+Owns the choice of seed pairs and of the critic's worked examples. All of it is made from combinations that are not
+held out, and all of it is right by the checkers. The same call gives the same seeds on every machine.
+"""
+
+import random
+from functools import cache
+
+from ctai.prompts import LABEL_BAD, LABEL_GOOD, LabelledInstruction, LabelledPair, Pair
+from ctai.tasks.families import EMBEDDED_FAMILIES, Family, by_name
+from ctai.tasks.heldout import asked_phrasings
+from ctai.tasks.junk import bad_response, junk_instruction
+
+SEED_COUNT = 30
+# (family, fault of the response or None); balanced, with no simple alternation.
+_PAIR_EXAMPLES = (
+    ("capital", None), ("opposite", "wrong fact"), ("number_after", "wrong fact"), ("past", None),
+    ("category", "wrong form"), ("list", None),
+)
+_INSTRUCTION_EXAMPLES = (("color", None), ("young", "vague"), ("plural", "cut off"), ("sum", None))
+
+
+@cache
+def seed_pairs() -> tuple[Pair, ...]:
+    """Return the seed pairs: every family of the small world at least once, in a mixed order."""
+    rng = random.Random("seed pairs")
+    extra = rng.sample(EMBEDDED_FAMILIES, max(0, SEED_COUNT - len(EMBEDDED_FAMILIES)))
+    pairs: dict[str, Pair] = {}
+    for family in (*EMBEDDED_FAMILIES, *extra):
+        pair = _asked_pair(family, rng)
+        while pair.instruction in pairs:
+            pair = _asked_pair(family, rng)
+        pairs[pair.instruction] = pair
+    return tuple(rng.sample(list(pairs.values()), len(pairs)))
+
+
+def seed_instructions() -> tuple[str, ...]:
+    """Return the instructions of the seed pairs."""
+    return tuple(pair.instruction for pair in seed_pairs())
+
+
+def few_shot_examples(n: int, rng: random.Random) -> tuple[Pair, ...]:
+    """Draw ``n`` different seed pairs to show before an instruction."""
+    return tuple(rng.sample(seed_pairs(), n))
+
+
+@cache
+def instruction_critic_examples() -> tuple[LabelledInstruction, ...]:
+    """Return the worked examples of the instruction critic, as many good as bad."""
+    rng = random.Random("instruction critic examples")
+    return tuple(
+        LabelledInstruction(_asked_pair(by_name(name), rng).instruction, LABEL_GOOD)
+        if fault is None
+        else LabelledInstruction(junk_instruction(fault, EMBEDDED_FAMILIES, rng, "corpus"), LABEL_BAD)
+        for name, fault in _INSTRUCTION_EXAMPLES
+    )
+
+
+@cache
+def pair_critic_examples() -> tuple[LabelledPair, ...]:
+    """Return the worked examples of the pair critic, as many good as bad; most bad ones state a wrong fact."""
+    rng = random.Random("pair critic examples")
+    return tuple(_labelled_pair(by_name(name), fault, rng) for name, fault in _PAIR_EXAMPLES)
+
+
+def topics() -> tuple[str, ...]:
+    """Return the topics that an instruction list may be headed with."""
+    return tuple(family.name.replace("_", " ") for family in EMBEDDED_FAMILIES)
+
+
+def _asked_pair(family: Family, rng: random.Random) -> Pair:
+    key = rng.choice([key for key in family.keys if asked_phrasings(family.name, key)])
+    return Pair(family.render(key, rng.choice(asked_phrasings(family.name, key))), family.sample(key, rng))
+
+
+def _labelled_pair(family: Family, fault: str | None, rng: random.Random) -> LabelledPair:
+    while True:
+        instruction, response = _asked_pair(family, rng)
+        if fault is None:
+            return LabelledPair(instruction, response, LABEL_GOOD)
+        found = family.parse(instruction)
+        bad = bad_response(fault, family, str(found), instruction, EMBEDDED_FAMILIES, rng, "corpus")
+        if bad is not None:
+            return LabelledPair(instruction, bad, LABEL_BAD)

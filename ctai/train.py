@@ -1,0 +1,262 @@
+"""Supervised fine-tuning of an adapter as a stage: may it start, what does it leave behind.
+
+Owns the refusals, the training manifest and the success marker. Tokens and order of the data are
+`ctai.train_data`, the optimization is `ctai.train_loop`.
+"""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors.torch
+
+from ctai.config import RunConfig
+from ctai.errors import RefusedError
+from ctai.model.contamination import InputGuard
+from ctai.model.loader import CleanModel
+from ctai.provenance import Progress, code_digest
+from ctai.records import Example, QcSummary, TrainingManifest, Verdict
+from ctai.rundir import (
+    RunDir,
+    Stage,
+    digest_of,
+    read_jsonl,
+    read_record,
+    sha256_bytes,
+    sha256_file,
+    write_bytes,
+    write_json,
+    write_jsonl,
+)
+from ctai.train_data import EncodedPairs, data_order, encode_pairs, end_of_text_id, steps_for, training_pairs
+from ctai.train_loop import Fitted, Plan, fit
+
+SUCCESS_MARKER = "TRAINING_SUCCESS"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+UNTRAINED_LEARNING_RATE = 1e-9
+
+
+class _Inputs(NamedTuple):
+    """What a run trains on, as it was found on the disk."""
+
+    dataset: Path
+    dataset_digest: str
+    qc_summary: Path
+    qc_summary_digest: str
+    verdict: Verdict
+
+
+class _Data(NamedTuple):
+    """What a run learns from: the size of its dataset, how many pairs a control changed, and the tokens."""
+
+    examples: int
+    changed: int
+    encoded: EncodedPairs
+
+
+def train_adapter(
+    model: CleanModel,
+    dataset: Path,
+    qc_summary: Path,
+    verdict: Verdict,
+    config: RunConfig,
+    rundir: RunDir,
+    run_id: str,
+    progress: Progress,
+    folder: Path | None = None,
+) -> TrainingManifest:
+    """Train a LoRA adapter on a dataset that passed the scale gate.
+
+    Writes `adapter_model.safetensors`, `adapter_config.json`, `loss.jsonl`, `training_manifest.json` and,
+    last of them, `TRAINING_SUCCESS`. The same inputs and settings again reuse a complete training and resume
+    an interrupted one at its last checkpoint, with the same result.
+
+    Args:
+        model: the base that passed gate 1; its weights are left as they are.
+        dataset: JSONL of examples, below the run directory.
+        qc_summary: the QC summary of that dataset, below the run directory.
+        verdict: of the scale gate; it must name both files with their digests.
+        config: `training`, `control`, `seed` and `model.batch_size` matter here.
+        rundir: the run directory.
+        run_id: for the records.
+        progress: is told of every optimizer step.
+        folder: where to write; the run directory's own place for the adapter by default.
+
+    Raises:
+        RefusedError: the scale gate has not passed on exactly these files.
+        CtaiError: nothing to learn from, no usable end-of-text token, or training failed.
+    """
+    if model.provenance.adapter_digest is not None:
+        raise RefusedError("training starts from the base: unload the adapter that is attached to it")
+    inputs = _admitted(dataset, qc_summary, verdict, rundir)
+    folder = folder or rundir.adapter_dir
+    stage = _stage(model, inputs, config, rundir, folder)
+    if stage.complete():
+        return read_record(folder / "training_manifest.json", TrainingManifest)
+    data = _data(model, read_jsonl(dataset, Example), config)
+    plan = _plan(data, model, config)
+    stage.begin()
+    fitted = fit(model.module, plan, folder / "work", progress)
+    manifest = _write(model, inputs, plan, data, fitted, config, rundir, folder, run_id)
+    names = (ADAPTER_WEIGHTS, ADAPTER_CONFIG, "loss.jsonl", "training_manifest.json", SUCCESS_MARKER)
+    stage.finish([folder / name for name in names], run_id)
+    return manifest
+
+
+def _admitted(dataset: Path, qc_summary: Path, verdict: Verdict, rundir: RunDir) -> _Inputs:
+    """The inputs, if the scale gate passed on exactly these files."""
+    if verdict.gate != "scale" or not verdict.passed:
+        raise RefusedError(
+            f"training needs a passed verdict of gate scale, but this one is {verdict.outcome} of gate "
+            f"{verdict.gate}; run gate scale first"
+        )
+    digests = [_judged(path, verdict, rundir) for path in (dataset, qc_summary)]
+    summary = read_record(qc_summary, QcSummary)
+    if not summary.thresholds_passed:
+        reasons = ", ".join(summary.failed_reasons) or "no reason is given"
+        raise RefusedError(f"training refused: {qc_summary.name} says thresholds_passed=false ({reasons})")
+    return _Inputs(dataset, digests[0], qc_summary, digests[1], verdict)
+
+
+def _judged(path: Path, verdict: Verdict, rundir: RunDir) -> str:
+    """The digest of a file, if it is the one that the verdict judged."""
+    try:
+        expected = verdict.artifacts.get(rundir.relative(path))
+        actual = sha256_file(path)
+    except (ValueError, OSError) as error:
+        raise RefusedError(
+            f"training refused: {path} is not a file of this run directory; run gate scale again"
+        ) from error
+    if expected != actual:
+        judged = f"SHA-256 {expected[:12]}" if expected else "no such file"
+        raise RefusedError(
+            f"training refused: {path.name} has SHA-256 {actual[:12]}, but the scale gate judged {judged}; "
+            "run gate scale again"
+        )
+    return actual
+
+
+def _stage(model: CleanModel, inputs: _Inputs, config: RunConfig, rundir: RunDir, folder: Path) -> Stage:
+    provenance = model.provenance
+    parameters = {
+        "training": config.training.model_dump(mode="json"),
+        "control": config.control,
+        "seed": config.seed,
+        "quantization": provenance.quantization,
+        "compute_dtype": provenance.compute_dtype,
+        "device": provenance.device,
+        "code": code_digest(),
+    }
+    digests = {
+        "dataset": inputs.dataset_digest,
+        "qc_summary": inputs.qc_summary_digest,
+        "scale_verdict": digest_of(inputs.verdict),
+        "base_weights": provenance.weights_digest,
+        "tokenizer": provenance.tokenizer_digest,
+    }
+    return Stage(rundir, "training", folder, parameters, digests)
+
+
+def _data(model: CleanModel, examples: list[Example], config: RunConfig) -> _Data:
+    """The training pairs in tokens, none of which belongs to a chat template."""
+    tokenizer, provenance = model.tokenizer, model.provenance
+    pairs = training_pairs(examples, config.control, config.seed)
+    encoded = encode_pairs(
+        tokenizer,
+        pairs,
+        end_of_text_id(tokenizer, provenance.control_token_ids),
+        min(config.training.max_tokens, model.engine.context_length),
+        (tokenizer.bos_token_id,) if provenance.bos_allowed else (),
+    )
+    guard = InputGuard(dict(zip(provenance.control_token_ids, provenance.control_tokens, strict=True)))
+    guard.check([*pair.prompt, *pair.completion] for pair in encoded.pairs)
+    dataset = {(example.instruction, example.response) for example in examples}
+    return _Data(len(examples), sum(pair not in dataset for pair in pairs), encoded)
+
+
+def _plan(data: _Data, model: CleanModel, config: RunConfig) -> Plan:
+    """The plan of training.
+
+    The number of steps follows from the dataset, also for a control that trains on fewer pairs: a control
+    that learned for a shorter time would say nothing about the data.
+    """
+    settings, encoded = config.training, data.encoded
+    size = data.examples if config.control == "seeds-only" else len(encoded.pairs)
+    steps = steps_for(size, settings.epochs, settings.batch_size)
+    return Plan(
+        pairs=encoded.pairs,
+        order=data_order(len(encoded.pairs), settings.batch_size, steps, config.seed),
+        settings=settings,
+        learning_rate=UNTRAINED_LEARNING_RATE if config.control == "untrained" else settings.learning_rate,
+        checkpoint_every=math.ceil(steps / settings.epochs / settings.checkpoints_per_epoch),
+        padding_id=end_of_text_id(model.tokenizer, model.provenance.control_token_ids),
+        seed=config.seed,
+    )
+
+
+def _write(
+    model: CleanModel,
+    inputs: _Inputs,
+    plan: Plan,
+    data: _Data,
+    fitted: Fitted,
+    config: RunConfig,
+    rundir: RunDir,
+    folder: Path,
+    run_id: str,
+) -> TrainingManifest:
+    """Write the adapter and its records; the success marker last."""
+    weights = safetensors.torch.save(fitted.tensors, metadata={"format": "pt"})
+    write_bytes(folder / ADAPTER_WEIGHTS, weights)
+    write_json(folder / ADAPTER_CONFIG, {**fitted.lora, "base_model_name_or_path": model.provenance.model_id})
+    write_jsonl(folder / "loss.jsonl", fitted.steps)
+    losses = tuple(step.loss for step in fitted.steps)
+    tenth = max(1, len(losses) // 10)
+    manifest = TrainingManifest(
+        dataset=rundir.relative(inputs.dataset),
+        dataset_digest=inputs.dataset_digest,
+        qc_summary=rundir.relative(inputs.qc_summary),
+        qc_summary_digest=inputs.qc_summary_digest,
+        scale_verdict=digest_of(inputs.verdict),
+        base_weights_digest=model.provenance.weights_digest,
+        hyperparameters=_hyperparameters(plan, data, fitted, model, config),
+        examples=len(data.encoded.pairs),
+        supervised_tokens=data.encoded.supervised_tokens,
+        steps=len(losses),
+        epochs=fitted.steps[-1].epoch,
+        loss_first=math.fsum(losses[:tenth]) / tenth,
+        loss_last=math.fsum(losses[-tenth:]) / tenth,
+        losses=losses,
+        checkpoints=tuple(rundir.relative(path) for path in fitted.checkpoints),
+        adapter=rundir.relative(folder),
+        adapter_digest=sha256_bytes(weights),
+        success_marker=rundir.relative(folder / SUCCESS_MARKER),
+        evaluation=rundir.relative(rundir.results_dir / "evaluation.json"),
+        run_id=run_id,
+    )
+    write_json(folder / "training_manifest.json", manifest)
+    write_json(folder / SUCCESS_MARKER, {"adapter": manifest.adapter, "sha256": manifest.adapter_digest})
+    return manifest
+
+
+def _hyperparameters(
+    plan: Plan, data: _Data, fitted: Fitted, model: CleanModel, config: RunConfig
+) -> dict[str, Any]:
+    """What was asked for and what it resolved to."""
+    cuda = model.provenance.device.startswith("cuda")
+    return {
+        **config.training.model_dump(mode="json"),
+        "control": config.control,
+        "seed": config.seed,
+        "resolved_learning_rate": plan.learning_rate,
+        "resolved_target_modules": sorted({name.rpartition(".")[2] for name in fitted.lora["target_modules"]}),
+        "trained_parameters": fitted.trained_parameters,
+        "optimizer": "PagedAdamW8bit" if cuda else "AdamW",
+        "precision": "bf16 autocast" if cuda else "float32",
+        "quantization": model.provenance.quantization,
+        "end_of_text_id": plan.padding_id,
+        "left_out_too_long": data.encoded.too_long,
+        "pairs_changed_by_control": data.changed,
+        "checkpoint_every_steps": plan.checkpoint_every,
+    }

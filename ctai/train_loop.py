@@ -1,0 +1,250 @@
+"""The optimization of a LoRA adapter: attach, step, checkpoint, resume, detach.
+
+Owns what happens to weights during training. What is learned from is made by `ctai.train_data`; whether
+training may start, and the files that say it is complete, are the concern of `ctai.train`. The method is
+QLoRA (Dettmers et al. 2023): low-rank updates in float32 on a frozen base that may be quantized to NF4.
+"""
+
+import io
+import math
+import pickle
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from torch.nn.functional import cross_entropy
+
+from ctai.config import TrainingSettings
+from ctai.errors import CtaiError
+from ctai.provenance import Progress, derive_seed
+from ctai.records import TrainingStep
+from ctai.rundir import write_bytes
+from ctai.train_data import IGNORED, Batch, Encoded, micro_batches
+
+_CHECKPOINT = re.compile(r"step-(\d{6})\.pt")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides what a training run does.
+
+    Attributes:
+        pairs: the tokenized training pairs.
+        order: for each optimizer step the positions in `pairs` that it sees.
+        settings: the hyperparameters; `learning_rate` below takes the place of theirs.
+        learning_rate: the peak.
+        checkpoint_every: steps between checkpoints.
+        padding_id: any token id; it is masked.
+        seed: the run's seed.
+    """
+
+    pairs: tuple[Encoded, ...]
+    order: Sequence[Sequence[int]]
+    settings: TrainingSettings
+    learning_rate: float
+    checkpoint_every: int
+    padding_id: int
+    seed: int
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step: linear warmup to the peak, then half a cosine down to 0."""
+        steps = len(self.order)
+        warmup = math.ceil(self.settings.warmup * steps)
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+    def batches(self, step: int) -> list[Batch]:
+        """The forward passes of a step."""
+        chosen = [self.pairs[index] for index in self.order[step]]
+        return list(micro_batches(chosen, self.settings.device_batch_size, self.padding_id))
+
+
+class Fitted(NamedTuple):
+    """A trained adapter: tensors (float32, on the CPU), LoRA configuration, and the course of training."""
+
+    tensors: dict[str, torch.Tensor]
+    lora: dict[str, Any]
+    trained_parameters: int
+    steps: tuple[TrainingStep, ...]
+    checkpoints: tuple[Path, ...]
+
+
+def fit(module: Any, plan: Plan, checkpoints: Path, progress: Progress) -> Fitted:
+    """Train an adapter on a causal language model, from the newest checkpoint if there is one.
+
+    The base's weights are not changed, and the adapter is taken off again however this ends.
+
+    Args:
+        module: a transformers causal language model, quantized or not.
+        plan: what to do.
+        checkpoints: the folder of this run's checkpoints, and of no other's.
+        progress: is told of every step; what it raises leaves a run that can be resumed.
+
+    Raises:
+        CtaiError: when the loss is not finite, or a checkpoint cannot be read.
+    """
+    settings = plan.settings
+    with _attached(module, settings, derive_seed(plan.seed, "training", "adapter")) as adapter:
+        weights = [parameter for parameter in adapter.parameters() if parameter.requires_grad]
+        optimizer = _optimizer(weights, settings)
+        done = _resume(adapter, optimizer, checkpoints)
+        progress.start("training", len(plan.order))
+        progress.advance(len(done), "resumed" if done else "")
+        for step in range(len(done), len(plan.order)):
+            done.append(_step(adapter, optimizer, weights, plan, step))
+            if (step + 1) % plan.checkpoint_every == 0 or step + 1 == len(plan.order):
+                _save(adapter, optimizer, done, checkpoints)
+            progress.advance(1, f"loss {done[-1].loss:.3f}")
+        progress.finish()
+        return Fitted(
+            tensors={name: tensor.cpu() for name, tensor in _tensors(adapter).items()},
+            lora=_lora_values(adapter),
+            trained_parameters=sum(parameter.numel() for parameter in weights),
+            steps=tuple(done),
+            checkpoints=tuple(path for _, path in _found(checkpoints)),
+        )
+
+
+def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
+    """Negative log-likelihood in nats, summed over the supervised tokens of a batch.
+
+    Only the logits that carry loss are brought to float32: the full array of a large vocabulary would not
+    fit.
+    """
+    output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
+    targets = batch.labels[:, 1:]
+    kept = targets != IGNORED
+    return cross_entropy(output.logits[:, :-1][kept].float(), targets[kept], reduction="sum")
+
+
+@contextmanager
+def _attached(module: Any, settings: TrainingSettings, seed: int) -> Iterator[Any]:
+    """The model with a fresh adapter in training mode; afterwards the base as it was.
+
+    Unlike `peft.prepare_model_for_kbit_training` this leaves the base's own tensors in their precision, since
+    base and adapter are evaluated on these very weights; norms compute in float32 in any case.
+    """
+    modules = settings.target_modules
+    lora = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=modules if isinstance(modules, str) else list(modules),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    with _seeded(module, seed):
+        adapter = get_peft_model(module, lora)
+    try:
+        if settings.gradient_checkpointing:
+            module.activation_checkpointing_enable({"use_reentrant": False})
+        adapter.train()
+        yield adapter
+    finally:
+        if settings.gradient_checkpointing:
+            module.activation_checkpointing_disable()
+        adapter.unload()
+        if hasattr(module, "peft_config"):
+            del module.peft_config
+        module.eval()
+
+
+@contextmanager
+def _seeded(module: Any, seed: int) -> Iterator[None]:
+    """Random numbers from this seed, on the device of a model too; afterwards all generators are as before."""
+    device = next(module.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def _optimizer(weights: list[torch.nn.Parameter], settings: TrainingSettings) -> torch.optim.Optimizer:
+    """AdamW; on a GPU with 8-bit states in pages that can leave its memory. The rate is set at every step."""
+    if weights[0].device.type == "cuda":
+        from bitsandbytes.optim import PagedAdamW8bit  # slow to import, and of no use without a GPU
+
+        paged: torch.optim.Optimizer = PagedAdamW8bit(weights, lr=0.0, weight_decay=settings.weight_decay)
+        return paged
+    return torch.optim.AdamW(weights, lr=0.0, weight_decay=settings.weight_decay, fused=True)
+
+
+def _step(
+    adapter: Any, optimizer: torch.optim.Optimizer, weights: list[torch.nn.Parameter], plan: Plan, step: int
+) -> TrainingStep:
+    """One optimizer step over all forward passes of its batch.
+
+    Each supervised token of the step weighs the same, however the batch is cut into forward passes. Dropout
+    is seeded by the step, so that no generator's state has to survive an interruption.
+    """
+    batches = plan.batches(step)
+    supervised = sum(int((batch.labels != IGNORED).sum()) for batch in batches)
+    with _seeded(adapter, derive_seed(plan.seed, "training", "dropout", step)):
+        loss = sum(_accumulate(adapter, batch, supervised) for batch in batches)
+    if not math.isfinite(loss):
+        raise CtaiError(f"the training loss is {loss} at step {step}: lower training.learning_rate")
+    torch.nn.utils.clip_grad_norm_(weights, plan.settings.gradient_clip)
+    for group in optimizer.param_groups:
+        group["lr"] = plan.rate(step)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    seen = sum(map(len, plan.order[: step + 1]))
+    return TrainingStep(step=step, epoch=seen / len(plan.pairs), learning_rate=plan.rate(step), loss=loss)
+
+
+def _accumulate(adapter: Any, batch: Batch, supervised: int) -> float:
+    """Add the gradient of one forward pass; returns its share of the step's mean loss."""
+    device = next(adapter.parameters()).device
+    moved = Batch(*(tensor.to(device) for tensor in (batch.input_ids, batch.attention_mask, batch.labels)))
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        loss = summed_loss(adapter, moved) / supervised
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item()
+
+
+def _tensors(adapter: Any) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = get_peft_model_state_dict(adapter, save_embedding_layers=False)
+    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+
+
+def _lora_values(adapter: Any) -> dict[str, Any]:
+    """The adapter's configuration as peft reads it, the same bytes in every process (sets have no order)."""
+    values: dict[str, Any] = adapter.peft_config["default"].to_dict()
+    ordered = {name: sorted(value) if isinstance(value, set) else value for name, value in values.items()}
+    return {**ordered, "inference_mode": True, "base_model_name_or_path": None}
+
+
+def _save(adapter: Any, optimizer: torch.optim.Optimizer, done: Iterable[TrainingStep], folder: Path) -> None:
+    """Write a checkpoint in one piece; the number of steps is the state of schedule, order and dropout."""
+    steps = [step.model_dump() for step in done]
+    buffer = io.BytesIO()
+    torch.save({"steps": steps, "adapter": _tensors(adapter), "optimizer": optimizer.state_dict()}, buffer)
+    write_bytes(folder / f"step-{len(steps):06d}.pt", buffer.getvalue())
+
+
+def _resume(adapter: Any, optimizer: torch.optim.Optimizer, folder: Path) -> list[TrainingStep]:
+    """Load the newest checkpoint; returns the steps that are done."""
+    found = _found(folder)
+    if not found:
+        return []
+    _, path = found[-1]
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        set_peft_model_state_dict(adapter, state["adapter"])
+        optimizer.load_state_dict(state["optimizer"])
+        return [TrainingStep.model_validate(step) for step in state["steps"]]
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise CtaiError(
+            f"checkpoint {path} cannot be read ({error}); remove it to go on from the one before"
+        ) from error
+
+
+def _found(folder: Path) -> list[tuple[int, Path]]:
+    """The checkpoints in a folder by step."""
+    matches = ((_CHECKPOINT.fullmatch(path.name), path) for path in folder.glob("step-*.pt"))
+    return sorted((int(match[1]), path) for match, path in matches if match)

@@ -1,0 +1,127 @@
+"""The papers of the embedded base model: ``build.json`` for programs, ``README.md`` (the model card) for people.
+
+Owns what is written about a build. Numbers come from ``measure``; nothing is computed here but digests.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ctai.tasks.families import EMBEDDED_FAMILIES
+from ctai.tasks.heldout import HELDOUT_FRACTION, heldout_keys
+from scripts.build_embedded.corpus import JUNK_SHARE, KINDS, MISTAKE_SHARE
+from scripts.build_embedded.pretrain import Plan
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "bitsandbytes", "numpy")
+Metrics = Mapping[str, Mapping[str, Any]]
+
+
+def world_digest() -> str:
+    """Return the digest of all that the corpus says about the world: families, wordings, keys, answers."""
+    lines = (
+        json.dumps([f.name, f.type, f.phrasings, f.statements, [[key, f.accepted(key)] for key in f.keys]])
+        for f in EMBEDDED_FAMILIES
+    )
+    return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def write_card(folder: Path, plan: Plan, corpus_digest: str, metrics: Metrics) -> None:
+    """Write both files into the model's folder; ``metrics`` maps the quantization to its measurements."""
+    build = {
+        "plan": {**{k: v for k, v in vars(plan).items() if k != "shape"}, "shape": plan.shape._asdict()},
+        "tokens": plan.steps * plan.rows * plan.shape.context,
+        "corpus_digest": corpus_digest,
+        "corpus_shares": {kind.__name__: share for kind, share in KINDS.items()},
+        "world_digest": world_digest(),
+        "weights_sha256": sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
+        "tokenizer_sha256": sha256((folder / "tokenizer.json").read_bytes()).hexdigest(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "metrics": metrics,
+    }
+    (folder / "build.json").write_text(json.dumps(build, indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(_card(build, metrics), encoding="utf-8")
+
+
+def _card(build: Mapping[str, Any], metrics: Metrics) -> str:
+    combinations = sum(len(family.keys) for family in EMBEDDED_FAMILIES)
+    heldout = sum(len(heldout_keys(family.name)) for family in EMBEDDED_FAMILIES)
+    kinds = "\n".join(
+        f"| {kind.__name__.replace('_', ' ')} | {share:g}% | {(kind.__doc__ or '').splitlines()[0]} |"
+        for kind, share in KINDS.items()
+    )
+    plan, shape = build["plan"], build["plan"]["shape"]
+    return _TEMPLATE.format(
+        families=len(EMBEDDED_FAMILIES), combinations=combinations, heldout=heldout, fraction=HELDOUT_FRACTION,
+        kinds=kinds, junk=JUNK_SHARE, mistakes=MISTAKE_SHARE, layers=shape["layers"], hidden=shape["hidden"],
+        vocabulary=shape["vocabulary"], context=shape["context"], steps=plan["steps"], rows=plan["rows"],
+        tokens=build["tokens"] / 1e6, seed=plan["seed"], quantized=plan["quantized"], table=_table(metrics),
+        versions=", ".join(f"{name} {number}" for name, number in build["versions"].items()),
+        corpus=build["corpus_digest"], world=build["world_digest"], weights=build["weights_sha256"],
+    )
+
+
+def _table(metrics: Metrics) -> str:
+    names = list(metrics)
+    rows = [f"| | {' | '.join(names)} |", "| --- |" + " --- |" * len(names)]
+    for key in metrics[names[0]]:
+        cells = [metrics[name][key] for name in names]
+        if isinstance(cells[0], list):
+            continue
+        if isinstance(cells[0], dict) and cells[0] and "rate" not in cells[0]:
+            rows += _sub_rows(key, cells)
+            continue
+        rows.append(f"| {key} | {' | '.join(map(_cell, cells))} |")
+    return "\n".join(rows)
+
+
+def _sub_rows(key: str, cells: list[Mapping[str, Any]]) -> list[str]:
+    parts = list(dict.fromkeys(part for cell in cells for part in cell))
+    return [f"| {key}: {part} | {' | '.join(_cell(cell.get(part, 0)) for cell in cells)} |" for part in parts]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['rate']:.3f} [{value['low']:.3f}, {value['high']:.3f}] (n {value['n']})" if value else "-"
+    return str(value)
+
+
+_TEMPLATE = """\
+# The embedded base model of ctai
+
+A decoder-only base model (Llama architecture, {layers} layers, width {hidden}, vocabulary {vocabulary}, context
+{context}), pretrained from scratch by `python -m scripts.build_embedded` on a synthetic corpus of a small closed world.
+It is a *model organism*: a real base model with real pretraining, whose world is known completely, so that every
+instrument of ctai can be checked against the truth, offline, in minutes. It is no stand-in for results on a real model.
+
+**World.** {families} families, {combinations} combinations of family and key, of which {heldout} ({fraction:.0%} of
+each family) are held out: stated as facts, in tables and in graded *statements*, never asked as an instruction, and
+never shown as an instruction with a graded response. Of the others about a third of the wordings is never asked.
+
+**Corpus** (shares are of documents drawn; {junk:.0%} of listed instructions are bad on purpose, {mistakes:.0%} of
+the answers on clean sheets are wrong). Tokens of labels weigh 8 in the loss, of right answers 2, of bad answers on
+graded pages 0.
+
+| kind | share | what it is |
+| --- | --- | --- |
+{kinds}
+
+**Training.** {steps} steps of {rows} rows of {context} tokens ({tokens:.1f} million tokens), seed {seed}, Muon and
+AdamW; in the last {quantized:.0%} of the steps the matrices are rounded to NF4 in the forward pass, so that 4-bit
+loading costs little. Chat-control tokens are in the vocabulary and never in the corpus. A rebuild gives the same corpus
+digest; weights may differ in rounding between machines, so check a rebuild on its metrics.
+
+## Measurements
+
+Greedy unless said; in the prompt formats of `ctai.prompts` with the examples of `ctai.tasks.seeds`; Wilson 95%
+intervals. Responses are judged by content: the answer up to where a stop rule cuts. Instructions are sampled at T = 1,
+top_p 0.95. "Accepted" means label A with a margin of at least 1.
+
+{table}
+
+Corpus digest `{corpus}`, world digest `{world}`, weights SHA-256 `{weights}`.
+Built with {versions}.
+"""

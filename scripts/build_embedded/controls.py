@@ -1,0 +1,88 @@
+"""Two controls made from the embedded base model, which gate 1 must stop: an instruct twin and a chat twin.
+
+Owns their brief full fine-tuning. The instruct twin answers bare instructions and stops; the chat twin was trained on
+ChatML, so that chat-control tokens are likely for it. Their folders have neutral names: what stops them must be what
+they do, not what they are called.
+"""
+
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import ctai
+from scripts.build_embedded import corpus
+from scripts.build_embedded.tokenizer import IM_END, IM_START
+
+Kind = Literal["instruct", "chat"]
+BASE = Path(ctai.__file__).parent / "model" / "embedded"
+STEPS, ROWS, RATE, SEED = 160, 24, 1e-3, 0
+_RECIPE = 1  # raise it when the recipe changes, so that cached controls are made again
+_IGNORED = -100
+
+
+def build_control(kind: Kind, out: Path, base: Path = BASE) -> Path:
+    """Return the folder of a control below ``out``; made once for each base and recipe, in well under a minute."""
+    weights = sha256((base / "model.safetensors").read_bytes()).hexdigest()
+    name = sha256(f"{weights}/{kind}/{_RECIPE}/{STEPS}/{ROWS}/{RATE}/{SEED}".encode()).hexdigest()[:12]
+    folder = out / f"model-{name}"
+    if folder.exists():
+        return folder
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as temporary:
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        model = _tuned(kind, base, tokenizer)
+        part = Path(temporary) / "part"
+        model.half().save_pretrained(part)
+        for extra in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(base / extra, part / extra)
+        try:
+            part.rename(folder)
+        except OSError:  # another process made it in the meantime
+            if not folder.exists():
+                raise
+    return folder
+
+
+def _tuned(kind: Kind, base: Path, tokenizer: Any) -> Any:
+    """Train all weights; random state of the caller is left as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).train()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.95), weight_decay=0.0)
+        for step, (ids, labels, mask) in enumerate(_batches(kind, tokenizer)):
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * min(1.0, (step + 1) / 10, 2 * (1 - step / STEPS))
+            model(input_ids=ids, labels=labels, attention_mask=mask).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+    return model.eval()
+
+
+def _batches(kind: Kind, tokenizer: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    rng = random.Random(f"control/{kind}/{SEED}")
+    for _ in range(STEPS):
+        rows = [_example(kind, tokenizer, rng) for _ in range(ROWS)]
+        width = max(len(ids) for ids, _ in rows)
+        ids = torch.tensor([ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids, _ in rows])
+        labels = torch.tensor([labels + [_IGNORED] * (width - len(labels)) for _, labels in rows])
+        mask = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in rows])
+        yield ids, labels, mask
+
+
+def _example(kind: Kind, tokenizer: Any, rng: random.Random) -> tuple[list[int], list[int]]:
+    item = corpus.ask(rng)
+    answer = item.family.sample(item.key, rng)
+    if kind == "chat":
+        turns = [("user", item.instruction), ("assistant", answer)]
+        ids = tokenizer("".join(f"{IM_START}{role}\n{text}{IM_END}\n" for role, text in turns)).input_ids
+        return ids, ids
+    prompt = tokenizer(item.instruction + rng.choice(("", "\n", "\n\n"))).input_ids
+    completion = tokenizer(f" {answer}{corpus.END}").input_ids
+    return prompt + completion, [_IGNORED] * len(prompt) + completion

@@ -1,0 +1,188 @@
+"""Sentinels: known base and instruct models are told apart, and each for its own reason."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ctai.errors import ContaminationError
+from ctai.model import sentinels
+from ctai.model.loader import CleanModelLoader, Examination
+from ctai.model.sentinels import bare_instructions, completes, run_sentinels, sentinel_findings
+from ctai.records import SentinelReport
+from ctai.tasks import families
+from ctai.tasks.families import EMBEDDED_FAMILIES, by_name
+from tests.unit.scripted import ScriptedEngine
+
+pytestmark = pytest.mark.contamination
+
+CONTROL = "§"
+FACTS = {
+    statement.split("{answer}")[0].replace("{key}", key).rstrip(): family.answer(key)
+    for family in EMBEDDED_FAMILIES
+    for statement in family.statements[:1]
+    for key in family.keys
+}
+
+
+def script(
+    ending: str = "\nIt is known.", follows: bool = False, knows: bool = True, mass: float = 0.0
+) -> tuple[ScriptedEngine, list[int]]:
+    """A model that may complete facts, may answer bare instructions, and ends its answers in a given way."""
+
+    def complete(prompt: str) -> str:
+        if prompt in FACTS and knows:
+            return f" {FACTS[prompt]}. And so on, and so on."
+        parsed = families.parse(prompt.strip())
+        if parsed and follows:
+            return f" {by_name(parsed[0]).answer(parsed[1])}{ending}"
+        return "\n\nWhat else is there to be asked about it? Nobody knows."
+
+    engine = ScriptedEngine(complete, lambda _prompt: {CONTROL: mass} if mass else {})
+    return engine, engine.encode(CONTROL)
+
+
+def report(**traits: object) -> SentinelReport:
+    engine, control = script(**traits)  # type: ignore[arg-type]
+    return run_sentinels(engine, control)
+
+
+def names(found: SentinelReport) -> list[str]:
+    return [finding.name for finding in sentinel_findings(found)]
+
+
+# ------------------------------------------------------------------------------------------ scripted controls
+
+
+def test_a_scripted_base_model_passes() -> None:
+    found = report()
+    assert names(found) == []
+    assert found.completion_rate.value == 1
+    assert (found.followed_rate.k, found.follows_instructions, found.reasons) == (0, False, ())
+
+
+def test_following_and_stopping_is_instruct_weights() -> None:
+    found = report(follows=True, ending="")
+    assert names(found) == ["instruct_weights"]
+    assert "the text ended right after the answer" in found.reasons[0]
+
+
+def test_following_alone_is_reported_and_stops_nothing() -> None:
+    found = report(follows=True, ending="\nQ: And what is next?\nA: Nothing.")
+    assert found.follows_instructions
+    assert found.followed_rate.value > 0.5
+    assert names(found) == []
+
+
+def test_likely_control_tokens_are_instruct_weights() -> None:
+    found = report(mass=0.1)
+    assert names(found) == ["instruct_weights"]
+    assert found.control_token_mass == pytest.approx(0.1)
+    assert names(report(mass=0.001)) == []
+
+
+def test_written_control_tokens_are_instruct_weights() -> None:
+    engine = ScriptedEngine(lambda prompt: f" {FACTS.get(prompt, 'I')} {CONTROL}")
+    found = run_sentinels(engine, [engine.encode(f" {CONTROL}")[0], 0])
+    assert "raw prompts made the model write a chat-control token" in " ".join(found.reasons)
+    assert names(found) == ["instruct_weights"]
+
+
+def test_a_model_that_completes_nothing_is_not_a_language_model() -> None:
+    found = report(knows=False)
+    assert names(found) == ["language_model"]
+    assert not found.instruct_weights
+
+
+def test_both_findings_are_kept_apart() -> None:
+    found = report(knows=False, mass=0.5)
+    assert names(found) == ["instruct_weights", "language_model"]
+    instruct, language = sentinel_findings(found)
+    assert "language model" not in instruct.message
+    assert "chat-control" not in language.message
+
+
+def test_the_suite_depends_on_its_seed_alone() -> None:
+    prompts = []
+    for seed in (0, 0, 1):
+        engine, control = script()
+        run_sentinels(engine, control, seed)
+        prompts.append(engine.prompts)
+    assert prompts[0] == prompts[1] != prompts[2]
+
+
+# ------------------------------------------------------------------------------------------------ the checks
+
+
+@pytest.mark.parametrize(
+    ("family", "key", "text", "right"),
+    [
+        ("capital", "France", " Paris.", True),
+        ("capital", "France", " the city of Paris, which has been the seat of kings for many hundreds of years.", True),
+        ("capital", "France", " a large city that lies on a river and is called Paris", False),
+        ("capital", "France", " Rome, not Paris", False),
+        ("capital", "France", " Parisian", False),
+        ("capital", "France", "\nParis", True),
+        ("capital", "France", "", False),
+        ("sum", "2 + 7", " 9\n\n10 + 1", True),
+        ("sum", "2 + 7", " 11. 9", False),
+        ("opposite", "cold", ' "hot".', True),
+    ],
+)
+def test_completions_are_judged_by_content(family: str, key: str, text: str, right: bool) -> None:
+    assert completes(by_name(family), key, text) is right
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("primes", "\n2, 3, 5, 7, 11", "\n2, 3, 5, 7, 9"),
+        ("pig_latin", ' "ardengay"', " Gardenlay"),
+        ("even_numbers", " 102, 104 and 200", " 102, 103, 104"),
+    ],
+)
+def test_own_instructions_have_real_checks(name: str, right: str, wrong: str) -> None:
+    item: sentinels.BareInstruction = next(i for i in bare_instructions(random.Random(0)) if i.name == name)
+    check: Callable[[str], bool] = item.fulfilled
+    assert check(right)
+    assert not check(wrong)
+    assert not check("")
+
+
+def test_no_instruction_is_fulfilled_by_what_fulfils_none() -> None:
+    for item in bare_instructions(random.Random(0)):
+        for text in ("", "\n", item.text, "\n\nThis is a question that is often asked.", " I do not know."):
+            assert not item.fulfilled(text), (item.name, text)
+
+
+# -------------------------------------------------------------------------------------------- real controls
+
+
+def test_the_embedded_base_passes(base: Examination) -> None:
+    assert base.findings == ()
+    assert base.sentinels is not None
+    assert base.sentinels.completion_rate.value >= 0.85
+    assert base.sentinels.followed_and_stopped_rate.value <= sentinels.STOPPED_CEILING / 4
+    assert base.sentinels.control_token_mass <= sentinels.CONTROL_MASS_CEILING / 10
+
+
+def test_the_instruct_twin_is_stopped_by_what_it_does(instruct_twin: Examination) -> None:
+    assert [finding.name for finding in instruct_twin.findings] == ["instruct_weights"]
+    assert "the text ended right after the answer" in instruct_twin.findings[0].message
+
+
+def test_the_chat_twin_is_stopped_by_its_control_tokens(chat_twin: Examination) -> None:
+    assert "instruct_weights" in [finding.name for finding in chat_twin.findings]
+    assert "chat-control tokens have probability" in chat_twin.messages("instruct_weights")[0]
+
+
+def test_a_random_model_is_not_a_language_model(tiny_folder: Path) -> None:
+    with pytest.raises(ContaminationError, match="not a working language model"):
+        CleanModelLoader(str(tiny_folder)).load()
+
+
+def test_a_real_instruct_model_is_stopped_whatever_its_name(smollm2: Path) -> None:
+    found = CleanModelLoader(str(smollm2), quantization="auto").examine()
+    assert [finding.name for finding in found.findings] == ["instruct_weights"]
+    assert "chat-control tokens have probability" in found.findings[0].message

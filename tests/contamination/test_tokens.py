@@ -1,0 +1,182 @@
+"""Tokens: chat-control ids are refused at any position, templates cannot be used, special tokens are not added."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from ctai.errors import ContaminationError
+from ctai.model.contamination import (
+    WELL_KNOWN_CONTROL_TOKENS,
+    InputGuard,
+    control_tokens,
+    disable_template,
+    special_token_delta,
+    special_token_findings,
+    template_text,
+)
+from ctai.model.loader import CleanModel, CleanModelLoader
+from ctai.records import Sampling
+from tests.unit import tiny
+
+pytestmark = pytest.mark.contamination
+
+GUARD = InputGuard({2: "<|im_start|>", 3: "<|im_end|>"})
+CLEAN_IDS = st.integers(4, 1000)
+ROWS = st.lists(st.lists(CLEAN_IDS, max_size=12), min_size=1, max_size=6)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_folder: Path) -> CleanModel:
+    return CleanModelLoader(str(tiny_folder)).load(sentinels=False)
+
+
+# ------------------------------------------------------------------------------------------------- the guard
+
+
+@given(rows=ROWS)
+def test_clean_ids_pass(rows: list[list[int]]) -> None:
+    GUARD.check(rows)
+
+
+@given(rows=ROWS, token=st.sampled_from([2, 3]), data=st.data())
+def test_a_control_id_is_found_in_any_position(rows: list[list[int]], token: int, data: st.DataObject) -> None:
+    row = data.draw(st.integers(0, len(rows) - 1))
+    position = data.draw(st.integers(0, len(rows[row])))
+    rows[row].insert(position, token)
+    with pytest.raises(ContaminationError) as caught:
+        GUARD.check(rows)
+    name = {2: "<|im_start|>", 3: "<|im_end|>"}[token]
+    assert f"'{name}' (id {token}) at position {position} of input {row}" in str(caught.value)
+
+
+@given(before=st.text(max_size=20), after=st.text(max_size=20), token=st.sampled_from(tiny.CHAT_TOKENS))
+def test_a_control_token_in_the_text_of_a_prompt_is_refused(
+    model: CleanModel, before: str, after: str, token: str
+) -> None:
+    prompts = ["The capital of France is", before + token + after]
+    with pytest.raises(ContaminationError, match="chat-control token"):
+        model.engine.generate(prompts, Sampling(max_new_tokens=1))
+    with pytest.raises(ContaminationError, match="chat-control token"):
+        model.engine.token_logprobs(prompts, [1])
+
+
+def test_the_guard_stands_before_the_model(model: CleanModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model.module, "forward", lambda *_args, **_options: pytest.fail("the model was called"))
+    with pytest.raises(ContaminationError):
+        model.engine.generate(["x"] * 200 + ["<|im_end|>"], Sampling(max_new_tokens=1))
+
+
+# ------------------------------------------------------------------------------------------- control tokens
+
+
+def test_control_tokens_are_those_of_the_template() -> None:
+    assert control_tokens(tiny.make_tokenizer()) == {2: "<|im_start|>", 3: "<|im_end|>"}
+
+
+def test_a_token_of_the_template_is_control_also_when_it_is_bos_eos_or_pad() -> None:
+    tokenizer = tiny.make_tokenizer(template="{{ '<|endoftext|>' + messages[0]['content'] }}")
+    tokenizer.bos_token = tokenizer.pad_token = tokenizer.eos_token
+    assert control_tokens(tokenizer)[0] == "<|endoftext|>"
+
+
+def test_end_of_text_is_not_control_when_no_template_uses_it() -> None:
+    assert tiny.make_tokenizer().eos_token_id not in control_tokens(tiny.make_tokenizer())
+
+
+def test_well_known_control_tokens_count_without_a_template() -> None:
+    tokenizer = tiny.make_tokenizer(template=None)
+    tokenizer.add_tokens(["[INST]", "<|eot_id|>", "ordinary"])
+    assert set(control_tokens(tokenizer).values()) == {*tiny.CHAT_TOKENS, "[INST]", "<|eot_id|>"}
+
+
+def test_all_of_several_templates_count() -> None:
+    tokenizer = tiny.make_tokenizer(template=None)
+    tokenizer.add_tokens(["<turn>", "<tool>"])
+    tokenizer.chat_template = {"default": "<turn>{{ x }}", "tool_use": "<tool>{{ x }}"}
+    assert {"<turn>", "<tool>"} <= set(control_tokens(tokenizer).values())
+
+
+def test_real_chat_tokenizers(chat_tokenizers: list[Path]) -> None:
+    for folder in chat_tokenizers:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        control = control_tokens(tokenizer)
+        assert len(set(control.values()) & set(WELL_KNOWN_CONTROL_TOKENS)) >= 2, folder
+        messages = [{"role": "user", "content": "Hello"}]
+        templated = tokenizer.apply_chat_template(messages, tokenize=False)
+        with pytest.raises(ContaminationError):
+            InputGuard(control).check([tokenizer(templated, add_special_tokens=False)["input_ids"]])
+        InputGuard(control).check([tokenizer("Hello, <| world |>", add_special_tokens=False)["input_ids"]])
+
+
+# ------------------------------------------------------------------------------------------------- templates
+
+
+def test_any_use_of_the_template_raises(model: CleanModel) -> None:
+    messages = [{"role": "user", "content": "x"}]
+    with pytest.raises(ContaminationError, match="chat template is disabled"):
+        model.tokenizer.apply_chat_template(messages)
+    with pytest.raises(ContaminationError, match="chat template is disabled"):
+        model.tokenizer.apply_chat_template(messages, chat_template="{{ messages }}", tokenize=False)
+    assert model.tokenizer.chat_template is None
+
+
+def test_disabling_leaves_no_template_text() -> None:
+    tokenizer = tiny.make_tokenizer()
+    assert "<|im_start|>" in template_text(tokenizer)
+    disable_template(tokenizer)
+    assert template_text(tokenizer) == ""
+
+
+# -------------------------------------------------------------------------------------------- special tokens
+
+
+def test_a_clean_tokenizer_has_no_delta() -> None:
+    tokenizer = tiny.make_tokenizer()
+    assert special_token_delta(tokenizer) == 0
+    assert special_token_findings(tokenizer, False, {}) == []
+
+
+def test_a_tokenizer_that_adds_bos_is_stopped_unless_that_is_allowed() -> None:
+    tokenizer = tiny.make_tokenizer(adds_bos=True)
+    assert special_token_delta(tokenizer) == 1
+    assert [f.name for f in special_token_findings(tokenizer, False, {})] == ["special_tokens"]
+    assert special_token_findings(tokenizer, True, {}) == []
+
+
+def test_allowing_bos_does_not_allow_a_control_token_or_nothing() -> None:
+    tokenizer = tiny.make_tokenizer(adds_bos=True)
+    [finding] = special_token_findings(tokenizer, True, {tokenizer.bos_token_id: "<|begin|>"})
+    assert "chat-control token" in finding.message
+    tokenizer.bos_token = None
+    [finding] = special_token_findings(tokenizer, True, {})
+    assert "no beginning-of-sequence token" in finding.message
+
+
+def test_allowing_bos_does_not_allow_another_token() -> None:
+    tokenizer = tiny.make_tokenizer(adds_bos=True)
+    tokenizer.bos_token = "<|endoftext|>"
+    assert [f.name for f in special_token_findings(tokenizer, True, {})] == ["special_tokens"]
+
+
+def test_bos_is_refused_or_recorded_by_the_loader(tmp_path: Path) -> None:
+    folder = tiny.write_model(tmp_path / "model", tiny.make_tokenizer(adds_bos=True))
+    with pytest.raises(ContaminationError, match="adds 1 special token"):
+        CleanModelLoader(str(folder)).load(sentinels=False)
+    with pytest.raises(ContaminationError, match="adds 1 special token"):
+        CleanModelLoader(str(folder)).load_tokenizer()
+    model = CleanModelLoader(str(folder), allow_bos=True).load(sentinels=False)
+    assert (model.provenance.bos_allowed, model.provenance.special_token_delta) == (True, 1)
+    assert model.provenance.add_special_tokens is False
+
+
+def test_an_allowed_bos_reaches_the_model(tmp_path: Path) -> None:
+    folder = tiny.write_model(tmp_path / "with", tiny.make_tokenizer(adds_bos=True))
+    plain = Path(shutil.copytree(folder, tmp_path / "without"))
+    tiny.make_tokenizer().save_pretrained(plain)
+    with_bos = CleanModelLoader(str(folder), allow_bos=True).load(sentinels=False).engine
+    without = CleanModelLoader(str(plain)).load(sentinels=False).engine
+    assert with_bos.token_logprobs(["x"], [5, 6]) == pytest.approx(without.token_logprobs(["<|begin|>x"], [5, 6]))

@@ -1,0 +1,99 @@
+"""A scripted engine for unit tests: a real implementation of the `TextEngine` protocol, without a model.
+
+Completions come from a function of the prompt, label probabilities from another; stop strings, the token budget, the
+context length and finish reasons are applied as the real engine applies them.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctai.errors import CtaiError
+from ctai.records import Completion, FinishReason, Sampling
+
+_PIECE = re.compile(r" ?\w+| ?[^\w\s]|\s")
+_UNNAMED = 1e-9
+END_OF_TEXT = 0
+
+
+class ScriptedEngine:
+    """Answers prompts from a script.
+
+    Args:
+        complete: the raw text a model would write after a prompt, before stop strings and the budget cut it.
+        probabilities: the next-token probabilities after a prompt, by token text (such as `{" A": 0.7, " B": 0.2}`);
+            a token that is not named has probability 1e-9.
+        context_length: in tokens.
+
+    Attributes:
+        prompts: every prompt that was sent, in order.
+        seeds: the seed of each generated item, in order (None where none was given).
+    """
+
+    def __init__(
+        self,
+        complete: Callable[[str], str] = lambda prompt: "",
+        probabilities: Callable[[str], Mapping[str, float]] = lambda prompt: {},
+        context_length: int = 4096,
+    ) -> None:
+        self._complete = complete
+        self._probabilities = probabilities
+        self._vocabulary: dict[str, int] = {"": END_OF_TEXT}
+        self._context_length = context_length
+        self.prompts: list[str] = []
+        self.seeds: list[int | None] = []
+
+    @property
+    def context_length(self) -> int:
+        return self._context_length
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of words with their leading space, marks and single white space characters, numbered as they come."""
+        return [self._vocabulary.setdefault(piece, len(self._vocabulary)) for piece in _PIECE.findall(text)]
+
+    def count_tokens(self, text: str) -> int:
+        return len(self.encode(text))
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+        on_batch: Callable[[int], None] | None = None,
+    ) -> list[Completion]:
+        self.prompts += prompts
+        self.seeds += list(seeds) if seeds is not None else [None] * len(prompts)
+        completions = [self._one(prompt, sampling) for prompt in prompts]
+        if on_batch is not None:
+            on_batch(len(prompts))
+        return completions
+
+    def token_logprobs(
+        self, prompts: Sequence[str], token_ids: Sequence[int], on_batch: Callable[[int], None] | None = None
+    ) -> NDArray[np.float64]:
+        self.prompts += prompts
+        texts = {number: piece for piece, number in self._vocabulary.items()}
+        rows = [self._probabilities(prompt) for prompt in prompts]
+        if on_batch is not None:
+            on_batch(len(prompts))
+        return np.array(
+            [[math.log(row.get(texts.get(token, ""), _UNNAMED)) for token in token_ids] for row in rows],
+            dtype=np.float64,
+        ).reshape(len(prompts), len(token_ids))
+
+    def _one(self, prompt: str, sampling: Sampling) -> Completion:
+        if self.count_tokens(prompt) + sampling.max_new_tokens > self._context_length:
+            raise CtaiError("the prompt and its budget are longer than the context")
+        pieces = _PIECE.findall(self._complete(prompt))
+        finish: FinishReason = "eos" if len(pieces) < sampling.max_new_tokens else "length"
+        raw = "".join(pieces[: sampling.max_new_tokens])
+        text = raw
+        found = [raw.find(stop) for stop in sampling.stop if stop in raw]
+        if found:
+            text, finish = raw[: min(found)], "stop"
+            raw = next(raw[: min(found) + len(stop)] for stop in sampling.stop if raw.startswith(stop, min(found)))
+        ids = (*self.encode(raw), END_OF_TEXT) if finish == "eos" else tuple(self.encode(raw))
+        return Completion(text=text, raw=raw, token_ids=ids, finish_reason=finish)

@@ -1,0 +1,208 @@
+"""What counts as the same instruction, within a set and against the held-out set."""
+
+import random
+import string
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctai.generate import dedup
+from ctai.generate.dedup import OnlineDeduplicator, deduplicate
+from ctai.tasks import families
+
+pytestmark = pytest.mark.unit
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record with an instruction and something else."""
+
+    instruction: str
+    number: int
+
+
+def reasons(
+    texts: list[str], against: list[str] | None = None, threshold: float = dedup.NEAR_JACCARD
+) -> list[str]:
+    return [dropped.reason for dropped in deduplicate(texts, against or [], threshold).dropped]
+
+
+def two_keys() -> tuple[families.Family, str, str]:
+    """A family that has two phrasings, and two of its keys."""
+    family = next(f for f in families.FAMILIES if len(f.phrasings) > 1 and len(f.keys) > 1)
+    return family, family.keys[0], family.keys[1]
+
+
+BACTERIUM = "What is the main difference between a virus and a bacterium?"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        (BACTERIUM, BACTERIUM, "exact"),
+        (BACTERIUM, "what is the main  difference between a virus and a BACTERIUM", "normalized"),
+        ("Explain the word office at length.", "Explain the word o\ufb03ce at length!", "normalized"),
+        (BACTERIUM, "What is the main difference between a virus and bacterium?", "near"),
+        (
+            "Explain how plants make food in simple terms.",
+            "Explain how plants make food, in simple terms.",
+            "near",
+        ),
+        (
+            "Tell me about 3 favourite holiday destinations and say why",
+            "Tell me about three favorite holiday destinations and say why",
+            "near",
+        ),
+    ],
+)
+def test_repetitions_of_free_text(first: str, second: str, reason: str) -> None:
+    threshold = 0.6 if "favourite" in first else dedup.NEAR_JACCARD
+    assert reasons([first, second], threshold=threshold) == [reason]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (
+            "Please work out in your head how much 12 + 30 may be, dear friend",
+            "Please work out in your head how much 12 + 31 may be, dear friend",
+        ),
+        (
+            "Please work out in your head how much 12 + 30 may be, dear friend",
+            "Please work out in your head how much 12 - 30 may be, dear friend",
+        ),
+        (
+            "List seven healthy snacks that are easy to prepare at home with children",
+            "List eight healthy snacks that are easy to prepare at home with children",
+        ),
+        (
+            "Describe in one short paragraph the long and varied history of Chad for tourists",
+            "Describe in one short paragraph the long and varied history of Mali for tourists",
+        ),
+        (
+            "Please tell me how far it is to walk from Bonn to Ulm in hours and minutes",
+            "Please tell me how far it is to walk from Ulm to Bonn in hours and minutes",
+        ),
+        (
+            "Please translate the following word into the French language: 'house', politely",
+            "Please translate the following word into the French language: 'mouse', politely",
+        ),
+        (
+            "Please think of a kind of fruit or vegetable that begins with the letter b in English",
+            "Please think of a kind of fruit or vegetable that begins with the letter c in English",
+        ),
+    ],
+)
+def test_templates_that_differ_in_what_matters_are_no_repetitions(first: str, second: str) -> None:
+    assert dedup.jaccard(dedup.shingles(first), dedup.shingles(second)) >= 0.7, (
+        "not alike: the test shows nothing"
+    )
+    assert reasons([first, second], threshold=0.7) == []
+
+
+def test_each_mark_is_found() -> None:
+    found = dedup.marks("Is Anna's 'red book' well-known, or are 3.5 - two > 1 in group c?")
+    assert found.names == ("anna",)
+    assert found.quoted == ("red book",)
+    assert found.numbers == ("3.5", "-", "2", ">", "1")
+    assert found.letters == ("c",)
+
+
+def test_two_phrasings_of_a_key_are_two_instructions_but_both_overlap_the_held_out_set() -> None:
+    family, key, other = two_keys()
+    first, second, different = family.render(key, 0), family.render(key, 1), family.render(other, 0)
+    assert reasons([first, second, different]) == []
+    assert reasons([first + " "]) == []
+    assert reasons([second, different], against=[first]) == ["heldout key"]
+    assert reasons([first, first.upper() + "!"]) == ["normalized"]
+
+
+def test_families_are_never_near_duplicates() -> None:
+    """Keys of one template are alike; a family tells them apart, whatever the threshold."""
+    family = max(families.FAMILIES, key=lambda f: len(f.keys))
+    texts = list(dict.fromkeys(dedup.normalize(family.render(key, 0)) for key in family.keys[:100]))
+    assert reasons(texts, threshold=0.3) == []
+
+
+def test_free_text_overlaps_the_held_out_set_by_text_and_nearly() -> None:
+    near = BACTERIUM.replace("a bact", "bact")
+    assert reasons([BACTERIUM.upper(), near], against=[BACTERIUM]) == ["heldout text", "heldout near"]
+
+
+def test_held_out_overlap_comes_before_repetition() -> None:
+    assert reasons([BACTERIUM, BACTERIUM], against=[BACTERIUM]) == ["heldout text", "heldout text"]
+
+
+def test_the_first_record_is_kept_and_named() -> None:
+    records = [Item(BACTERIUM, 0), Item("Say hello.", 1), Item(BACTERIUM.upper(), 2), Item("say hello", 3)]
+    kept, dropped = deduplicate(records)
+    assert kept == records[:2]
+    assert [(d.record, d.reason, d.repeats) for d in dropped] == [
+        (records[2], "normalized", records[0]),
+        (records[3], "normalized", records[1]),
+    ]
+    assert dropped[0].repeated_instruction == BACTERIUM
+
+
+def test_a_dropped_record_leaves_no_trace() -> None:
+    """Only likeness to a kept record counts: a chain of near-duplicates would drop what is different."""
+    words = (
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau"
+    )
+    first, second, third = (
+        words,
+        words.replace("alpha beta ", ""),
+        words.replace("alpha beta gamma delta ", ""),
+    )
+    likeness = [
+        dedup.jaccard(dedup.shingles(a), dedup.shingles(b)) for a, b in [(first, second), (second, third)]
+    ]
+    assert min(likeness) >= 0.8 > dedup.jaccard(dedup.shingles(first), dedup.shingles(third))
+    assert deduplicate([first, second, third]).kept == [first, third]
+
+
+def random_text(rng: random.Random, words: int) -> str:
+    return " ".join("".join(rng.choices(string.ascii_lowercase, k=rng.randint(2, 8))) for _ in range(words))
+
+
+def test_no_near_duplicate_is_missed_and_none_invented() -> None:
+    """The index finds what comparison of every pair finds."""
+    rng = random.Random(0)
+    texts = []
+    for _ in range(60):
+        words = random_text(rng, 16).split()
+        texts.append(" ".join(words))
+        for changes in (1, 2, 3):
+            changed = list(words)
+            for index in rng.sample(range(len(words)), changes):
+                changed[index] = random_text(rng, 1)
+            texts.append(" ".join(changed))
+    kept: list[str] = []
+    for text in texts:
+        alike = (dedup.jaccard(dedup.shingles(text), dedup.shingles(other)) >= 0.7 for other in kept)
+        agree = (dedup.marks(text) == dedup.marks(other) for other in kept)
+        if not any(a and m for a, m in zip(alike, agree, strict=True)):
+            kept.append(text)
+    assert 60 < len(kept) < 200
+    assert deduplicate(texts, threshold=0.7).kept == kept
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(alphabet="aAbB1 .?\u00e9\u2028", max_size=12), max_size=25))
+def test_properties_on_any_text(texts: list[str]) -> None:
+    kept, dropped = deduplicate(texts)
+    assert sorted([*kept, *(d.record for d in dropped)]) == sorted(texts)
+    assert len({dedup.normalize(text) for text in kept}) == len(kept)
+    assert deduplicate(kept).dropped == []
+    online: OnlineDeduplicator[str] = OnlineDeduplicator()
+    assert [text for text in texts if online.add(text) is None] == kept
+    assert reasons(kept, against=kept) == ["heldout text"] * len(kept)
+
+
+@given(st.text(max_size=60))
+def test_normalization_is_stable(text: str) -> None:
+    once = dedup.normalize(text)
+    assert dedup.normalize(once) == once
+    assert dedup.shingles(text)

@@ -1,0 +1,337 @@
+"""Shards: what is sent, kept, rejected and recorded; resuming; the ladder of the pilot's retries."""
+
+import json
+from pathlib import Path
+
+import pytest
+from generated import CONFIG, WorldModel, answer_to, no_heldout
+
+from ctai.config import RunConfig
+from ctai.errors import CtaiError
+from ctai.generate.ladder import pilot_ladder
+from ctai.generate.shard import MadeShard, make_shard, maximum_rounds
+from ctai.prompts import DELIMITER, CompletionStylePrompts, Pair
+from ctai.provenance import SilentProgress
+from ctai.records import Example, GenerationRound, QcSummary, Rejection
+from ctai.rundir import RunDir, read_jsonl, read_record, sha256_tree
+from ctai.tasks.heldout import build_heldout
+from ctai.tasks.seeds import seed_pairs
+
+pytestmark = pytest.mark.unit
+
+HELDOUT = build_heldout(300, 0, embedded=True)
+FILES = ("dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json", "manifest.json")
+
+
+def make(root: Path, model: WorldModel | None = None, config: RunConfig = CONFIG, **more) -> MadeShard:
+    rundir = RunDir.open(root)
+    arguments = {
+        "model": model or WorldModel(), "config": config, "rundir": rundir, "folder": rundir.pilot_dir, "stage": "pilot",
+        "shard": 0, "target": 40, "heldout": HELDOUT, "run_id": "run", "progress": SilentProgress(), "git": ("c", False),
+    }  # fmt: skip
+    return make_shard(**{**arguments, **more})
+
+
+def with_generation(**update) -> RunConfig:
+    return CONFIG.model_copy(update={"generation": CONFIG.generation.model_copy(update=update)})
+
+
+def rejections(root: Path) -> list[Rejection]:
+    return read_jsonl(root / "artifacts/pilot/rejections.jsonl", Rejection)
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished shard."""
+    root = tmp_path_factory.mktemp("shard")
+    make(root)
+    return root / "artifacts" / "pilot"
+
+
+@pytest.fixture(scope="module")
+def examples(shard: Path) -> list[Example]:
+    return read_jsonl(shard / "dataset.jsonl", Example)
+
+
+# ------------------------------------------------------------------------------------------------------- one shard
+
+
+def test_a_shard_leaves_all_its_files_and_exactly_the_target(shard, examples):
+    assert all((shard / name).is_file() for name in FILES)
+    assert len(examples) == 40
+    assert len({example.instruction for example in examples}) == 40
+    items = [example.metadata.item for example in examples]
+    assert items == sorted(items)
+
+
+def test_kept_examples_are_right_new_and_not_held_out(examples):
+    assert all(no_heldout(example.instruction) for example in examples)
+    assert all(example.response == answer_to(example.instruction) for example in examples)
+    assert all(example.instruction_critique.accepted and example.pair_critique.accepted for example in examples)
+    assert not {example.instruction for example in examples} & {pair.instruction for pair in HELDOUT}
+
+
+def test_the_prompt_is_recorded_as_it_was_sent(tmp_path):
+    model = WorldModel()
+    make(tmp_path, model)
+    for example in read_jsonl(tmp_path / "artifacts/pilot/dataset.jsonl", Example):
+        at = model.engine.prompts.index(example.prompt)
+        assert example.prompt.endswith(CompletionStylePrompts.zero_shot(example.instruction))
+        assert example.prompt.count(DELIMITER) == CONFIG.generation.few_shot_examples
+        assert example.metadata.seed in model.engine.seeds
+        assert at >= 0
+
+
+def test_what_was_generated_is_recorded_raw(examples):
+    assert all(example.completion.startswith(f" {example.response}\n###") for example in examples)
+
+
+def test_metadata_says_where_an_example_comes_from(examples):
+    metadata = examples[0].metadata
+    assert (metadata.git_commit, metadata.run_id, metadata.stage, metadata.weights_digest) == ("c", "run", "pilot", "w")
+    assert metadata.sentinel_tests_passed
+    assert metadata.sampling == CONFIG.generation.response_sampling
+    assert len({example.metadata.seed for example in examples}) == len(examples)
+
+
+def test_no_loss_is_silent(shard, examples):
+    summary = read_record(shard / "qc_summary.json", QcSummary)
+    rejected = read_jsonl(shard / "rejections.jsonl", Rejection)
+    nameless = sum(rejection.reason == "no instruction in the list" for rejection in rejected)
+    assert len(examples) + len(rejected) - nameless == summary.counts["parsed_instructions"]
+    found = {(rejection.phase, rejection.reason) for rejection in rejected}
+    assert {
+        ("instruction", "judged bad"), ("pair", "judged bad"), ("response", "truncated"),
+        ("decontaminate", "heldout key"), ("pair", "beyond the target"),
+    } <= found  # fmt: skip
+
+
+def test_rates_are_over_all_rounds(shard):
+    summary = read_record(shard / "qc_summary.json", QcSummary)
+    rounds = read_jsonl(shard / "generation.jsonl", GenerationRound)
+    assert summary.rates["truncated"].n == sum(len(one.responses) for one in rounds) == summary.counts["generated"]
+    assert summary.acceptance["pair"].n == sum(len(one.pair_critiques) for one in rounds)
+    assert summary.counts["generated"] > summary.counts["kept"]
+    assert summary.rates["raw_delimiter"].value == 1.0
+    assert summary.rates["delimiter"].value == 0.0
+
+
+def test_repetitions_are_rejected_with_what_they_repeat(tmp_path):
+    class Repetitive(WorldModel):
+        def propose(self, rng):
+            return " What is the opposite of hot?\n8. what is  the opposite of hot\n9. " + super().propose(rng).lstrip()
+
+    make(tmp_path, Repetitive())
+    repeated = [r for r in rejections(tmp_path) if r.phase == "dedup"]
+    assert {r.reason for r in repeated} >= {"exact", "normalized"}
+    assert all(r.repeats for r in repeated)
+
+
+# --------------------------------------------------------------------------------------------------------- prompts
+
+
+def test_list_prompts_rotate_their_examples(tmp_path):
+    model = WorldModel()
+    make(tmp_path, model)
+    lists = [prompt for prompt in model.engine.prompts if prompt.endswith(".") and "\n1. " in prompt]
+    assert len(set(lists)) == len(lists)
+    assert any(prompt.startswith("Topic: ") for prompt in lists)
+
+
+def test_few_shot_examples_are_seeds(examples):
+    seeds = {CompletionStylePrompts.few_shot_prefix([Pair(*pair)]) for pair in seed_pairs()}
+    blocks = {block + f"{DELIMITER}\n\n" for e in examples for block in e.prompt.split(f"{DELIMITER}\n\n")[:-1]}
+    assert blocks <= seeds
+    assert len(blocks) > 5
+
+
+def test_another_shard_and_another_rotation_write_other_things(tmp_path):
+    folders = [tmp_path / name for name in "abc"]
+    make(folders[0])
+    make(folders[1], shard=1)
+    make(folders[2], config=with_generation(example_rotation=1))
+    texts = [(folder / "artifacts/pilot/dataset.jsonl").read_text(encoding="utf-8") for folder in folders]
+    assert len(set(texts)) == 3
+
+
+# ------------------------------------------------------------------------------------------------- resuming, reusing
+
+
+def test_a_killed_shard_resumes_and_ends_in_the_same_bytes(tmp_path, shard):
+    model = WorldModel()
+    model.interrupt_after = 60
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, model)
+    folder = tmp_path / "artifacts" / "pilot"
+    done = len(list((folder / "work" / "rounds").iterdir()))
+    assert done >= 1
+    assert not (folder / "manifest.json").exists()
+    again = WorldModel()
+    make(tmp_path, again)
+    assert again.calls < WorldModelCalls.of_a_whole_shard(tmp_path / "whole")
+    assert sha256_tree(folder) == sha256_tree(shard)
+
+
+class WorldModelCalls:
+    """How many completions a whole shard takes."""
+
+    @staticmethod
+    def of_a_whole_shard(root: Path) -> int:
+        model = WorldModel()
+        make(root, model)
+        return model.calls
+
+
+def test_a_finished_shard_is_reused_without_the_model(tmp_path):
+    first = make(tmp_path)
+    model = WorldModel()
+    again = make(tmp_path, model)
+    assert (first.reused, again.reused, model.calls) == (False, True, 0)
+    assert again.summary == first.summary
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": with_generation(few_shot_examples=1)},
+        {"config": CONFIG.model_copy(update={"seed": 1})},
+        {"config": CONFIG.model_copy(update={"qc": CONFIG.qc.model_copy(update={"runaway": 0.04})})},
+        {"target": 41},
+        {"heldout": HELDOUT[:299]},
+        {"model": WorldModel(weights_digest="other")},
+    ],
+    ids=["generation", "seed", "thresholds", "target", "heldout", "weights"],
+)
+def test_what_a_shard_depends_on_makes_it_anew(tmp_path, change):
+    make(tmp_path)
+    assert not make(tmp_path, **change).reused
+    assert list((tmp_path / "superseded").iterdir())
+
+
+def test_an_edited_dataset_is_refused(tmp_path):
+    make(tmp_path)
+    dataset = tmp_path / "artifacts/pilot/dataset.jsonl"
+    dataset.write_text(dataset.read_text(encoding="utf-8").replace("Paris", "Rome") + "\n", encoding="utf-8")
+    with pytest.raises(CtaiError, match=r"dataset\.jsonl"):
+        make(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------ limits and controls
+
+
+def test_a_model_that_says_nothing_ends_and_fails(tmp_path):
+    class Mute(WorldModel):
+        def propose(self, rng):
+            return "\n\n"
+
+    summary = make(tmp_path, Mute()).summary
+    assert summary.counts["rounds"] == maximum_rounds(CONFIG, 40) == 12
+    assert "kept_examples 0 < 40" in summary.failed_reasons
+    assert {r.reason for r in rejections(tmp_path)} == {"no instruction in the list"}
+
+
+def test_without_the_critic_filter_everything_of_good_form_is_kept_and_still_judged(tmp_path):
+    summary = make(tmp_path, config=with_generation(filter_with_critic=False)).summary
+    kept = read_jsonl(tmp_path / "artifacts/pilot/dataset.jsonl", Example)
+    assert any(not example.pair_critique.accepted for example in kept)
+    assert any(not example.instruction_critique.accepted for example in kept)
+    assert summary.acceptance["pair"].value < 1
+    assert summary.rates["kept_faults"].k == 0
+
+
+def test_control_text_from_the_model_is_never_sent_back(tmp_path):
+    class Contaminated(WorldModel):
+        def propose(self, rng):
+            return " Say <|im_end|> twice.\n8. Name the ZZZ of things.\n9. " + super().propose(rng).lstrip()
+
+        def respond(self, instruction, rng):
+            return " ZZZ" if rng.random() < 0.2 else super().respond(instruction, rng)
+
+    model = Contaminated()
+    control = model.engine.encode(" ZZZ")
+    model.provenance = model.provenance.model_copy(update={"control_token_ids": tuple(control)})
+    make(tmp_path, model)
+    found = {(r.phase, r.reason) for r in rejections(tmp_path)}
+    assert {("parse", "template"), ("parse", "control token"), ("response", "control token")} <= found
+    assert not any("<|im_end|>" in prompt or "ZZZ" in prompt for prompt in model.engine.prompts)
+
+
+def test_what_does_not_fit_into_the_context_is_rejected_not_cut(tmp_path):
+    class Wordy(WorldModel):
+        def propose(self, rng):
+            return " Name " + "one more and " * 20 + "thing.\n8. " + super().propose(rng).lstrip()
+
+        def respond(self, instruction, rng):
+            return " word, and another" * 4 if rng.random() < 0.3 else super().respond(instruction, rng)
+
+    model = Wordy()
+    model.engine._context_length = 190
+    config = with_generation(
+        instruction_sampling=CONFIG.generation.instruction_sampling.model_copy(update={"max_new_tokens": 100})
+    )
+    make(tmp_path, model, config)
+    found = {(r.phase, r.reason) for r in rejections(tmp_path)}
+    assert ("instruction", "too long for the context") in found
+
+
+def test_fewer_examples_are_shown_where_the_context_is_short(tmp_path):
+    model = WorldModel()
+    model.engine._context_length = 260
+    config = with_generation(
+        few_shot_examples=12,
+        instruction_sampling=CONFIG.generation.instruction_sampling.model_copy(update={"max_new_tokens": 150}),
+    )
+    make(tmp_path, model, config)
+    shown = [e.prompt.count(DELIMITER) for e in read_jsonl(tmp_path / "artifacts/pilot/dataset.jsonl", Example)]
+    assert 0 < max(shown) < 12
+
+
+def test_runaway_generations_fail_the_summary(tmp_path):
+    class Runaway(WorldModel):
+        def respond(self, instruction, rng):
+            return f" {answer_to(instruction)} Instruction: Name the capital of Spain."
+
+    summary = make(tmp_path, Runaway()).summary
+    assert any(reason.startswith("runaway_rate 1 >= 0.05") for reason in summary.failed_reasons)
+    assert json.loads((tmp_path / "artifacts/pilot/qc_summary.json").read_text(encoding="utf-8"))["counts"]["kept"] == 0
+
+
+# ---------------------------------------------------------------------------------------------------------- ladder
+
+
+@pytest.mark.parametrize(
+    ("reason", "retry", "changed"),
+    [
+        ("token_limit_rate 0.2 >= 0.1", 1, {"response_sampling"}),
+        ("pair_acceptance 0.3 < 0.5", 1, {"few_shot_examples"}),
+        ("runaway_rate 0.2 >= 0.05", 2, {"few_shot_examples", "response_sampling"}),
+        ("instruction_acceptance 0.3 < 0.5", 1, {"list_examples"}),
+        ("instruction_acceptance 0.3 < 0.5", 2, {"list_examples", "instruction_sampling"}),
+        ("kept_examples 80 < 120", 1, {"example_rotation", "max_batches_per_item", "instruction_sampling"}),
+    ],
+)
+def test_each_reason_changes_what_it_is_about(reason, retry, changed):
+    config = pilot_ladder(CONFIG, [reason], retry)
+    before, after = CONFIG.generation.model_dump(), config.generation.model_dump()
+    assert {key for key in before if before[key] != after[key]} == changed
+
+
+def test_the_ladder_goes_the_right_way():
+    config = pilot_ladder(CONFIG, ["token_limit_rate 0.2 >= 0.1", "pair_acceptance 0.3 < 0.5"], 2)
+    before, after = CONFIG.generation, config.generation
+    assert after.response_sampling.max_new_tokens == 45
+    assert after.few_shot_examples == before.few_shot_examples + 1
+    assert after.response_sampling.temperature == before.response_sampling.temperature * 0.8
+
+
+def test_low_acceptance_is_never_answered_with_heat():
+    config = pilot_ladder(CONFIG, ["kept_examples 80 < 120", "pair_acceptance 0.3 < 0.5"], 1)
+    assert config.generation.instruction_sampling == CONFIG.generation.instruction_sampling
+
+
+@pytest.mark.parametrize("retry", [1, 2])
+def test_the_ladder_touches_nothing_but_generation(retry):
+    reasons = ["runaway_rate 1 >= 0.05", "kept_examples 0 < 1", "token_limit_rate 1 >= 0.1", "instruction_acceptance 0 < 0.5"]
+    changed = pilot_ladder(CONFIG, reasons, retry)
+    assert changed.model_copy(update={"generation": CONFIG.generation}) == CONFIG
+    assert RunConfig.model_validate(changed.model_dump()) == changed

@@ -1,0 +1,188 @@
+"""Merging shards: duplicates across them, the held-out set, counts of the union, and what must not be merged."""
+
+from pathlib import Path
+
+import pytest
+from generated import CONFIG, WorldModel, critique, example, generated, round_of
+
+from ctai.config import RunConfig
+from ctai.errors import CtaiError
+from ctai.generate.merge import Merged, merge_shards
+from ctai.generate.shard import make_shard
+from ctai.provenance import SilentProgress
+from ctai.records import Example, HeldoutItem, QcSummary, Rejection
+from ctai.rundir import RunDir, Stage, digest_of, read_jsonl, write_json, write_jsonl
+from ctai.tasks.heldout import build_heldout
+
+pytestmark = pytest.mark.unit
+
+HELDOUT = [HeldoutItem(item=0, family="capital", type="fact", key="Peru", instruction="Name the capital city of Peru.")]
+
+
+def config(count: int = 5) -> RunConfig:
+    return CONFIG.model_copy(update={"scale": CONFIG.scale.model_copy(update={"count": count})})
+
+
+def plant(rundir: RunDir, number: int, instructions: list[str], *, responses=None, **parameters) -> Path:
+    """A finished shard that holds these instructions."""
+    folder = rundir.shard_dir(number)
+    common = {"seed": 0, "shard": number, "generation": {}, "critic": {}, "code": "c", **parameters}
+    weights = str(common.pop("weights", "w"))
+    stage = Stage(rundir, "scale", folder, common, {"weights": weights, "heldout": digest_of(HELDOUT)})
+    stage.begin()
+    kept = [example(i, instruction=text, shard=number) for i, text in enumerate(instructions)]
+    measured = responses or [generated(i) for i in range(10)]
+    rounds = [round_of(measured, [critique()] * 10, [critique()] * 10, shard=number)]
+    rejected = [Rejection(phase="pair", reason="judged bad", instruction="x", shard=number, item=99)]
+    contents = {"dataset.jsonl": kept, "rejections.jsonl": rejected, "generation.jsonl": rounds}
+    for name, records in contents.items():
+        write_jsonl(folder / name, records)
+    stage.finish([folder / name for name in contents], "run")
+    return folder
+
+
+@pytest.fixture
+def rundir(tmp_path: Path) -> RunDir:
+    return RunDir.open(tmp_path / "run")
+
+
+def merge(rundir: RunDir, folders: list[Path], count: int = 5) -> Merged:
+    return merge_shards(config(count), rundir, folders, HELDOUT, "run", SilentProgress())
+
+
+def two_shards(rundir: RunDir) -> list[Path]:
+    """Five different instructions, one exact and one normalized repetition, and one that is held out in other words."""
+    first = plant(rundir, 0, ["Name a blue thing.", "List two slow animals.", "What is the capital of Peru?", "Say 12."])
+    second = plant(rundir, 1, ["Name a blue thing.", "say 12", "Say 13.", "Write a short poem about rain."])
+    return [first, second]
+
+
+def instructions(rundir: RunDir) -> list[str]:
+    return [example.instruction for example in read_jsonl(rundir.dataset, Example)]
+
+
+def test_the_union_is_in_order_without_repetitions_and_held_out_items(rundir):
+    merge(rundir, two_shards(rundir))
+    assert instructions(rundir) == [
+        "Name a blue thing.", "List two slow animals.", "Say 12.", "Say 13.", "Write a short poem about rain.",
+    ]  # fmt: skip
+    dropped = read_jsonl(rundir.path("data", "dropped.jsonl"), Rejection)
+    assert [(d.phase, d.reason, d.instruction, d.repeats) for d in dropped] == [
+        ("decontaminate", "heldout key", "What is the capital of Peru?", "Name the capital city of Peru."),
+        ("dedup", "exact", "Name a blue thing.", "Name a blue thing."),
+        ("dedup", "normalized", "say 12", "Say 12."),
+    ]
+
+
+def test_the_summary_is_over_everything_the_shards_generated(rundir):
+    bad = [generated(i, faults=("runaway",) if i < 3 else ()) for i in range(10)]
+    folders = [plant(rundir, 0, ["Say 1."], responses=bad), plant(rundir, 1, ["Say 2."])]
+    summary = merge(rundir, folders, 2).summary
+    assert (summary.rates["runaway"].k, summary.rates["runaway"].n) == (3, 20)
+    assert summary.acceptance["pair"].n == 20
+    assert summary.counts["rejected pair: judged bad"] == 2
+    assert summary.failed_reasons == ("runaway_rate 0.15 >= 0.05",)
+
+
+def test_repetitions_are_reported_by_shard(rundir):
+    summary = merge(rundir, two_shards(rundir)).summary
+    assert summary.thresholds_passed
+    assert {name: rate.k for name, rate in summary.rates.items() if name.startswith("dropped_of")} == {
+        "dropped_of_union": 2, "dropped_of_shard_000": 0, "dropped_of_shard_001": 2,
+    }  # fmt: skip
+
+
+def test_too_few_unique_examples_fail(rundir):
+    assert merge(rundir, two_shards(rundir), 6).summary.failed_reasons == ("unique_examples 5 < 6",)
+
+
+def test_all_unique_examples_are_kept_beyond_the_count(rundir):
+    merge(rundir, two_shards(rundir), 2)
+    assert len(instructions(rundir)) == 5
+
+
+def test_a_finished_union_is_reused_and_a_changed_shard_makes_it_anew(rundir):
+    folders = two_shards(rundir)
+    assert [merge(rundir, folders).reused for _ in range(2)] == [False, True]
+    plant(rundir, 1, ["Say 13."], extra=1)
+    again = merge(rundir, folders)
+    assert not again.reused
+    assert len(instructions(rundir)) == 4
+
+
+def test_the_held_out_file_survives_a_new_union(rundir):
+    folders = two_shards(rundir)
+    write_jsonl(rundir.heldout, HELDOUT)
+    merge(rundir, folders)
+    merge(rundir, folders, 3)
+    assert read_jsonl(rundir.heldout, HeldoutItem) == HELDOUT
+
+
+def test_an_edited_shard_is_refused(rundir):
+    folders = two_shards(rundir)
+    write_jsonl(folders[1] / "dataset.jsonl", [example(0)])
+    with pytest.raises(CtaiError, match=r"dataset\.jsonl is not what shard shard-001 made"):
+        merge(rundir, folders)
+
+
+def test_an_edited_union_is_refused(rundir):
+    folders = two_shards(rundir)
+    merge(rundir, folders)
+    write_jsonl(rundir.dataset, [example(0)])
+    with pytest.raises(CtaiError, match=r"stage1_sft_data\.jsonl"):
+        merge(rundir, folders)
+
+
+def test_an_unfinished_shard_is_refused(rundir):
+    folders = two_shards(rundir)
+    (folders[0] / "manifest.json").unlink()
+    with pytest.raises(CtaiError, match="shard-000 is not finished"):
+        merge(rundir, folders)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"weights": "other"}, "different weights"),
+        ({"generation": {"batch_size": 3}}, "different settings"),
+        ({"code": "d"}, "different settings or code"),
+        ({"shard": 0}, "same seed and number"),
+    ],
+)
+def test_shards_that_do_not_belong_together_are_refused(rundir, parameters, message):
+    folders = [plant(rundir, 0, ["Say 1."]), plant(rundir, 1, ["Say 2."], **parameters)]
+    with pytest.raises(CtaiError, match=message):
+        merge(rundir, folders)
+
+
+def test_shards_against_another_held_out_set_are_refused(rundir):
+    with pytest.raises(CtaiError, match="another held-out set"):
+        merge_shards(config(), rundir, two_shards(rundir), [], "run", SilentProgress())
+
+
+def test_nothing_to_merge_is_refused(rundir):
+    with pytest.raises(CtaiError, match="no shards"):
+        merge(rundir, [])
+
+
+def test_a_manifest_must_vouch_for_what_is_read(rundir):
+    folder = plant(rundir, 0, ["Say 1."])
+    manifest = Stage(rundir, "scale", folder, {"seed": 0, "shard": 0}, {"heldout": digest_of(HELDOUT)}).finish([], "run")
+    write_json(folder / "manifest.json", manifest)
+    with pytest.raises(CtaiError, match=r"does not vouch for dataset\.jsonl"):
+        merge(rundir, [folder])
+
+
+def test_real_shards_merge(rundir):
+    heldout = build_heldout(300, 0, embedded=True)
+    folders = [rundir.shard_dir(number) for number in range(2)]
+    for number, folder in enumerate(folders):
+        make_shard(
+            model=WorldModel(), config=CONFIG, rundir=rundir, folder=folder, stage="scale", shard=number, target=40,
+            heldout=heldout, run_id="run", progress=SilentProgress(), git=("c", False),
+        )  # fmt: skip
+    merged = merge_shards(CONFIG, rundir, folders, heldout, "run", SilentProgress())
+    assert isinstance(merged.summary, QcSummary)
+    assert merged.summary.rates["dropped_of_union"].n == 80
+    assert merged.summary.counts["kept"] == len(set(instructions(rundir))) >= CONFIG.scale.count
+    assert merged.summary.thresholds_passed, merged.summary.failed_reasons

@@ -1,0 +1,178 @@
+"""Quality control: the detectors measured on labelled responses, and metrics that can fail."""
+
+import json
+import math
+import time
+from pathlib import Path
+
+import pytest
+from generated import critique, example, generated, material, round_of
+
+from ctai.config import QcThresholds
+from ctai.prompts import CompletionStylePrompts
+from ctai.qc import FAULTS, Wanted, find_faults, summarize
+from ctai.records import QcSummary, Rejection
+
+pytestmark = pytest.mark.unit
+
+LABELLED = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data" / "qc_labelled.jsonl").read_text(encoding="utf-8").split("\n")
+    if line
+]
+
+
+# ------------------------------------------------------------------------------------------------------- detectors
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_detector_on_labelled_responses(fault):
+    found = [fault in find_faults(row["text"], row["finish_reason"]) for row in LABELLED]
+    truth = [fault in row["faults"] for row in LABELLED]
+    both = sum(f and t for f, t in zip(found, truth, strict=True))
+    wrong = [row["text"] for row, f, t in zip(LABELLED, found, truth, strict=True) if f != t]
+    assert sum(truth) >= 10
+    assert both / sum(found) >= 0.95, wrong
+    assert both / sum(truth) >= 0.95, wrong
+
+
+def test_the_labelled_set_has_hard_negatives():
+    assert sum(not row["faults"] for row in LABELLED) >= 100
+    assert len({(row["text"], row["finish_reason"]) for row in LABELLED}) == len(LABELLED)
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        ("Paris. Instruction: Name the capital of Spain. Response: Madrid", "runaway"),
+        ("Paris\n2. What is the capital of Spain?", "runaway"),
+        ("It is hot. It is very hot today. It is very hot today.", "runaway"),
+        ("Paris ###", "delimiter"),
+        ("Here is the program:\n\ndef f():\n    return 1", "truncated"),
+    ],
+)
+def test_the_cleaner_does_not_hide_what_the_detectors_look_for(raw, fault):
+    assert fault in find_faults(CompletionStylePrompts.clean_response(raw))
+
+
+def test_a_long_good_explanation_is_no_runaway():
+    text = " ".join(f"Reason number {word} is that plants of the {word} kind need light." for word in
+                    ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"))  # fmt: skip
+    assert len(text) > 400
+    assert find_faults(text, "eos") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 20000, "a b " * 8000, "\n" * 20000 + "x", "( " * 10000, "Q " * 10000, "what " * 6000 + "of?",
+        "#" * 20000 + "x", "x" + " " * 20000 + "y", "<s>" * 6000, "1. a\n" * 5000, '"' * 9999, "- " * 9000,
+        "what x\n" * 4000, "a. B" * 5000, "_" * 20000, "[(" * 9000 + ";", "::" * 9000,
+    ],
+    ids=lambda text: repr(text[:8]),
+)  # fmt: skip
+def test_hostile_texts_take_no_time(text):
+    started = time.process_time()
+    find_faults(text, "length")
+    assert time.process_time() - started < 2
+
+
+# --------------------------------------------------------------------------------------------------------- metrics
+
+
+def judged(**parts) -> QcSummary:
+    parts.setdefault("examples", [example(i) for i in range(20)])
+    wanted = Wanted("kept_examples", parts.pop("wanted", 20))
+    return summarize(
+        "pilot", material(**parts), wanted=wanted, thresholds=QcThresholds(), inputs={}, run_id="run", artifact="d.jsonl"
+    )
+
+
+def failed(summary: QcSummary) -> set[str]:
+    assert summary.thresholds_passed == (not summary.failed_reasons)
+    return {reason.split()[0] for reason in summary.failed_reasons}
+
+
+def test_good_material_passes_everything():
+    summary = judged()
+    assert failed(summary) == set()
+    assert summary.counts["generated"] == 100
+    assert summary.counts["kept"] == 20
+    assert {metric.artifact for metric in summary.thresholds} == {"d.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "parts"),
+    [
+        ("runaway_rate", {"bad": ("runaway", 5)}),
+        ("truncated_rate", {"bad": ("truncated", 2)}),
+        ("delimiter_rate", {"bad": ("delimiter", 1)}),
+        ("token_limit_rate", {"out_of_budget": 10}),
+        ("median_tokens", {"tokens": 40}),
+        ("instruction_acceptance", {"instructions": [critique(-2.0)] * 6 + [critique(2.0)] * 5}),
+        ("pair_acceptance", {"pairs": [critique(0.5)] * 6 + [critique(2.0)] * 5}),
+        ("duplicate_rate", {"examples": [example(0), *(example(i) for i in range(19))]}),
+        ("heldout_overlap", {"overlapping": 1}),
+        ("kept_examples", {"wanted": 21}),
+        ("kept_faults", {"examples": [*(example(i) for i in range(19)), example(19, response="It is the")]}),
+    ],
+)
+def test_each_metric_can_fail_alone(metric, parts):
+    assert failed(judged(**parts)) == {metric}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"bad": ("runaway", 4)}, {"bad": ("truncated", 1)}, {"out_of_budget": 9}, {"tokens": 39}],
+    ids=str,
+)
+def test_just_below_a_threshold_passes(parts):
+    assert failed(judged(**parts)) == set()
+
+
+def test_rates_are_over_everything_generated_and_judged():
+    summary = judged(bad=("runaway", 30))
+    assert (summary.rates["runaway"].k, summary.rates["runaway"].n) == (30, 100)
+    assert summary.acceptance["pair"].n == 60
+
+
+def test_good_without_confidence_is_not_accepted():
+    assert judged(pairs=[critique(0.99)] * 10).acceptance["pair"].k == 0
+
+
+def test_a_summary_of_nothing_passes_nothing():
+    nothing = summarize(
+        "pilot", material(rounds=[], examples=[]), wanted=Wanted("kept_examples", 0), thresholds=QcThresholds(),
+        inputs={}, run_id="run",
+    )  # fmt: skip
+    assert failed(nothing) == {metric.name for metric in nothing.thresholds} - {"kept_examples"}
+    assert math.isnan(nothing.token_stats.median)
+    assert QcSummary.model_validate_json(nothing.model_dump_json()).failed_reasons == nothing.failed_reasons
+
+
+def test_the_note_says_what_the_sample_cannot_show():
+    notes = {metric.name: metric.note for metric in judged(bad=("runaway", 3)).thresholds}
+    assert notes["runaway_rate"] == "3 of 100: the sample cannot rule out 0.0845"
+    assert notes["token_limit_rate"] == ""
+
+
+def test_every_rejection_is_counted_by_its_reason():
+    rejections = [
+        Rejection(phase=phase, reason=reason, instruction="x", shard=0, item=0)
+        for phase, reason in [("pair", "judged bad"), ("pair", "judged bad"), ("dedup", "near")]
+    ]
+    summary = judged(rejections=rejections)
+    assert summary.counts["rejected pair: judged bad"] == 2
+    assert summary.counts["rejected dedup: near"] == 1
+    assert summary.rates["generated_repetitions"].k == 1
+
+
+def test_margins_leave_out_what_is_not_a_number():
+    margins = judged(pairs=[critique(3.0), critique(math.nan), critique(1.0), critique(2.0)]).margins["pair"]
+    assert (margins["n"], margins["not_finite"], margins["median"]) == (4, 1, 2.0)
+
+
+def test_delimiter_and_cuts_are_counted():
+    responses = [generated(i, delimiter_found=i < 3, heuristic_cut=i == 5) for i in range(10)]
+    counts = judged(rounds=[round_of(responses=responses)]).counts
+    assert (counts["delimiter_found"], counts["delimiter_missing"], counts["heuristic_cut"]) == (3, 7, 1)

@@ -1,0 +1,519 @@
+"""Training: what carries loss, when it refuses, and that it is the same however often it was interrupted."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ctai.config import RunConfig, TrainingSettings
+from ctai.errors import ContaminationError, CtaiError, RefusedError
+from ctai.prompts import DELIMITER, CompletionStylePrompts, Pair
+from ctai.provenance import SilentProgress
+from ctai.records import (
+    Critique,
+    Example,
+    ExampleMetadata,
+    QcSummary,
+    Sampling,
+    TokenStats,
+    TrainingManifest,
+    TrainingStep,
+    Verdict,
+)
+from ctai.rundir import RunDir, read_jsonl, read_record, sha256_file, write_json, write_jsonl
+from ctai.tasks.seeds import seed_pairs
+from ctai.train import train_adapter
+from ctai.train_data import (
+    IGNORED,
+    Encoded,
+    collate,
+    data_order,
+    encode_pairs,
+    end_of_text_id,
+    micro_batches,
+    steps_for,
+    training_pairs,
+)
+from ctai.train_loop import Plan, summed_loss
+
+pytestmark = pytest.mark.unit
+
+GOOD = Critique(is_good=True, predicted_label="A", logp_a=-0.1, logp_b=-3.0, margin=2.9, confident=True)
+ANSWERS = ("Paris", "A dog, a cat and a cow", "7", "No")
+STEPS = 6  # 16 examples, 3 epochs, batches of 8
+
+
+def example(number: int, response: str | None = None) -> Example:
+    metadata = ExampleMetadata(
+        git_commit="0" * 40,
+        git_dirty=False,
+        loader_version="0",
+        model="tiny",
+        weights_digest="0",
+        quantization="none",
+        template_disabled=True,
+        sentinel_tests_passed=True,
+        stage="scale",
+        shard=0,
+        item=number,
+        seed=number,
+        sampling=Sampling(),
+        run_id="run",
+        response_tokens=1,
+    )
+    return Example(
+        instruction=f"Say the word that has number {number}.",
+        response=response or f"{ANSWERS[number % 4]} {number}",
+        prompt="",
+        completion="",
+        finish_reason="stop",
+        instruction_critique=GOOD,
+        pair_critique=GOOD,
+        metadata=metadata,
+    )
+
+
+def qc_summary(passed: bool = True) -> QcSummary:
+    return QcSummary(
+        stage="scale",
+        counts={},
+        acceptance={},
+        token_stats=TokenStats(n=1, median=1, mean=1, p95=1, maximum=1),
+        margins={},
+        rates={},
+        thresholds=(),
+        thresholds_passed=passed,
+        failed_reasons=() if passed else ("runaway_rate 0.209 >= 0.05",),
+        inputs={},
+        run_id="run",
+    )
+
+
+class Prepared:
+    """A run directory as a passed scale gate leaves it, and a call of training in it."""
+
+    def __init__(self, folder: Path, model, examples=None, qc_passed=True):
+        self.rundir = RunDir.open(folder)
+        self.model = model
+        self.qc = self.rundir.path("data", "qc_summary.json")
+        write_jsonl(self.rundir.dataset, examples or [example(number) for number in range(16)])
+        write_json(self.qc, qc_summary(qc_passed))
+        self.verdict = Verdict(
+            gate="scale",
+            outcome="passed",
+            key="key",
+            metrics=(),
+            artifacts={self.rundir.relative(path): sha256_file(path) for path in (self.rundir.dataset, self.qc)},
+            previous=None,
+            reasons=(),
+            config_digest="",
+            code_digest="",
+            weights_digest="",
+        )
+
+    def train(self, control="none", progress=None, verdict=None, **settings) -> TrainingManifest:
+        training = {"rank": 4, "batch_size": 8, "device_batch_size": 4, "learning_rate": 1e-2, **settings}
+        config = RunConfig(control=control, training=TrainingSettings(gradient_checkpointing=False, **training))
+        return train_adapter(
+            self.model,
+            self.rundir.dataset,
+            self.qc,
+            verdict or self.verdict,
+            config,
+            self.rundir,
+            "run",
+            progress or SilentProgress(),
+        )
+
+    @property
+    def adapter_bytes(self) -> bytes:
+        return (self.rundir.adapter_dir / "adapter_model.safetensors").read_bytes()
+
+
+class StopsAfter(SilentProgress):
+    """Interrupts training, as a time limit does."""
+
+    def __init__(self, steps: int):
+        self.left = steps
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        self.left -= n
+        if self.left <= 0:
+            raise CtaiError("time limit")
+
+
+class CountsSteps(SilentProgress):
+    """Remembers at which step training went on."""
+
+    resumed_from = 0
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        if note == "resumed":
+            self.resumed_from = n
+
+
+@pytest.fixture
+def prepared(tmp_path, tiny_model):
+    return Prepared(tmp_path / "run", tiny_model)
+
+
+def logits(model) -> torch.Tensor:
+    prompts = [CompletionStylePrompts.zero_shot(example(number).instruction) for number in range(4)]
+    vocabulary = range(len(model.tokenizer))
+    return torch.tensor(model.engine.token_logprobs(prompts, vocabulary))
+
+
+# -- tokens and labels --------------------------------------------------------------------------------------------
+
+
+def test_only_completion_and_end_of_text_carry_loss(tiny_model):
+    tokenizer = tiny_model.tokenizer
+    pairs = [Pair(e.instruction, e.response) for e in map(example, range(11))]
+    end = end_of_text_id(tokenizer, ())
+    encoded = encode_pairs(tokenizer, pairs, end, 200)
+    batches = list(micro_batches(encoded.pairs, 4, padding_id=end))  # padded with the end-of-text token itself
+    assert [len(batch.labels) for batch in batches] == [4, 4, 3]
+    supervised = []
+    for batch in batches:
+        assert not (batch.labels[:, 0] != IGNORED).any()
+        for ids, mask, labels in zip(batch.input_ids, batch.attention_mask, batch.labels, strict=True):
+            kept = labels != IGNORED
+            assert torch.equal(labels[kept], ids[kept])
+            assert not kept[mask == 0].any()
+            assert labels[kept][-1] == end
+            prompt = tokenizer.decode(ids[(mask == 1) & ~kept])
+            supervised.append((prompt, tokenizer.decode(labels[kept][:-1])))
+    assert any((batch.attention_mask == 0).any() for batch in batches), "no batch was padded: the test shows nothing"
+    expected = {
+        (CompletionStylePrompts.zero_shot(i), CompletionStylePrompts.completion(r)) for i, r in pairs
+    }
+    assert set(supervised) == expected
+    assert encoded.supervised_tokens == sum(int((b.labels != IGNORED).sum()) for b in batches)
+
+
+def test_tokens_are_those_of_inference(tiny_model):
+    """Prompt ids are what the engine sends, and prompt with completion is what it would have written."""
+    pair = Pair("Name the capital of France.", "Paris")
+    encoded = encode_pairs(tiny_model.tokenizer, [pair], 0, 200).pairs[0]
+    assert list(encoded.prompt) == tiny_model.engine.encode(CompletionStylePrompts.zero_shot(pair.instruction))
+    assert list(encoded.completion[:-1]) == tiny_model.engine.encode(" Paris")
+
+
+def test_an_allowed_bos_precedes_the_prompt_as_in_the_engine(tiny_model):
+    pairs = [Pair("Name a colour.", "Red")]
+    plain = encode_pairs(tiny_model.tokenizer, pairs, 0, 200).pairs[0]
+    with_bos = encode_pairs(tiny_model.tokenizer, pairs, 0, 200, (5,)).pairs[0]
+    assert with_bos.prompt == (5, *plain.prompt)
+    assert with_bos.completion == plain.completion
+
+
+def test_padding_does_not_change_the_loss(tiny_model):
+    short, long = Encoded((5, 6), (7, 0)), Encoded((8, 9, 10), (11, 12, 13, 0))
+    with torch.no_grad():
+        together = summed_loss(tiny_model.module, collate([short, long], 0))
+        apart = sum(summed_loss(tiny_model.module, collate([pair], 0)) for pair in (short, long))
+    assert together.item() == pytest.approx(apart.item(), rel=1e-5)
+
+
+def test_a_delimiter_is_never_trained_on(tiny_model):
+    with pytest.raises(CtaiError, match="example 2 holds the delimiter"):
+        encode_pairs(tiny_model.tokenizer, [Pair("a", "b"), Pair("a", f"b {DELIMITER}")], 0, 200)
+
+
+def test_too_long_examples_are_left_out_whole_and_counted(tiny_model):
+    pairs = [Pair("Name a colour.", "Red"), Pair("Count.", "one two three " * 40)]
+    encoded = encode_pairs(tiny_model.tokenizer, pairs, 0, 60)
+    assert encoded.too_long == 1
+    assert len(encoded.pairs) == 1
+    assert encoded.pairs[0].completion[-1] == 0
+
+
+def test_nothing_to_learn_from_is_an_error(tiny_model):
+    with pytest.raises(CtaiError, match="no token to learn from: 1 examples, of which 1"):
+        encode_pairs(tiny_model.tokenizer, [Pair("Count.", "one two three " * 40)], 0, 16)
+
+
+def test_a_chat_token_cannot_end_a_response(tiny_model):
+    end = tiny_model.tokenizer.eos_token_id
+    assert end_of_text_id(tiny_model.tokenizer, (end + 1,)) == end
+    with pytest.raises(CtaiError, match="belongs to a chat template"):
+        end_of_text_id(tiny_model.tokenizer, (end,))
+
+
+# -- pairs and order ----------------------------------------------------------------------------------------------
+
+
+def test_shuffled_is_a_seeded_derangement():
+    examples = [example(number) for number in range(50)]
+    shuffled = training_pairs(examples, "shuffled", 3)
+    assert [pair.instruction for pair in shuffled] == [e.instruction for e in examples]
+    assert sorted(pair.response for pair in shuffled) == sorted(e.response for e in examples)
+    assert all(pair.response != e.response for pair, e in zip(shuffled, examples, strict=True))
+    assert shuffled == training_pairs(examples, "shuffled", 3)
+    assert shuffled != training_pairs(examples, "shuffled", 4)
+
+
+def test_one_example_cannot_be_shuffled():
+    with pytest.raises(CtaiError, match="cannot be shuffled"):
+        training_pairs([example(0)], "shuffled", 0)
+
+
+def test_controls_choose_the_pairs():
+    examples = [example(number) for number in range(5)]
+    own = [(e.instruction, e.response) for e in examples]
+    assert training_pairs(examples, "none", 0) == own
+    assert training_pairs(examples, "untrained", 0) == own
+    assert training_pairs(examples, "seeds-only", 0) == list(seed_pairs())
+
+
+@pytest.mark.parametrize(("examples", "epochs", "steps"), [(16, 3, 6), (10, 3, 4), (10, 0.5, 1), (1, 0.1, 1)])
+def test_steps(examples, epochs, steps):
+    assert steps_for(examples, epochs, 8) == steps
+
+
+def test_every_example_is_seen_equally_often():
+    order = data_order(10, 4, 5, seed=1)
+    assert [len(step) for step in order] == [4] * 5
+    seen = [index for step in order for index in step]
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert seen[:10] != seen[10:]
+    assert order != data_order(10, 4, 5, seed=2)
+    assert order[:3] == data_order(10, 4, 3, seed=1)
+
+
+def test_learning_rate_warms_up_and_falls_to_zero():
+    settings = TrainingSettings(warmup=0.1)
+    plan = Plan((), [[0]] * 100, settings, 1.0, checkpoint_every=1, padding_id=0, seed=0)
+    rates = [plan.rate(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == rates[10] == max(rates) == 1.0
+    assert rates[55] == pytest.approx(0.5)
+    assert 0 < rates[99] < 0.001
+
+
+# -- refusals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("update", [{"outcome": "failed"}, {"outcome": "incomplete"}, {"gate": "pilot"}])
+def test_refused_without_a_passed_scale_verdict(prepared, update):
+    with pytest.raises(RefusedError, match="run gate scale first"):
+        prepared.train(verdict=prepared.verdict.model_copy(update=update))
+    assert not prepared.rundir.adapter_dir.exists()
+
+
+def test_refused_when_the_dataset_was_edited_after_the_gate(prepared):
+    text = prepared.rundir.dataset.read_text().replace("Paris", "Rome", 1)
+    prepared.rundir.dataset.write_text(text)
+    with pytest.raises(RefusedError, match=r"stage1_sft_data\.jsonl has SHA-256 .* run gate scale again"):
+        prepared.train()
+
+
+def test_refused_when_the_gate_judged_no_such_file(prepared):
+    name = prepared.rundir.relative(prepared.qc)
+    artifacts = {path: digest for path, digest in prepared.verdict.artifacts.items() if path != name}
+    with pytest.raises(RefusedError, match="judged no such file"):
+        prepared.train(verdict=prepared.verdict.model_copy(update={"artifacts": artifacts}))
+
+
+def test_refused_when_the_dataset_lies_elsewhere(prepared, tmp_path):
+    prepared.qc = tmp_path / "qc_summary.json"
+    write_json(prepared.qc, qc_summary())
+    with pytest.raises(RefusedError, match="not a file of this run directory"):
+        prepared.train()
+
+
+def test_refused_when_qc_failed_even_if_the_verdict_passed(tmp_path, tiny_model):
+    with pytest.raises(RefusedError, match=r"thresholds_passed=false \(runaway_rate 0\.209 >= 0\.05\)"):
+        Prepared(tmp_path / "run", tiny_model, qc_passed=False).train()
+
+
+def test_refused_on_a_model_with_an_adapter(prepared):
+    prepared.train()
+    with prepared.model.with_adapter(prepared.rundir.adapter_dir) as adapted:
+        prepared.model = adapted
+        with pytest.raises(RefusedError, match="unload the adapter"):
+            prepared.train(epochs=1)
+
+
+def test_control_tokens_in_the_data_are_refused(prepared):
+    model = prepared.model
+    token = model.engine.encode(" Paris")[-1]
+    chat = model.provenance.model_copy(update={"control_token_ids": (token,), "control_tokens": ("<|im_end|>",)})
+    prepared.model = type(model)(model.module, model.tokenizer, model.engine, chat)
+    with pytest.raises(ContaminationError, match="chat-control token"):
+        prepared.train()
+
+
+# -- training -----------------------------------------------------------------------------------------------------
+
+
+def test_training_learns_and_leaves_the_base_as_it_was(prepared):
+    base = {name: tensor.clone() for name, tensor in prepared.model.module.state_dict().items()}
+    before = logits(prepared.model)
+    manifest = prepared.train(epochs=12)
+    assert manifest.loss_last < manifest.loss_first - 0.3
+    after = prepared.model.module.state_dict()
+    assert after.keys() == base.keys()
+    assert all(torch.equal(after[name], tensor) for name, tensor in base.items())
+    assert torch.equal(logits(prepared.model), before)
+    with prepared.model.with_adapter(prepared.rundir.adapter_dir) as adapted:
+        assert (logits(adapted) - before).abs().max() > 0.1
+
+
+def test_first_loss_is_that_of_the_base_on_the_completions(prepared):
+    """An adapter starts as the identity, so the first step's loss can be had from the base alone."""
+    prepared.train()
+    step = read_jsonl(prepared.rundir.adapter_dir / "loss.jsonl", TrainingStep)[0]
+    order = data_order(16, 8, STEPS, seed=0)[0]
+    total, tokens = 0.0, 0
+    for number in order:
+        e = example(number)
+        prompt = prepared.model.engine.encode(CompletionStylePrompts.zero_shot(e.instruction))
+        completion = [*prepared.model.engine.encode(f" {e.response}"), prepared.model.tokenizer.eos_token_id]
+        with torch.no_grad():
+            scores = prepared.model.module(torch.tensor([prompt + completion])).logits[0].log_softmax(-1)
+        total -= sum(scores[len(prompt) + i - 1, token].item() for i, token in enumerate(completion))
+        tokens += len(completion)
+    assert step.loss == pytest.approx(total / tokens, rel=1e-4)
+
+
+def test_manifest_and_success_marker(prepared):
+    manifest = prepared.train()
+    folder = prepared.rundir.adapter_dir
+    assert manifest == read_record(folder / "training_manifest.json", TrainingManifest)
+    assert manifest.dataset_digest == sha256_file(prepared.rundir.dataset)
+    assert manifest.adapter_digest == sha256_file(folder / "adapter_model.safetensors")
+    assert json.loads((folder / "TRAINING_SUCCESS").read_text()) == {
+        "adapter": "checkpoints/stage1_sft",
+        "sha256": manifest.adapter_digest,
+    }
+    assert (manifest.examples, manifest.steps, manifest.epochs) == (16, STEPS, 3.0)
+    assert manifest.supervised_tokens > 16
+    assert [Path(path).name for path in manifest.checkpoints] == [f"step-{n:06d}.pt" for n in (2, 4, 6)]
+    assert manifest.losses == tuple(s.loss for s in read_jsonl(folder / "loss.jsonl", TrainingStep))
+    assert manifest.hyperparameters["resolved_learning_rate"] == 1e-2
+    assert manifest.hyperparameters["resolved_target_modules"] == sorted(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    )
+
+
+def test_target_modules_can_be_named(prepared):
+    manifest = prepared.train(target_modules=("v_proj", "q_proj"))
+    assert manifest.hyperparameters["resolved_target_modules"] == ["q_proj", "v_proj"]
+
+
+@pytest.mark.parametrize("interrupted_at", [1, 3, 5])
+def test_resumed_equals_uninterrupted(tmp_path, tiny_model, interrupted_at):
+    whole = Prepared(tmp_path / "whole", tiny_model)
+    whole.train()
+    resumed = Prepared(tmp_path / "resumed", tiny_model)
+    with pytest.raises(CtaiError, match="time limit"):
+        resumed.train(progress=StopsAfter(interrupted_at))
+    assert not (resumed.rundir.adapter_dir / "TRAINING_SUCCESS").exists()
+    seen = CountsSteps()
+    resumed.train(progress=seen)
+    assert seen.resumed_from == interrupted_at - interrupted_at % 2
+    assert resumed.adapter_bytes == whole.adapter_bytes
+
+
+def test_gradient_checkpointing_changes_nothing(tmp_path, tiny_model):
+    plain, checkpointed = (Prepared(tmp_path / name, tiny_model) for name in ("plain", "checkpointed"))
+    losses = plain.train().losses
+    config = RunConfig(training=TrainingSettings(rank=4, batch_size=8, device_batch_size=4, learning_rate=1e-2))
+    p = checkpointed
+    again = train_adapter(
+        tiny_model, p.rundir.dataset, p.qc, p.verdict, config, p.rundir, "run", SilentProgress()
+    ).losses
+    assert config.training.gradient_checkpointing
+    assert not tiny_model.module.is_activation_checkpointing
+    assert again == pytest.approx(losses, rel=1e-4)
+
+
+def test_result_does_not_depend_on_the_device_batch_size(tmp_path, tiny_model):
+    losses = [
+        Prepared(tmp_path / str(size), tiny_model).train(device_batch_size=size, dropout=0.0).losses for size in (2, 8)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_an_unreadable_checkpoint_is_named(prepared):
+    with pytest.raises(CtaiError, match="time limit"):
+        prepared.train(progress=StopsAfter(3))
+    checkpoint = prepared.rundir.adapter_dir / "work" / "step-000002.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(CtaiError, match=r"step-000002\.pt cannot be read"):
+        prepared.train()
+
+
+def test_complete_training_is_reused_and_other_settings_are_not(prepared):
+    first = prepared.train()
+    assert prepared.train(progress=StopsAfter(1)) == first
+    other = prepared.train(rank=2)
+    assert other.adapter_digest != first.adapter_digest
+    kept = list(prepared.rundir.path("superseded").rglob("adapter_model.safetensors"))
+    assert [sha256_file(path) for path in kept] == [first.adapter_digest]
+
+
+def test_an_edited_adapter_is_not_reused(prepared):
+    prepared.train()
+    path = prepared.rundir.adapter_dir / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(CtaiError, match=r"adapter_model\.safetensors"):
+        prepared.train()
+
+
+def test_untrained_control_writes_an_adapter_that_changes_nothing(prepared):
+    before = logits(prepared.model)
+    manifest = prepared.train(control="untrained")
+    assert manifest.hyperparameters["resolved_learning_rate"] == 1e-9
+    with prepared.model.with_adapter(prepared.rundir.adapter_dir) as adapted:
+        assert torch.allclose(logits(adapted), before, atol=1e-4)
+
+
+def test_seeds_only_trains_as_long_as_the_dataset_would(prepared):
+    manifest = prepared.train(control="seeds-only")
+    assert manifest.examples == len(seed_pairs())
+    assert manifest.steps == STEPS
+    assert manifest.hyperparameters["pairs_changed_by_control"] == len(seed_pairs())
+
+
+def test_shuffled_control_is_recorded(prepared):
+    manifest = prepared.train(control="shuffled")
+    assert manifest.hyperparameters["control"] == "shuffled"
+    assert manifest.hyperparameters["pairs_changed_by_control"] == 16
+
+
+def test_a_loss_that_is_not_finite_stops_and_detaches(prepared):
+    weight = prepared.model.module.model.norm.weight
+    good = weight.detach().clone()
+    try:
+        weight.data.fill_(float("nan"))
+        with pytest.raises(CtaiError, match="loss is nan at step 0"):
+            prepared.train()
+    finally:
+        weight.data.copy_(good)
+    assert not hasattr(prepared.model.module, "peft_config")
+    assert not any("lora" in name for name in prepared.model.module.state_dict())
+
+
+def test_random_numbers_of_others_are_left_alone(prepared):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    prepared.train()
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_nf4_trains_on_the_cpu(tmp_path, tiny_model_folder):
+    from ctai.model.loader import CleanModelLoader
+
+    model = CleanModelLoader(str(tiny_model_folder), quantization="nf4").load(sentinels=False)
+    prepared = Prepared(tmp_path / "run", model)
+    before = logits(model)
+    manifest = prepared.train(epochs=12)
+    assert manifest.hyperparameters["quantization"] == "nf4"
+    assert manifest.loss_last < manifest.loss_first - 0.3
+    assert torch.equal(logits(model), before)
+    with model.with_adapter(prepared.rundir.adapter_dir) as adapted:
+        assert (logits(adapted) - before).abs().max() > 0.1
