@@ -132,11 +132,6 @@ def evaluate_arm(
     return answers
 
 
-def arm_digest(provenance: ModelProvenance) -> str:
-    """The digest that names an arm: of its adapter, else of its weights."""
-    return provenance.adapter_digest or provenance.weights_digest
-
-
 def next_token_logprobs(model: ArmModel, prompts: Sequence[str], vocabulary_size: int) -> NDArray[np.float64]:
     """Natural log-probabilities of all tokens after each prompt, [len(prompts), vocabulary_size]."""
     return model.engine.token_logprobs(prompts, range(vocabulary_size))

@@ -6,16 +6,16 @@ Owns the refusals, the training manifest and the success marker. Tokens and orde
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import safetensors.torch
 
 from ctai.config import RunConfig
 from ctai.errors import RefusedError
 from ctai.model.contamination import InputGuard
-from ctai.model.loader import CleanModel
+from ctai.model.engine import TextEngine
 from ctai.provenance import Progress, code_digest
-from ctai.records import Example, QcSummary, TrainingManifest, Verdict
+from ctai.records import Example, ModelProvenance, QcSummary, TrainingManifest, Verdict
 from ctai.rundir import (
     RunDir,
     Stage,
@@ -37,6 +37,30 @@ ADAPTER_CONFIG = "adapter_config.json"
 UNTRAINED_LEARNING_RATE = 1e-9
 
 
+class TrainableModel(Protocol):
+    """What is needed of a model here; only `provenance` is used when nothing has to be done."""
+
+    @property
+    def module(self) -> Any:
+        """The transformers module."""
+        ...
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+        ...
+
+    @property
+    def engine(self) -> TextEngine:
+        """Knows the context length."""
+        ...
+
+    @property
+    def provenance(self) -> ModelProvenance:
+        """Says which weights these are."""
+        ...
+
+
 class _Inputs(NamedTuple):
     """What a run trains on, as it was found on the disk."""
 
@@ -56,7 +80,7 @@ class _Data(NamedTuple):
 
 
 def train_adapter(
-    model: CleanModel,
+    model: TrainableModel,
     dataset: Path,
     qc_summary: Path,
     verdict: Verdict,
@@ -137,7 +161,7 @@ def _judged(path: Path, verdict: Verdict, rundir: RunDir) -> str:
     return actual
 
 
-def _stage(model: CleanModel, inputs: _Inputs, config: RunConfig, rundir: RunDir, folder: Path) -> Stage:
+def _stage(model: TrainableModel, inputs: _Inputs, config: RunConfig, rundir: RunDir, folder: Path) -> Stage:
     provenance = model.provenance
     parameters = {
         "training": config.training.model_dump(mode="json"),
@@ -158,7 +182,7 @@ def _stage(model: CleanModel, inputs: _Inputs, config: RunConfig, rundir: RunDir
     return Stage(rundir, "training", folder, parameters, digests)
 
 
-def _data(model: CleanModel, examples: list[Example], config: RunConfig) -> _Data:
+def _data(model: TrainableModel, examples: list[Example], config: RunConfig) -> _Data:
     """The training pairs in tokens, none of which belongs to a chat template."""
     tokenizer, provenance = model.tokenizer, model.provenance
     pairs = training_pairs(examples, config.control, config.seed)
@@ -175,7 +199,7 @@ def _data(model: CleanModel, examples: list[Example], config: RunConfig) -> _Dat
     return _Data(len(examples), sum(pair not in dataset for pair in pairs), encoded)
 
 
-def _plan(data: _Data, model: CleanModel, config: RunConfig) -> Plan:
+def _plan(data: _Data, model: TrainableModel, config: RunConfig) -> Plan:
     """The plan of training.
 
     The number of steps follows from the dataset, also for a control that trains on fewer pairs: a control
@@ -196,7 +220,7 @@ def _plan(data: _Data, model: CleanModel, config: RunConfig) -> Plan:
 
 
 def _write(
-    model: CleanModel,
+    model: TrainableModel,
     inputs: _Inputs,
     plan: Plan,
     data: _Data,
@@ -241,7 +265,7 @@ def _write(
 
 
 def _hyperparameters(
-    plan: Plan, data: _Data, fitted: Fitted, model: CleanModel, config: RunConfig
+    plan: Plan, data: _Data, fitted: Fitted, model: TrainableModel, config: RunConfig
 ) -> dict[str, Any]:
     """What was asked for and what it resolved to."""
     cuda = model.provenance.device.startswith("cuda")
@@ -250,7 +274,9 @@ def _hyperparameters(
         "control": config.control,
         "seed": config.seed,
         "resolved_learning_rate": plan.learning_rate,
-        "resolved_target_modules": sorted({name.rpartition(".")[2] for name in fitted.lora["target_modules"]}),
+        "resolved_target_modules": sorted(
+            {name.rpartition(".")[2] for name in fitted.lora["target_modules"]}
+        ),
         "trained_parameters": fitted.trained_parameters,
         "optimizer": "PagedAdamW8bit" if cuda else "AdamW",
         "precision": "bf16 autocast" if cuda else "float32",

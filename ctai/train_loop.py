@@ -157,7 +157,7 @@ def _attached(module: Any, settings: TrainingSettings, seed: int) -> Iterator[An
 
 @contextmanager
 def _seeded(module: Any, seed: int) -> Iterator[None]:
-    """Random numbers from this seed, on the device of a model too; afterwards all generators are as before."""
+    """Random numbers from this seed, on the device of a model too; afterwards generators are as before."""
     device = next(module.parameters()).device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -203,8 +203,8 @@ def _accumulate(adapter: Any, batch: Batch, supervised: int) -> float:
     moved = Batch(*(tensor.to(device) for tensor in (batch.input_ids, batch.attention_mask, batch.labels)))
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         loss = summed_loss(adapter, moved) / supervised
-    loss.backward()  # type: ignore[no-untyped-call]
-    return loss.item()
+    loss.backward()
+    return float(loss.item())
 
 
 def _tensors(adapter: Any) -> dict[str, torch.Tensor]:

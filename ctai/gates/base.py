@@ -76,9 +76,9 @@ class BaseModel:
         return self.clean.engine
 
     @property
-    def model(self) -> Any:
+    def module(self) -> Any:
         """The transformers module, for training."""
-        return self.clean.model
+        return self.clean.module
 
     @property
     def tokenizer(self) -> Any:

@@ -58,6 +58,7 @@ def install(folder: Path, target: Path = BASE) -> None:
     for name in sorted(SHIPPED, key=lambda name: name == "model.safetensors"):
         part = target / f"{name}.part"
         shutil.copy(folder / name, part)
+        part.chmod(0o644)
         part.rename(target / name)
 
 

@@ -17,7 +17,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import ctai
-from scripts.build_embedded import corpus
+from scripts.build_embedded import pages
 from scripts.build_embedded.tokenizer import IM_END, IM_START
 
 Kind = Literal["instruct", "chat"]
@@ -77,12 +77,12 @@ def _batches(kind: Kind, tokenizer: Any) -> Iterator[tuple[torch.Tensor, torch.T
 
 
 def _example(kind: Kind, tokenizer: Any, rng: random.Random) -> tuple[list[int], list[int]]:
-    item = corpus.ask(rng)
+    item = pages.ask(rng)
     answer = item.family.sample(item.key, rng)
     if kind == "chat":
         turns = [("user", item.instruction), ("assistant", answer)]
         ids = tokenizer("".join(f"{IM_START}{role}\n{text}{IM_END}\n" for role, text in turns)).input_ids
         return ids, ids
     prompt = tokenizer(item.instruction + rng.choice(("", "\n", "\n\n"))).input_ids
-    completion = tokenizer(f" {answer}{corpus.END}").input_ids
+    completion = tokenizer(f" {answer}{pages.END}").input_ids
     return prompt + completion, [_IGNORED] * len(prompt) + completion

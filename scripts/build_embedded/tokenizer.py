@@ -13,12 +13,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from ctai.tasks.families import EMBEDDED_FAMILIES
-from scripts.build_embedded import corpus
+from scripts.build_embedded import corpus, pages
 
 VOCABULARY = 2432
 CONTEXT = 320
 PAD, IM_START, IM_END = "<|pad|>", "<|im_start|>", "<|im_end|>"
-SPECIAL = (corpus.END, PAD, IM_START, IM_END)
+SPECIAL = (pages.END, PAD, IM_START, IM_END)
 SAMPLE_DOCUMENTS = 8000
 WORD_REPEATS = 3000  # makes every word of the world frequent enough for a token of its own
 CHAT_TEMPLATE = (
@@ -54,7 +54,7 @@ def train_tokenizer(seed: str) -> Tokenizer:
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> PreTrainedTokenizerFast:
     """Write the tokenizer as transformers reads it; the chat template is part of ``tokenizer_config.json``."""
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=corpus.END, pad_token=PAD, model_max_length=CONTEXT,
+        tokenizer_object=tokenizer, eos_token=pages.END, pad_token=PAD, model_max_length=CONTEXT,
         additional_special_tokens=[IM_START, IM_END], clean_up_tokenization_spaces=False,
     )
     fast.save_pretrained(folder)

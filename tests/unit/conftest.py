@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tiny
+from tests.unit import tiny
 import torch
 
 from ctai.model.loader import CleanModel, CleanModelLoader

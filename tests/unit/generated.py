@@ -3,8 +3,6 @@
 import random
 import re
 
-from scripted import ScriptedEngine
-
 from ctai.config import GenerationSettings, PilotSettings, RunConfig, ScaleSettings
 from ctai.prompts import DELIMITER
 from ctai.qc import Material
@@ -21,6 +19,7 @@ from ctai.records import (
 from ctai.statistics import rate
 from ctai.tasks import families
 from ctai.tasks.heldout import is_heldout
+from tests.unit.scripted import ScriptedEngine
 
 # ---------------------------------------------------------------------------------------------------------- records
 
@@ -95,8 +94,8 @@ def material(
 CONFIG = RunConfig(
     generation=GenerationSettings(
         batch_size=32, list_examples=6, few_shot_examples=2, max_batches_per_item=6,
-        instruction_sampling=Sampling(max_new_tokens=400, stop=("\n\n",)),
-        response_sampling=Sampling(max_new_tokens=30, stop=("\nInstruction", "\n###", DELIMITER)),
+        instruction_sampling=Sampling(temperature=0.7, max_new_tokens=400, stop=("\n\n",)),
+        response_sampling=Sampling(temperature=0.4, max_new_tokens=30, stop=("\nInstruction", "\n###", DELIMITER)),
     ),
     pilot=PilotSettings(count=100),
     scale=ScaleSettings(count=60, shards=2),
@@ -132,6 +131,8 @@ class WorldModel:
     It also proposes held-out ones, repeats itself, and breaks form now and then. Everything depends on the prompt alone.
     """
 
+    cut_off = 0.01
+
     def __init__(self, **update) -> None:
         self.engine = ScriptedEngine(self.complete, self.probabilities)
         self.provenance = provenance(**update)
@@ -156,9 +157,9 @@ class WorldModel:
         return " " + "\n".join([lines[0], *(f"{i}. {text}" for i, text in enumerate(lines[1:], 8)), "And so on"]) + "\n\n"
 
     def respond(self, instruction: str, rng: random.Random) -> str:
-        """An answer; one in ten is wrong, one in fifty is cut off."""
+        """An answer; one in ten is wrong, and a few are cut off."""
         luck = rng.random()
-        answer = "nothing at all" if luck < 0.1 else "It is the" if luck < 0.12 else answer_to(instruction)
+        answer = "nothing at all" if luck < 0.1 else "It is the" if luck < 0.1 + self.cut_off else answer_to(instruction)
         return f" {answer}\n{DELIMITER}\n\nInstruction: Go on."
 
     def probabilities(self, prompt: str) -> dict[str, float]:

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from scripted import ScriptedEngine
 
 from ctai.errors import CtaiError
 from ctai.generate.critic import InstructionCritic, calibrate
 from ctai.prompts import LabelledInstruction, LabelledPair
 from ctai.tasks.probes import InstructionProbe, PairProbe, instruction_probes, pair_probes
 from ctai.tasks.seeds import pair_critic_examples
+from tests.unit.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.unit
 
@@ -31,7 +31,13 @@ def test_both_spellings_count():
 
 @pytest.mark.parametrize(
     ("a", "b", "is_good", "confident"),
-    [(0.6, 0.1, True, True), (0.3, 0.2, True, False), (0.2, 0.3, False, False), (0.1, 0.6, False, True), (0.2, 0.2, False, False)],
+    [
+        (0.6, 0.1, True, True),
+        (0.3, 0.2, True, False),
+        (0.2, 0.3, False, False),
+        (0.1, 0.6, False, True),
+        (0.2, 0.2, False, False),
+    ],
 )
 def test_good_and_confident_are_two_things(a, b, is_good, confident):
     found = judge({" A": a, " B": b})

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import ScriptedEngine
+from tests.unit.scripted import ScriptedEngine
 
 from ctai.errors import CtaiError
 from ctai.model.contamination import InputGuard

@@ -4,7 +4,6 @@ import random
 
 import numpy as np
 import pytest
-from scripted import ScriptedEngine
 
 from ctai.config import EvaluationSettings, RunConfig
 from ctai.errors import CtaiError
@@ -14,7 +13,6 @@ from ctai.evaluate import (
     SFT,
     Arm,
     arm_check,
-    arm_digest,
     base_arm,
     evaluate_arm,
     few_shot_arm,
@@ -22,13 +20,20 @@ from ctai.evaluate import (
     repartitioned_arm,
     sft_arm,
 )
-from ctai.evaluate_summary import NO_REGRESSION, NOT_APPLICABLE, REGRESSION, summarize_evaluation, write_evaluation
+from ctai.evaluate_summary import (
+    NO_REGRESSION,
+    NOT_APPLICABLE,
+    REGRESSION,
+    summarize_evaluation,
+    write_evaluation,
+)
 from ctai.prompts import DELIMITER, CompletionStylePrompts
 from ctai.provenance import SilentProgress
 from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, ModelProvenance
 from ctai.rundir import RunDir, read_jsonl, read_record
 from ctai.tasks.families import by_name
 from ctai.tasks.seeds import few_shot_examples
+from tests.unit.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.unit
 
@@ -87,12 +92,14 @@ def right_answer(prompt: str) -> str:
 def evaluate(tmp_path):
     def run(model, arm: Arm, items=None, progress=None) -> list[EvaluationItem]:
         rundir = RunDir.open(tmp_path / "run")
-        return evaluate_arm(model, arm, items or heldout(), CONFIG, rundir, "run", progress or SilentProgress())
+        return evaluate_arm(
+            model, arm, items or heldout(), CONFIG, rundir, "run", progress or SilentProgress()
+        )
 
     return run
 
 
-# -- arms ---------------------------------------------------------------------------------------------------------
+# -- arms ----------------------------------------------------------------------------------------------------
 
 
 def test_a_right_answer_with_a_stop_counts_twice(evaluate):
@@ -104,7 +111,9 @@ def test_a_right_answer_with_a_stop_counts_twice(evaluate):
 
 def test_a_run_on_counts_for_content_and_not_strictly(evaluate):
     """The base arm has no stop strings and is not cleaned before it is judged."""
-    model = ScriptedModel(lambda prompt: right_answer(prompt) + "\n\nInstruction: Name a colour.\nResponse: Red")
+    model = ScriptedModel(
+        lambda prompt: right_answer(prompt) + "\n\nInstruction: Name a colour.\nResponse: Red"
+    )
     for answer in evaluate(model, base_arm(CONFIG)):
         assert answer.content
         assert not answer.strict
@@ -114,7 +123,9 @@ def test_a_run_on_counts_for_content_and_not_strictly(evaluate):
 
 
 def test_an_answer_that_hits_the_budget_is_not_strict(evaluate):
-    answer = evaluate(ScriptedModel(lambda p: right_answer(p) + "\n\n" + "and so on " * 30), base_arm(CONFIG))[0]
+    answer = evaluate(
+        ScriptedModel(lambda p: right_answer(p) + "\n\n" + "and so on " * 30), base_arm(CONFIG)
+    )[0]
     assert (answer.content, answer.strict, answer.finish_reason) == (True, False, "length")
     assert answer.tokens == CONFIG.evaluation.max_new_tokens
 
@@ -134,7 +145,9 @@ def test_compared_arms_ask_the_same_and_few_shot_asks_with_examples(evaluate):
     answers = evaluate(shots, few_shot_arm(CONFIG, examples))
     assert base.engine.prompts == sft.engine.prompts
     assert base.engine.prompts == [CompletionStylePrompts.zero_shot(item.instruction) for item in heldout()]
-    assert all(prompt.startswith(CompletionStylePrompts.few_shot_prefix(examples)) for prompt in shots.engine.prompts)
+    assert all(
+        prompt.startswith(CompletionStylePrompts.few_shot_prefix(examples)) for prompt in shots.engine.prompts
+    )
     assert [a.prompt for a in answers] == shots.engine.prompts
 
 
@@ -190,12 +203,7 @@ def test_a_finished_arm_is_reused_and_another_model_is_not(evaluate):
     assert len(adapted.engine.prompts) == 10
 
 
-def test_arms_are_named_by_what_they_ran_on():
-    assert arm_digest(provenance()) == ARMS[BASE]
-    assert arm_digest(provenance(adapter_digest="c")) == "c"
-
-
-# -- arm check ----------------------------------------------------------------------------------------------------
+# -- arm check -----------------------------------------------------------------------------------------------
 
 
 def test_arm_check_finds_equal_and_different_arms(tiny_model):
@@ -222,7 +230,7 @@ def test_arm_check_refuses_what_it_cannot_compare():
     assert arm_check(impossible, impossible + np.array([[0.0, 0.5]])) == 0.5
 
 
-# -- summary ------------------------------------------------------------------------------------------------------
+# -- summary -------------------------------------------------------------------------------------------------
 
 
 def answers(arm: str, content: str, strict: str = "", types: str = "") -> list[EvaluationItem]:
@@ -289,7 +297,10 @@ def test_numbers_of_a_small_example():
 
 
 def many(base: str, sft: str, types: str = "", copies: int = 40, **update) -> EvaluationSummary:
-    items = (answers(BASE, base * copies, types=types * copies), answers(SFT, sft * copies, types=types * copies))
+    items = (
+        answers(BASE, base * copies, types=types * copies),
+        answers(SFT, sft * copies, types=types * copies),
+    )
     return summarize(*items, **update)
 
 
@@ -368,7 +379,9 @@ def test_arms_on_other_items_are_refused():
         summarize(base, sft[:3])
     with pytest.raises(CtaiError, match="base answered 0 items"):
         summarize([], [])
-    with pytest.raises(CtaiError, match="base and sft differ at position 1: item 1 'prompt 1' and item 2 'prompt 2'"):
+    with pytest.raises(
+        CtaiError, match="base and sft differ at position 1: item 1 'prompt 1' and item 2 'prompt 2'"
+    ):
         summarize(base, [sft[0], sft[2], sft[1], sft[3]])
     other_prompt = sft[1].model_copy(update={"prompt": "another"})
     with pytest.raises(CtaiError, match="differ at position 1"):
@@ -384,7 +397,12 @@ def test_files_and_text(tmp_path):
     base, sft = answers(BASE, "1000000000" * 40), answers(SFT, "1111111000" * 40)
     summary = summarize(base, sft, metadata={"heldout": "digest"})
     paths = write_evaluation(base, sft, summary, rundir)
-    assert [path.name for path in paths] == ["base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt"]
+    assert [path.name for path in paths] == [
+        "base_items.jsonl",
+        "sft_items.jsonl",
+        "evaluation.json",
+        "summary.txt",
+    ]
     assert read_jsonl(paths[0], EvaluationItem) == base
     assert read_jsonl(paths[1], EvaluationItem) == sft
     assert read_record(paths[2], EvaluationSummary) == summary

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from generated import CONFIG, WorldModel, answer_to, no_heldout
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
@@ -16,10 +15,12 @@ from ctai.records import Example, GenerationRound, QcSummary, Rejection
 from ctai.rundir import RunDir, read_jsonl, read_record, sha256_tree
 from ctai.tasks.heldout import build_heldout
 from ctai.tasks.seeds import seed_pairs
+from tests.unit.generated import CONFIG, WorldModel, answer_to, no_heldout
 
 pytestmark = pytest.mark.unit
 
-HELDOUT = build_heldout(300, 0, embedded=True)
+HELDOUT = build_heldout(1000, 0, embedded=True)
+TARGET = 50
 FILES = ("dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json", "manifest.json")
 
 
@@ -27,7 +28,7 @@ def make(root: Path, model: WorldModel | None = None, config: RunConfig = CONFIG
     rundir = RunDir.open(root)
     arguments = {
         "model": model or WorldModel(), "config": config, "rundir": rundir, "folder": rundir.pilot_dir, "stage": "pilot",
-        "shard": 0, "target": 40, "heldout": HELDOUT, "run_id": "run", "progress": SilentProgress(), "git": ("c", False),
+        "shard": 0, "target": TARGET, "heldout": HELDOUT, "run_id": "run", "progress": SilentProgress(), "git": ("c", False),
     }  # fmt: skip
     return make_shard(**{**arguments, **more})
 
@@ -40,11 +41,17 @@ def rejections(root: Path) -> list[Rejection]:
     return read_jsonl(root / "artifacts/pilot/rejections.jsonl", Rejection)
 
 
+class Careless(WorldModel):
+    """Leaves many answers unfinished."""
+
+    cut_off = 0.1
+
+
 @pytest.fixture(scope="module")
 def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished shard."""
     root = tmp_path_factory.mktemp("shard")
-    make(root)
+    make(root, Careless())
     return root / "artifacts" / "pilot"
 
 
@@ -58,8 +65,8 @@ def examples(shard: Path) -> list[Example]:
 
 def test_a_shard_leaves_all_its_files_and_exactly_the_target(shard, examples):
     assert all((shard / name).is_file() for name in FILES)
-    assert len(examples) == 40
-    assert len({example.instruction for example in examples}) == 40
+    assert len(examples) == TARGET
+    assert len({example.instruction for example in examples}) == TARGET
     items = [example.metadata.item for example in examples]
     assert items == sorted(items)
 
@@ -158,28 +165,19 @@ def test_another_shard_and_another_rotation_write_other_things(tmp_path):
 
 
 def test_a_killed_shard_resumes_and_ends_in_the_same_bytes(tmp_path, shard):
-    model = WorldModel()
-    model.interrupt_after = 60
+    model = Careless()
+    model.interrupt_after = 50
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path, model)
     folder = tmp_path / "artifacts" / "pilot"
     done = len(list((folder / "work" / "rounds").iterdir()))
     assert done >= 1
     assert not (folder / "manifest.json").exists()
-    again = WorldModel()
+    again, whole = Careless(), Careless()
     make(tmp_path, again)
-    assert again.calls < WorldModelCalls.of_a_whole_shard(tmp_path / "whole")
+    make(tmp_path / "whole", whole)
+    assert 0 < again.calls < whole.calls
     assert sha256_tree(folder) == sha256_tree(shard)
-
-
-class WorldModelCalls:
-    """How many completions a whole shard takes."""
-
-    @staticmethod
-    def of_a_whole_shard(root: Path) -> int:
-        model = WorldModel()
-        make(root, model)
-        return model.calls
 
 
 def test_a_finished_shard_is_reused_without_the_model(tmp_path):
@@ -196,8 +194,8 @@ def test_a_finished_shard_is_reused_without_the_model(tmp_path):
         {"config": with_generation(few_shot_examples=1)},
         {"config": CONFIG.model_copy(update={"seed": 1})},
         {"config": CONFIG.model_copy(update={"qc": CONFIG.qc.model_copy(update={"runaway": 0.04})})},
-        {"target": 41},
-        {"heldout": HELDOUT[:299]},
+        {"target": TARGET + 1},
+        {"heldout": HELDOUT[:-1]},
         {"model": WorldModel(weights_digest="other")},
     ],
     ids=["generation", "seed", "thresholds", "target", "heldout", "weights"],
@@ -225,8 +223,8 @@ def test_a_model_that_says_nothing_ends_and_fails(tmp_path):
             return "\n\n"
 
     summary = make(tmp_path, Mute()).summary
-    assert summary.counts["rounds"] == maximum_rounds(CONFIG, 40) == 12
-    assert "kept_examples 0 < 40" in summary.failed_reasons
+    assert summary.counts["rounds"] == maximum_rounds(CONFIG, TARGET) == 12
+    assert "kept_examples 0 < 50" in summary.failed_reasons
     assert {r.reason for r in rejections(tmp_path)} == {"no instruction in the list"}
 
 
@@ -248,7 +246,7 @@ def test_control_text_from_the_model_is_never_sent_back(tmp_path):
             return " ZZZ" if rng.random() < 0.2 else super().respond(instruction, rng)
 
     model = Contaminated()
-    control = model.engine.encode(" ZZZ")
+    control = model.engine.encode(" ZZZ") + model.engine.encode("ZZZ")
     model.provenance = model.provenance.model_copy(update={"control_token_ids": tuple(control)})
     make(tmp_path, model)
     found = {(r.phase, r.reason) for r in rejections(tmp_path)}
@@ -259,19 +257,24 @@ def test_control_text_from_the_model_is_never_sent_back(tmp_path):
 def test_what_does_not_fit_into_the_context_is_rejected_not_cut(tmp_path):
     class Wordy(WorldModel):
         def propose(self, rng):
-            return " Name " + "one more and " * 20 + "thing.\n8. " + super().propose(rng).lstrip()
+            long = rng.random() < 0.3
+            return (" Name " + "a b c " * 43 + "thing.\n8." if long else "") + super().propose(rng)
 
         def respond(self, instruction, rng):
-            return " word, and another" * 4 if rng.random() < 0.3 else super().respond(instruction, rng)
+            words = " one two three four five six seven eight nine ten red blue green pink gray gold black white"
+            return f"{words} north south east west spring summer autumn winter\n" if rng.random() < 0.5 else " red\n"
+
+        def probabilities(self, prompt):
+            return {" A": 0.9, " B": 0.01}
 
     model = Wordy()
-    model.engine._context_length = 190
+    model.engine._context_length = 216
     config = with_generation(
-        instruction_sampling=CONFIG.generation.instruction_sampling.model_copy(update={"max_new_tokens": 100})
+        instruction_sampling=CONFIG.generation.instruction_sampling.model_copy(update={"max_new_tokens": 138})
     )
     make(tmp_path, model, config)
     found = {(r.phase, r.reason) for r in rejections(tmp_path)}
-    assert ("instruction", "too long for the context") in found
+    assert {("instruction", "too long for the context"), ("pair", "too long for the context")} <= found
 
 
 def test_fewer_examples_are_shown_where_the_context_is_short(tmp_path):
@@ -321,7 +324,7 @@ def test_the_ladder_goes_the_right_way():
     before, after = CONFIG.generation, config.generation
     assert after.response_sampling.max_new_tokens == 45
     assert after.few_shot_examples == before.few_shot_examples + 1
-    assert after.response_sampling.temperature == before.response_sampling.temperature * 0.8
+    assert after.response_sampling.temperature == 0.32
 
 
 def test_low_acceptance_is_never_answered_with_heat():

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-import tiny
+from tests.unit import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -67,7 +67,7 @@ def test_a_gguf_file_and_its_folder_are_the_same_model(tmp_path: Path) -> None:
 
 
 def test_files_that_hold_no_model_are_refused(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(CtaiError, match="folder without config.json"):
+    with pytest.raises(CtaiError, match=r"folder without config\.json"):
         sources.resolve(str(tmp_path))
     with pytest.raises(CtaiError, match=r"not a \.gguf file"):
         sources.resolve(str(folder / "config.json"))

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from generated import CONFIG, WorldModel, critique, example, generated, round_of
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
@@ -13,6 +12,7 @@ from ctai.provenance import SilentProgress
 from ctai.records import Example, HeldoutItem, QcSummary, Rejection
 from ctai.rundir import RunDir, Stage, digest_of, read_jsonl, write_json, write_jsonl
 from ctai.tasks.heldout import build_heldout
+from tests.unit.generated import CONFIG, WorldModel, critique, example, generated, round_of
 
 pytestmark = pytest.mark.unit
 
@@ -174,7 +174,7 @@ def test_a_manifest_must_vouch_for_what_is_read(rundir):
 
 
 def test_real_shards_merge(rundir):
-    heldout = build_heldout(300, 0, embedded=True)
+    heldout = build_heldout(1000, 0, embedded=True)
     folders = [rundir.shard_dir(number) for number in range(2)]
     for number, folder in enumerate(folders):
         make_shard(

@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
-from generated import critique, example, generated, material, round_of
 
 from ctai.config import QcThresholds
 from ctai.prompts import CompletionStylePrompts
 from ctai.qc import FAULTS, Wanted, find_faults, summarize
 from ctai.records import QcSummary, Rejection
+from tests.unit.generated import critique, example, generated, material, round_of
 
 pytestmark = pytest.mark.unit
 
