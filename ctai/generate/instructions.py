@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ctai.config import GenerationSettings
 from ctai.model.engine import TextEngine
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import Completion
+from ctai.records import Completion, Sampling
 from ctai.tasks import families, seeds
 
 # How many usable instructions one list is expected to give: a round asks for `batch_size` instructions.
@@ -49,7 +49,7 @@ def propose(
         round_number: the round; other rounds show other examples.
         own: instructions that the shard has kept, which may be shown as examples too.
     """
-    prompts = list_prompts(settings, seed_of, round_number, own)
+    prompts = list_prompts(engine, settings, seed_of, round_number, own)
     completions = engine.generate(
         [p.prompt for p in prompts], settings.instruction_sampling, [p.seed for p in prompts]
     )
@@ -57,18 +57,34 @@ def propose(
 
 
 def list_prompts(
-    settings: GenerationSettings, seed_of: SeedOf, round_number: int, own: Sequence[str]
+    engine: TextEngine, settings: GenerationSettings, seed_of: SeedOf, round_number: int, own: Sequence[str]
 ) -> list[ListPrompt]:
-    """The prompts of one round, each with its own examples."""
+    """The prompts of one round, each with its own examples: as many as fit into the context beside the budget."""
     count = max(1, settings.batch_size // INSTRUCTIONS_A_LIST)
     prompts = []
     for index in range(count):
         rng = random.Random(seed_of("examples", round_number, index))
         topic = rng.choice(seeds.topics()) if index % TOPIC_EVERY == TOPIC_EVERY - 1 else None
         examples = _topic_examples(topic, settings, own, rng) if topic else _mixed_examples(settings, own, rng)
-        prompt = CompletionStylePrompts.instruction_prompt(examples, topic)
+        prompt = _fitting_prompt(engine, settings, examples, topic)
         prompts.append(ListPrompt(prompt, seed_of("list", round_number, index)))
     return prompts
+
+
+def _fitting_prompt(
+    engine: TextEngine, settings: GenerationSettings, examples: Sequence[str], topic: str | None
+) -> str:
+    """The list with as many examples as fit, and at least one, which the engine then refuses if it is too long."""
+    room = room_for_prompt(engine, settings.instruction_sampling)
+    prompts = [
+        CompletionStylePrompts.instruction_prompt(examples[:count], topic) for count in range(len(examples), 0, -1)
+    ]
+    return next((prompt for prompt in prompts if engine.count_tokens(prompt) <= room), prompts[-1])
+
+
+def room_for_prompt(engine: TextEngine, sampling: Sampling) -> int:
+    """How many tokens a prompt may have; one is left for a beginning-of-sequence token."""
+    return engine.context_length - sampling.max_new_tokens - 1
 
 
 def _mixed_examples(settings: GenerationSettings, own: Sequence[str], rng: random.Random) -> list[str]:

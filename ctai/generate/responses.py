@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ctai.config import GenerationSettings
-from ctai.generate.instructions import SeedOf
+from ctai.generate.instructions import SeedOf, room_for_prompt
 from ctai.model.engine import TextEngine
 from ctai.prompts import DELIMITER, CompletionStylePrompts
 from ctai.qc import find_faults
@@ -61,8 +61,7 @@ def _fitting_prompt(engine: TextEngine, settings: GenerationSettings, seed_of: S
     """The prompt with as many of its examples as fit into the context beside the budget; None if it needs more."""
     rng = random.Random(seed_of("few shot", item.number))
     examples = few_shot_examples(min(settings.few_shot_examples, len(seed_pairs())), rng)
-    # one token is left for a beginning-of-sequence token
-    room = engine.context_length - settings.response_sampling.max_new_tokens - 1
+    room = room_for_prompt(engine, settings.response_sampling)
     for count in range(len(examples), 0, -1):
         prompt = CompletionStylePrompts.response_prompt(item.instruction, examples[:count])
         if engine.count_tokens(prompt) <= room:

@@ -19,6 +19,16 @@ from ctai.records import Completion, Rate, Sampling, SentinelReport, SentinelRes
 from ctai.statistics import rate
 from ctai.tasks.families import EMBEDDED_FAMILIES, Family, by_name
 
+# The thresholds lie between controls, measured over three to five seeds of the suite each:
+#                                             completed    followed     and stopped   control mass   control written
+#   base: embedded                            0.36-0.64    0            0             2e-8           0
+#   instruct: embedded, tuned to answer       0.77-0.87    0.60-0.68    0.60-0.68     4e-7-2e-6      0
+#   chat: embedded, tuned on ChatML           0.36-0.56    0            0             0.92           0.97
+#   instruct: SmolLM2-135M-Instruct, 4 bit    0.33-0.41    0.04-0.07    0.03-0.05     0.27-0.29      0.35-0.45
+#   random weights                            0
+# Control mass tells chat models apart even when they follow nothing; "followed and stopped" tells those apart that end
+# their answers with a plain end of text. To follow without stopping is what capable base models do: no such threshold.
+# The floor of completions is only to tell a language model from noise, since small real models know few of the facts.
 CONTROL_MASS_CEILING = 0.02
 STOPPED_CEILING = 0.4
 WRITTEN_CEILING = 0.05

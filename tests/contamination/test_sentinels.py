@@ -162,7 +162,7 @@ def test_no_instruction_is_fulfilled_by_what_fulfils_none() -> None:
 def test_the_embedded_base_passes(base: Examination) -> None:
     assert base.findings == ()
     assert base.sentinels is not None
-    assert base.sentinels.completion_rate.value >= 0.85
+    assert base.sentinels.completion_rate.value >= 3 * sentinels.COMPLETION_FLOOR - 1e-9
     assert base.sentinels.followed_and_stopped_rate.value <= sentinels.STOPPED_CEILING / 4
     assert base.sentinels.control_token_mass <= sentinels.CONTROL_MASS_CEILING / 10
 

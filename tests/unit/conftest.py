@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit import tiny
 import torch
 
 from ctai.model.loader import CleanModel, CleanModelLoader
+from tests.unit import tiny
 
 
 @pytest.fixture(scope="session", autouse=True)

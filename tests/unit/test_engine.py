@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.scripted import ScriptedEngine
 
 from ctai.errors import CtaiError
 from ctai.model.contamination import InputGuard
@@ -17,6 +16,7 @@ from ctai.model.decoding import Sampler, StopMatcher, nucleus_floor, shared_pref
 from ctai.model.engine import Engine, TextEngine
 from ctai.model.loader import CleanModel
 from ctai.records import Sampling
+from tests.unit.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.unit
 

@@ -257,20 +257,20 @@ def test_control_text_from_the_model_is_never_sent_back(tmp_path):
 def test_what_does_not_fit_into_the_context_is_rejected_not_cut(tmp_path):
     class Wordy(WorldModel):
         def propose(self, rng):
-            long = rng.random() < 0.3
+            long = rng.random() < 0.6
             return (" Name " + "a b c " * 43 + "thing.\n8." if long else "") + super().propose(rng)
 
         def respond(self, instruction, rng):
             words = " one two three four five six seven eight nine ten red blue green pink gray gold black white"
-            return f"{words} north south east west spring summer autumn winter\n" if rng.random() < 0.5 else " red\n"
+            return f"{words} north south east west spring summer autumn winter day night\n" if rng.random() < 0.5 else " red\n"
 
         def probabilities(self, prompt):
             return {" A": 0.9, " B": 0.01}
 
     model = Wordy()
-    model.engine._context_length = 216
+    model.engine._context_length = 212
     config = with_generation(
-        instruction_sampling=CONFIG.generation.instruction_sampling.model_copy(update={"max_new_tokens": 138})
+        instruction_sampling=CONFIG.generation.instruction_sampling.model_copy(update={"max_new_tokens": 135})
     )
     make(tmp_path, model, config)
     found = {(r.phase, r.reason) for r in rejections(tmp_path)}

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.unit import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -14,6 +13,7 @@ from ctai.model import sources
 from ctai.model.loader import CleanModel, CleanModelLoader
 from ctai.records import Sampling
 from ctai.rundir import sha256_file
+from tests.unit import tiny
 
 pytestmark = pytest.mark.unit
 
