@@ -62,14 +62,16 @@ class ScaleSettings(Record):
 
     count: int = Field(15000, ge=1)
     shards: int = Field(8, ge=1)
-    oversample: float = Field(1.3, ge=1, description="kept examples asked of all shards, over the count, for merging losses")
+    oversample: float = Field(
+        1.3, ge=1, description="kept examples asked of all shards, over the count, for merging losses"
+    )
     near_duplicate_jaccard: float = Field(0.8, gt=0, le=1)
 
 
 class HeldoutSettings(Record):
     """The frozen test set."""
 
-    count: int = Field(1000, ge=1)
+    count: int = Field(800, ge=1)
     minimum: int = Field(300, ge=300)
     lift_to_detect: float = Field(0.10, gt=0, lt=1)
     power: float = Field(0.80, gt=0, lt=1)
@@ -199,7 +201,9 @@ def _read_profile(profile: str) -> dict[str, Any]:
         return tomllib.loads(profile_text(profile))
     path = Path(profile)
     if not path.is_file():
-        raise ConfigError(f"profile {profile!r} is neither {' nor '.join(BUILT_IN_PROFILES)} nor a TOML file that exists")
+        raise ConfigError(
+            f"profile {profile!r} is neither {' nor '.join(BUILT_IN_PROFILES)} nor a TOML file that exists"
+        )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

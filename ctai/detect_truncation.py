@@ -6,9 +6,7 @@ words or open brackets say that more had to come.
 
 import re
 
-_OPEN_END = re.compile(
-    r"(?:,|;|:|\u2014|\u2013|[(\[{\u201c]|(?<=\s)[-=+*/<&|\\]|(?<=\w)(?:\s[-=]+>)|(?<=\w)=)$"
-)
+_OPEN_END = re.compile(r"(?:,|;|:|\u2014|\u2013|[(\[{\u201c]|(?<=\s)[-=+*/<&|\\]|(?<=\w)(?:\s[-=]+>)|(?<=\w)=)$")
 _SIGN_OFF = re.compile(
     r"(?i)^(?:(?:best|kind|warm|many|with)?\s*(?:regards|wishes|thanks)"
     r"|yours(?: \w+)?|sincerely|love|cheers|thank you),$"

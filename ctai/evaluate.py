@@ -154,9 +154,7 @@ def arm_check(base: NDArray[np.float64], sft: NDArray[np.float64]) -> float:
     return difference
 
 
-def _answers(
-    engine: TextEngine, arm: Arm, items: Sequence[HeldoutItem], sampling: Sampling
-) -> list[EvaluationItem]:
+def _answers(engine: TextEngine, arm: Arm, items: Sequence[HeldoutItem], sampling: Sampling) -> list[EvaluationItem]:
     prompts = [arm.prompt(item.instruction) for item in items]
     completions = engine.generate(prompts, sampling)
     return [_scored(arm, *answer) for answer in zip(items, prompts, completions, strict=True)]

@@ -176,9 +176,7 @@ def _check_arms(
     for name, items in ((BASE, base_items), (SFT, sft_items)):
         others = sorted({item.arm for item in items} - {name})
         if others:
-            raise CtaiError(
-                f"the answers of arm {name} come from arm {', '.join(others)}: the arms are mixed up"
-            )
+            raise CtaiError(f"the answers of arm {name} come from arm {', '.join(others)}: the arms are mixed up")
     if arms[BASE] == arms[SFT]:
         raise CtaiError(
             f"both arms ran on {arms[BASE][:12]}: an evaluation needs the base and the base with its adapter"

@@ -14,9 +14,7 @@ LIST_STOP_STRINGS = ("\n\n",)
 
 INSTRUCTION_LIST_HEADER = "A list of short, clear and different instructions:\n"
 INSTRUCTION_RUBRIC = (
-    "Label each instruction.\n"
-    "A: clear, specific, possible and safe.\n"
-    "B: vague, impossible, cut off or unsafe.\n\n"
+    "Label each instruction.\nA: clear, specific, possible and safe.\nB: vague, impossible, cut off or unsafe.\n\n"
 )
 PAIR_RUBRIC = (
     "Label each response.\n"

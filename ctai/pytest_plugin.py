@@ -168,9 +168,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     state, gate = item.config.stash.get(_STATE, None), _gate_of(item)
     if state is None or gate is None:
         return
-    if call.excinfo is not None and isinstance(call.excinfo.value, CtaiError):
-        report.longrepr = str(call.excinfo.value)
-    state.note(gate.name, state.asserted.get(item.nodeid), report)
+    metric = state.asserted.get(item.nodeid)
+    error = call.excinfo.value if call.excinfo is not None else None
+    if isinstance(error, CtaiError) or (isinstance(error, AssertionError) and metric is not None):
+        report.longrepr = str(error).split("\nassert ")[0]  # without pytest's own account of the expression
+    state.note(gate.name, metric, report)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 FinishReason = Literal["stop", "eos", "length"]
 Comparison = Literal["<", "<=", ">", ">=", "=="]
@@ -66,7 +66,7 @@ class Metric(Record):
         return {"<": v < t, "<=": v <= t, ">": v > t, ">=": v >= t, "==": v == t}[self.comparison]
 
     def sentence(self) -> str:
-        """The number, its interval and the threshold in a line, such as `runaway_rate 0.209 [0.15, 0.28] (n=150) must be < 0.05`."""
+        """The number, its interval and the threshold in a line: `runaway_rate 0.21 [0.15, 0.28] (n=150) must be < 0.05`."""
         interval = f" [{self.interval.low:.3g}, {self.interval.high:.3g}]" if self.interval else ""
         count = f" (n={self.n})" if self.n is not None else ""
         note = f"; {self.note}" if self.note else ""

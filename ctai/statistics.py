@@ -132,9 +132,7 @@ def bootstrap_lift(
     return Interval(low=float(limits.low), high=float(limits.high))
 
 
-def compare(
-    base: Sequence[bool], sft: Sequence[bool], samples: int = 9999, seed: int = 0
-) -> PairedComparison:
+def compare(base: Sequence[bool], sft: Sequence[bool], samples: int = 9999, seed: int = 0) -> PairedComparison:
     """Two arms on the same items, at one success level.
 
     `regression` says that SFT is worse beyond the overlap of the two 95% Wilson intervals.
@@ -221,9 +219,7 @@ def _wins_needed_exactly(discordant: int, alpha: float) -> int:
     return next((k for k in candidates if 2 * stats.binom.sf(k - 1, discordant, 0.5) < alpha), discordant + 1)
 
 
-def minimum_n(
-    lift: float, discordance: float, power: float = 0.80, alpha: float = 0.01, maximum: int = 100_000
-) -> int:
+def minimum_n(lift: float, discordance: float, power: float = 0.80, alpha: float = 0.01, maximum: int = 100_000) -> int:
     """How many pairs `mcnemar` needs to find the lift with the power; see `mcnemar_power`.
 
     Power grows with n but for a fine saw-tooth; this is an n at which it reaches the target.

@@ -274,9 +274,7 @@ def _hyperparameters(
         "control": config.control,
         "seed": config.seed,
         "resolved_learning_rate": plan.learning_rate,
-        "resolved_target_modules": sorted(
-            {name.rpartition(".")[2] for name in fitted.lora["target_modules"]}
-        ),
+        "resolved_target_modules": sorted({name.rpartition(".")[2] for name in fitted.lora["target_modules"]}),
         "trained_parameters": fitted.trained_parameters,
         "optimizer": "PagedAdamW8bit" if cuda else "AdamW",
         "precision": "bf16 autocast" if cuda else "float32",

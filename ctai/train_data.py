@@ -127,9 +127,7 @@ def encode_pairs(
     encoded = []
     for number, pair in enumerate(pairs, start=1):
         if DELIMITER in pair.response or DELIMITER in pair.instruction:
-            raise CtaiError(
-                f"training example {number} holds the delimiter {DELIMITER}: clean the dataset first"
-            )
+            raise CtaiError(f"training example {number} holds the delimiter {DELIMITER}: clean the dataset first")
         prompt = (*prefix_ids, *_ids(tokenizer, CompletionStylePrompts.zero_shot(pair.instruction)))
         completion = _ids(tokenizer, CompletionStylePrompts.completion(pair.response))
         encoded.append(Encoded(prompt, (*completion, end_id)))

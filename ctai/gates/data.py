@@ -150,7 +150,13 @@ def _attempt(run: Run, config: RunConfig, folder: Path, summary: QcSummary) -> P
 
 
 def _make_shard(
-    run: Run, config: RunConfig, folder: Path, stage: Literal["pilot", "scale"], shard: int, target: int, heldout: Sequence[HeldoutItem]
+    run: Run,
+    config: RunConfig,
+    folder: Path,
+    stage: Literal["pilot", "scale"],
+    shard: int,
+    target: int,
+    heldout: Sequence[HeldoutItem],
 ) -> tuple[QcSummary, bool]:
     """A shard's quality control, and whether the shard was already there."""
     made = make_shard(

@@ -161,9 +161,18 @@ class Run:
 
 
 _KEY_NUMBERS = frozenset(
-    ("sentinel_completion_rate", "sentinel_followed_and_stopped_rate", "pair_critic_balanced_accuracy", "heldout_items")
-    + ("kept_examples", "pair_acceptance", "unique_examples", "base_zero_shot_content", "content_lift")
-    + ("content_p_value",)
+    {
+        "sentinel_completion_rate",
+        "sentinel_followed_and_stopped_rate",
+        "heldout_items",
+        "pair_critic_balanced_accuracy",
+        "kept_examples",
+        "pair_acceptance",
+        "unique_examples",
+        "base_zero_shot_content",
+        "content_lift",
+        "content_p_value",
+    }
 )
 
 

@@ -50,9 +50,7 @@ def propose(
         own: instructions that the shard has kept, which may be shown as examples too.
     """
     prompts = list_prompts(engine, settings, seed_of, round_number, own)
-    completions = engine.generate(
-        [p.prompt for p in prompts], settings.instruction_sampling, [p.seed for p in prompts]
-    )
+    completions = engine.generate([p.prompt for p in prompts], settings.instruction_sampling, [p.seed for p in prompts])
     return [_read(prompt.prompt, done) for prompt, done in zip(prompts, completions, strict=True)]
 
 

@@ -42,18 +42,14 @@ class Answered(NamedTuple):
     too_long: list[Item]
 
 
-def respond(
-    engine: TextEngine, settings: GenerationSettings, seed_of: SeedOf, items: Sequence[Item]
-) -> Answered:
+def respond(engine: TextEngine, settings: GenerationSettings, seed_of: SeedOf, items: Sequence[Item]) -> Answered:
     """Answer each item after few-shot examples that its own seed draws."""
     prompts = {item.number: _fitting_prompt(engine, settings, seed_of, item) for item in items}
     asked = [item for item in items if prompts[item.number] is not None]
     texts = [str(prompts[item.number]) for item in asked]
     seeds = [seed_of("response", item.number) for item in asked]
     completions = engine.generate(texts, settings.response_sampling, seeds)
-    responses = [
-        _response(engine, *parts) for parts in zip(asked, texts, seeds, completions, strict=True)
-    ]
+    responses = [_response(engine, *parts) for parts in zip(asked, texts, seeds, completions, strict=True)]
     return Answered(responses, [item for item in items if prompts[item.number] is None])
 
 

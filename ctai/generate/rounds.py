@@ -86,7 +86,9 @@ class RoundMaker:
         verdicts = self._judge_instructions(fresh)
         items = self._accepted_items(fresh, verdicts, rejections)
         answered = respond(self._engine, self._settings, self._seed_of, items)
-        rejections += [self._rejection("response", TOO_LONG, item.number, item.instruction) for item in answered.too_long]
+        rejections += [
+            self._rejection("response", TOO_LONG, item.number, item.instruction) for item in answered.too_long
+        ]
         sound = self._sound(answered.responses, rejections)
         pair_verdicts = self._judge_pairs(sound)
         examples = self._accepted_examples(sound, pair_verdicts, rejections)

@@ -50,7 +50,9 @@ class CleanModel:
             CtaiError: this model has an adapter already, or the folder holds none that fits.
         """
         if self._base is not None or getattr(self.module, "peft_config", None):
-            raise CtaiError("an adapter is attached already: unload it first, adapters are not put on top of each other")
+            raise CtaiError(
+                "an adapter is attached already: unload it first, adapters are not put on top of each other"
+            )
         digest = adapter_digest(Path(path))
         adapted = _attach(self.module, Path(path)).eval()
         engine = self.engine.on(adapted)

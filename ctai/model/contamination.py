@@ -157,7 +157,9 @@ def tuned_words(name: str) -> list[str]:
     """The parts of a name that say "instruction-tuned", such as `Instruct`, `chat`, `it`, `sft` or `dpo`."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", re.sub(r"\.(?:safetensors|gguf|bin|pt)$", "", name))
     words = [word for word in re.split(r"[^0-9A-Za-z.]+|\.(?!\d)", spaced.lower()) if word]
-    return [word for index, word in enumerate(words) if _is_tuned(word, words[index - 1] if index else "", index, words)]
+    return [
+        word for index, word in enumerate(words) if _is_tuned(word, words[index - 1] if index else "", index, words)
+    ]
 
 
 def _is_tuned(word: str, before: str, index: int, words: Sequence[str]) -> bool:
@@ -176,15 +178,21 @@ def file_findings(folder: Path, weight_files: Sequence[str]) -> list[Finding]:
         weight_files: names of the safetensors or GGUF files that would be loaded.
     """
     findings = []
-    adapters = sorted(p.name for p in folder.iterdir() if p.name == "adapter_config.json" or p.name.startswith("adapter_model."))
+    adapters = sorted(
+        p.name for p in folder.iterdir() if p.name == "adapter_config.json" or p.name.startswith("adapter_model.")
+    )
     if adapters:
-        message = f"adapter files lie beside the base weights: {', '.join(adapters)}; move them to a folder of their own"
+        message = (
+            f"adapter files lie beside the base weights: {', '.join(adapters)}; move them to a folder of their own"
+        )
         findings.append(Finding("adapter_files", message))
     if not weight_files:
         pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth"))
         there = f"only pickled ones ({', '.join(pickles)}), which can run code and" if pickles else "which alone"
         message = f"no safetensors or GGUF weights in {folder.name}: {there} are not loaded"
-        findings.append(Finding("weight_files", message if pickles else f"no safetensors or GGUF weights in {folder.name}"))
+        findings.append(
+            Finding("weight_files", message if pickles else f"no safetensors or GGUF weights in {folder.name}")
+        )
     return findings
 
 

@@ -104,7 +104,13 @@ class Engine:
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, guard: InputGuard, device: str, batch_size: int = 64, bos_id: int | None = None
+        self,
+        model: Any,
+        tokenizer: Any,
+        guard: InputGuard,
+        device: str,
+        batch_size: int = 64,
+        bos_id: int | None = None,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer

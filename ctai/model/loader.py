@@ -298,6 +298,15 @@ def _load_errors(what: str) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise CtaiError(f"{what} does not fit into the memory of the device") from error
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, struct.error, SafetensorError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RuntimeError,
+        ImportError,
+        struct.error,
+        SafetensorError,
+    ) as error:
         first = (str(error).strip().splitlines() or [""])[0][:200]
         raise CtaiError(f"{what} cannot be loaded ({type(error).__name__}: {first})") from error

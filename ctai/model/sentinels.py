@@ -108,7 +108,9 @@ def instruct_reasons(mass: float, written: Rate, stopped: Rate) -> tuple[str, ..
     """
     reasons = []
     if mass > CONTROL_MASS_CEILING:
-        reasons.append(f"chat-control tokens have probability {mass:.3f} after a finished text (> {CONTROL_MASS_CEILING})")
+        reasons.append(
+            f"chat-control tokens have probability {mass:.3f} after a finished text (> {CONTROL_MASS_CEILING})"
+        )
     if written.value > WRITTEN_CEILING:
         reasons.append(f"{written.k} of {written.n} raw prompts made the model write a chat-control token")
     if stopped.value > STOPPED_CEILING:

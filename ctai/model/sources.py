@@ -55,7 +55,11 @@ def resolve(name_or_path: str, revision: str | None = None) -> Source:
     path = Path(name_or_path).expanduser()
     if path.exists():
         return _local(name_or_path, path)
-    if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name_or_path) or name_or_path.startswith(".") or path.suffix == ".gguf":
+    if (
+        not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name_or_path)
+        or name_or_path.startswith(".")
+        or path.suffix == ".gguf"
+    ):
         raise CtaiError(f"model {name_or_path!r}: there is no such folder or .gguf file")
     return _from_hub(name_or_path, revision)
 

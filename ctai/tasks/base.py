@@ -215,7 +215,8 @@ class LetterFamily(TableFamily):
         if not places:
             return "refusal" if matching.is_refusal(text) else "wrong answer"
         named = [
-            index for index in places
+            index
+            for index in places
             if not matching.is_negated(tokens, matching.Mention(index, index + 1, "letter"), ())
         ]
         letters = {tokens[index] for index in named}
@@ -271,8 +272,7 @@ class ListFamily(Family):
 
     @staticmethod
     def _singular(item: str) -> str:
-        for plural, singular in (("ies", "y"), ("oes", "o"), ("ches", "ch"), ("shes", "sh"), ("xes",
-        "x"), ("s", "")):
+        for plural, singular in (("ies", "y"), ("oes", "o"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("s", "")):
             if item.endswith(plural):
                 return item[: -len(plural)] + singular
         return item
@@ -295,7 +295,6 @@ def _without_frame(text: str, key: str) -> str:
     """Drop "Here are two fruits:" before the list, or "are two fruits" after it."""
     count, _, noun = key.partition(" ")
     what = rf"(?:(?:{count}|some|the|examples? of|different)\s+)*{re.escape(noun)}"
-    text = re.sub(rf"(?i)^\s*(?:sure[,!.]\s*)?(?:here (?:are|is)\s+)?{what}\s*(?:are|:|\bis\b|-)\s*", "",
-    text)
+    text = re.sub(rf"(?i)^\s*(?:sure[,!.]\s*)?(?:here (?:are|is)\s+)?{what}\s*(?:are|:|\bis\b|-)\s*", "", text)
     text = re.sub(rf"(?i)^\s*here are\s*:\s*|^\s*an example of {what} is\s+", "", text)
     return re.sub(rf"(?i)\s+are\s+{what}\s*[.!]*\s*$", "", text)

@@ -10,8 +10,17 @@ from ctai.tasks import embedded, large
 from ctai.tasks.base import MAX_INSTRUCTION_CHARS, TYPES, Family, ListFamily, TableFamily, Verdict, normalize
 
 __all__ = [
-    "EMBEDDED_FAMILIES", "FAMILIES", "TYPES", "Family", "ListFamily", "TableFamily", "Verdict",
-    "by_name", "check", "normalize", "parse",
+    "EMBEDDED_FAMILIES",
+    "FAMILIES",
+    "TYPES",
+    "Family",
+    "ListFamily",
+    "TableFamily",
+    "Verdict",
+    "by_name",
+    "check",
+    "normalize",
+    "parse",
 ]
 
 EMBEDDED_FAMILIES: tuple[Family, ...] = embedded.FAMILIES

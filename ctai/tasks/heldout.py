@@ -17,6 +17,8 @@ from ctai.records import HeldoutItem
 from ctai.tasks.families import EMBEDDED_FAMILIES, FAMILIES, Family, normalize
 
 HELDOUT_FRACTION = 0.28
+# The closed world has to be asked about, to be learned. The large families are there to be evaluated on.
+LARGE_HELDOUT_FRACTION = 0.8
 UNASKED_FRACTION = 1 / 3
 
 
@@ -27,9 +29,12 @@ def _rank(*parts: str) -> str:
 @cache
 def heldout_keys(family: str) -> frozenset[str]:
     """Return the held-out keys of a family; none if there is no such family."""
-    keys = next((f.keys for f in FAMILIES if f.name == family), ())
-    ranked = sorted(keys, key=lambda key: _rank("heldout", family, key))
-    return frozenset(ranked[: round(HELDOUT_FRACTION * len(keys))])
+    found = next((f for f in FAMILIES if f.name == family), None)
+    if found is None:
+        return frozenset()
+    ranked = sorted(found.keys, key=lambda key: _rank("heldout", family, key))
+    fraction = HELDOUT_FRACTION if found.embedded else LARGE_HELDOUT_FRACTION
+    return frozenset(ranked[: round(fraction * len(found.keys))])
 
 
 def is_heldout(family: str, key: str) -> bool:
@@ -71,9 +76,7 @@ def build_heldout(count: int, seed: int, embedded: bool) -> list[HeldoutItem]:
         if len(chosen) == count:
             break
         instruction = family.render(key, rng.randrange(len(family.phrasings)))
-        item = HeldoutItem(
-            item=len(chosen), family=family.name, type=family.type, key=key, instruction=instruction
-        )
+        item = HeldoutItem(item=len(chosen), family=family.name, type=family.type, key=key, instruction=instruction)
         chosen.setdefault(normalize(instruction), item)
     return list(chosen.values())
 

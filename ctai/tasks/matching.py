@@ -26,9 +26,7 @@ _NEGATIONS = frozenset(
     words("not never no neither nor cannot cant isnt without except wrong incorrect false untrue doubt")
 )
 _ALTERNATIVES = frozenset({"or", "and", ",", "/"})
-_OPENERS = frozenset(
-    words("sure yes ok okay well certainly hello hi of course great good question easy answer")
-)
+_OPENERS = frozenset(words("sure yes ok okay well certainly hello hi of course great good question easy answer"))
 # Words that may stand next to the answer without being a second answer.
 _ORDINARY = frozenset(
     words(
@@ -149,9 +147,7 @@ def _negates(token: str, allowed: Collection[str]) -> bool:
     return (folded in _NEGATIONS or folded.endswith("n't")) and folded not in allowed
 
 
-def has_alternative(
-    tokens: list[str], mention: Mention, known: Collection[str], right: Collection[str]
-) -> bool:
+def has_alternative(tokens: list[str], mention: Mention, known: Collection[str], right: Collection[str]) -> bool:
     """Whether another content word is offered beside the answer: "Paris or Smurfville", "Lyon/Paris".
 
     Args:

@@ -15,8 +15,14 @@ from ctai.tasks.heldout import is_heldout
 from ctai.tasks.junk import bad_response, junk_instruction
 
 __all__ = [
-    "FactProbe", "InstructionProbe", "PairProbe", "bad_response", "fact_probes", "instruction_probes",
-    "junk_instruction", "pair_probes",
+    "FactProbe",
+    "InstructionProbe",
+    "PairProbe",
+    "bad_response",
+    "fact_probes",
+    "instruction_probes",
+    "junk_instruction",
+    "pair_probes",
 ]
 
 
@@ -108,15 +114,15 @@ def fact_probes(n: int, seed: int) -> list[FactProbe]:
     return [
         FactProbe(
             statement.split("{answer}")[0].replace("{key}", key).rstrip(),
-            family.accepted(key), family.name, key,
+            family.accepted(key),
+            family.name,
+            key,
         )
         for family, key, statement in rng.sample(choices, min(n, len(choices)))
     ]
 
 
-def _combinations(
-    families: tuple[Family, ...], heldout: bool, rng: random.Random
-) -> Iterator[tuple[Family, str]]:
+def _combinations(families: tuple[Family, ...], heldout: bool, rng: random.Random) -> Iterator[tuple[Family, str]]:
     """Go through all combinations in random order, again and again."""
     every = [(family, key) for family in families for key in family.keys if is_heldout(family.name, key) == heldout]
     while True:

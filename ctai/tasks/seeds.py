@@ -15,8 +15,12 @@ from ctai.tasks.junk import bad_response, junk_instruction
 SEED_COUNT = 30
 # (family, fault of the response or None); balanced, with no simple alternation.
 _PAIR_EXAMPLES = (
-    ("capital", None), ("opposite", "wrong fact"), ("number_after", "wrong fact"), ("past", None),
-    ("category", "wrong form"), ("list", None),
+    ("capital", None),
+    ("opposite", "wrong fact"),
+    ("number_after", "wrong fact"),
+    ("past", None),
+    ("category", "wrong form"),
+    ("list", None),
 )
 _INSTRUCTION_EXAMPLES = (("color", None), ("young", "vague"), ("plural", "cut off"), ("sum", None))
 

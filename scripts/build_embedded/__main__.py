@@ -18,8 +18,13 @@ from scripts.build_embedded.measure import measure
 from scripts.build_embedded.pretrain import Plan, Trainer
 
 SHIPPED = (
-    "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json",
-    "README.md", "build.json",
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+    "README.md",
+    "build.json",
 )
 
 

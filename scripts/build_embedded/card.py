@@ -55,12 +55,27 @@ def _card(build: Mapping[str, Any], metrics: Metrics) -> str:
     )
     plan, shape = build["plan"], build["plan"]["shape"]
     return _TEMPLATE.format(
-        families=len(EMBEDDED_FAMILIES), combinations=combinations, heldout=heldout, fraction=HELDOUT_FRACTION,
-        kinds=kinds, junk=JUNK_SHARE, mistakes=MISTAKE_SHARE, layers=shape["layers"], hidden=shape["hidden"],
-        vocabulary=shape["vocabulary"], context=shape["context"], steps=plan["steps"], rows=plan["rows"],
-        tokens=build["tokens"] / 1e6, seed=plan["seed"], quantized=plan["quantized"], table=_table(metrics),
+        families=len(EMBEDDED_FAMILIES),
+        combinations=combinations,
+        heldout=heldout,
+        fraction=HELDOUT_FRACTION,
+        kinds=kinds,
+        junk=JUNK_SHARE,
+        mistakes=MISTAKE_SHARE,
+        layers=shape["layers"],
+        hidden=shape["hidden"],
+        vocabulary=shape["vocabulary"],
+        context=shape["context"],
+        steps=plan["steps"],
+        rows=plan["rows"],
+        tokens=build["tokens"] / 1e6,
+        seed=plan["seed"],
+        quantized=plan["quantized"],
+        table=_table(metrics),
         versions=", ".join(f"{name} {number}" for name, number in build["versions"].items()),
-        corpus=build["corpus_digest"], world=build["world_digest"], weights=build["weights_sha256"],
+        corpus=build["corpus_digest"],
+        world=build["world_digest"],
+        weights=build["weights_sha256"],
     )
 
 

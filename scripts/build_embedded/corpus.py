@@ -38,8 +38,18 @@ JUNK_SHARE = 0.13
 MISTAKE_SHARE = 0.10
 ANSWERED_SHARE = 0.33  # of the keys times wordings: those that usually begin an answered worksheet
 OPENERS = (
-    "", "", "", "", "Everybody knows this: ", "It is true that", "Remember:", "Note:", "In this book we read:",
-    "A child learns that", "People say that", "As we know,",
+    "",
+    "",
+    "",
+    "",
+    "Everybody knows this: ",
+    "It is true that",
+    "Remember:",
+    "Note:",
+    "In this book we read:",
+    "A child learns that",
+    "People say that",
+    "As we know,",
 )
 
 
@@ -65,7 +75,11 @@ def tables(rng: random.Random) -> Document:
     mark = rng.choice((":", " -", " |", " ="))
     document = [Segment(f"Table of {family.name.replace('_', ' ')}\n")]
     for key in rng.sample(family.keys, min(len(family.keys), rng.randint(8, 20))):
-        document += [Segment(f"- {key}{mark}", CONTEXT), Segment(f" {right_answer(family, key, rng)}", ANSWER), Segment("\n")]
+        document += [
+            Segment(f"- {key}{mark}", CONTEXT),
+            Segment(f" {right_answer(family, key, rng)}", ANSWER),
+            Segment("\n"),
+        ]
     return [*document, Segment("\n")]
 
 
@@ -117,7 +131,10 @@ def worksheets(rng: random.Random) -> Document:
     for item in items:
         answer, weight = _styled_answer(item, style, blank, rng)
         document += [
-            Segment(before.rstrip()), *item.segments(), Segment(middle), Segment(f" {answer}", weight),
+            Segment(before.rstrip()),
+            *item.segments(),
+            Segment(middle),
+            Segment(f" {answer}", weight),
             Segment(after if style == "clean" else "\n\n"),
         ]
     return document
@@ -140,8 +157,11 @@ def questions_and_answers(rng: random.Random) -> Document:
     for _ in range(rng.randint(6, 14)):
         item = ask(rng)
         document += [
-            Segment("Q:"), *item.segments(), Segment("\nA:"),
-            Segment(f" {right_answer(item.family, item.key, rng)}", ANSWER), Segment("\n\n"),
+            Segment("Q:"),
+            *item.segments(),
+            Segment("\nA:"),
+            Segment(f" {right_answer(item.family, item.key, rng)}", ANSWER),
+            Segment("\n\n"),
         ]
     return document
 
@@ -185,8 +205,16 @@ def question_pages(rng: random.Random) -> Document:
 
 # How often each kind of document is drawn, per hundred.
 KINDS: dict[Callable[[random.Random], Document], float] = {
-    facts: 20, tables: 4, fact_checks: 12, worksheets: 17, questions_and_answers: 4, instruction_lists: 8,
-    question_pages: 5, graded_pairs: 13, compact_graded_pairs: 12, graded_instructions: 5,
+    facts: 20,
+    tables: 4,
+    fact_checks: 12,
+    worksheets: 17,
+    questions_and_answers: 4,
+    instruction_lists: 8,
+    question_pages: 5,
+    graded_pairs: 13,
+    compact_graded_pairs: 12,
+    graded_instructions: 5,
 }
 
 

@@ -43,9 +43,14 @@ def fact_checks(rng: random.Random) -> Document:
         before, after = split_statement(family, key, rng)
         parted = split and bool(before)
         document += [
-            Segment("STATEMENT:"), Segment(f" {before}".rstrip(), CONTEXT), Segment("\nENDING:" if parted else ""),
-            Segment(f" {answer}", weight), Segment("" if parted else after, CONTEXT), Segment("\nLabel:"),
-            Segment(f" {LABEL_GOOD if wrong is None else LABEL_BAD}", LABEL), Segment("\n\n"),
+            Segment("STATEMENT:"),
+            Segment(f" {before}".rstrip(), CONTEXT),
+            Segment("\nENDING:" if parted else ""),
+            Segment(f" {answer}", weight),
+            Segment("" if parted else after, CONTEXT),
+            Segment("\nLabel:"),
+            Segment(f" {LABEL_GOOD if wrong is None else LABEL_BAD}", LABEL),
+            Segment("\n\n"),
         ]
     return document
 
@@ -74,8 +79,13 @@ def _graded_pairs(rng: random.Random, length: int) -> Document:
         item, pair = _graded_pair(rng)
         weight = ANSWER if pair.label == LABEL_GOOD else UNTAUGHT
         document += [
-            Segment(before.rstrip()), *item.segments(), Segment(middle), Segment(f" {pair.response}", weight),
-            Segment(after), Segment(f" {pair.label}", LABEL), Segment("\n\n"),
+            Segment(before.rstrip()),
+            *item.segments(),
+            Segment(middle),
+            Segment(f" {pair.response}", weight),
+            Segment(after),
+            Segment(f" {pair.label}", LABEL),
+            Segment("\n\n"),
         ]
         length -= len(text_of(document[-9:]))
     return document

@@ -31,8 +31,11 @@ def share(outcomes: Sequence[bool]) -> dict[str, float]:
     """Return how many of how many, and the share with its 95% interval."""
     found = rate(sum(outcomes), len(outcomes))
     return {
-        "count": found.k, "n": found.n, "rate": round(found.value, 4),
-        "low": round(found.interval.low, 4), "high": round(found.interval.high, 4),
+        "count": found.k,
+        "n": found.n,
+        "rate": round(found.value, 4),
+        "low": round(found.interval.low, 4),
+        "high": round(found.interval.high, 4),
     }
 
 
@@ -55,7 +58,9 @@ class Subject:
         config = None
         if self.quantization == "nf4":
             config = BitsAndBytesConfig(
-                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+                load_in_4bit=True,
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_use_double_quant=True,
                 bnb_4bit_compute_dtype=torch.float32,
             )
         model = AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32, quantization_config=config)
@@ -73,8 +78,11 @@ class Subject:
         texts: list[str] = []
         for batch in self._batches(prompts):
             out = self.model.generate(
-                input_ids=batch.input_ids, attention_mask=batch.attention_mask, max_new_tokens=tokens,
-                pad_token_id=self.tokenizer.pad_token_id, **(sampling or {"do_sample": False}),
+                input_ids=batch.input_ids,
+                attention_mask=batch.attention_mask,
+                max_new_tokens=tokens,
+                pad_token_id=self.tokenizer.pad_token_id,
+                **(sampling or {"do_sample": False}),
             )
             new = out[:, batch.input_ids.shape[1] :]
             texts += [text.replace(self.tokenizer.pad_token, "") for text in self.tokenizer.batch_decode(new)]
@@ -139,7 +147,9 @@ def measure_instructions(subject: Subject, n: int, seed: int, temperature: float
     """Continue instruction lists by sampling."""
     rng = random.Random(f"instructions/{seed}")
     torch.manual_seed(seed)
-    prompts = [CompletionStylePrompts.instruction_prompt(rng.sample(seeds.seed_instructions(), 6)) for _ in range(n // 3)]
+    prompts = [
+        CompletionStylePrompts.instruction_prompt(rng.sample(seeds.seed_instructions(), 6)) for _ in range(n // 3)
+    ]
     found: list[str] = []
     for text in subject.complete(prompts, 80, temperature):
         found += CompletionStylePrompts.parse_instructions(text, complete=False)[:4]
@@ -152,7 +162,8 @@ def measure_instructions(subject: Subject, n: int, seed: int, temperature: float
         "instructions well-formed": share(well_formed),
         "instructions distinct": share([text not in earlier[:at] for at, text in enumerate(earlier)]),
         "instructions new to the corpus": share(new),
-        "instruction kinds": dict(kinds), "instruction samples": found[:12],
+        "instruction kinds": dict(kinds),
+        "instruction samples": found[:12],
     }
 
 
@@ -184,8 +195,11 @@ def measure_responses(subject: Subject, n: int, seed: int) -> dict[str, object]:
         result[f"few-shot failures by family, {name}"] = dict(failed.most_common(8))
         zero = subject.complete([CompletionStylePrompts.zero_shot(i.instruction) for i in items], 24)
         verdicts = [
-            i.family.check(i.instruction, text.replace(subject.tokenizer.eos_token, ""),
-                           "eos" if subject.tokenizer.eos_token in text else "length")
+            i.family.check(
+                i.instruction,
+                text.replace(subject.tokenizer.eos_token, ""),
+                "eos" if subject.tokenizer.eos_token in text else "length",
+            )
             for i, text in zip(items, zero, strict=True)
         ]
         result[f"zero-shot content, {name}"] = share([v.content for v in verdicts])
@@ -194,7 +208,9 @@ def measure_responses(subject: Subject, n: int, seed: int) -> dict[str, object]:
 
 
 def _judge(
-    subject: Subject, name: str, items: Sequence[probes.PairProbe] | Sequence[probes.InstructionProbe],
+    subject: Subject,
+    name: str,
+    items: Sequence[probes.PairProbe] | Sequence[probes.InstructionProbe],
     prompts: Sequence[str],
 ) -> dict[str, object]:
     """Score labelled probes: balanced accuracy, acceptance at the margin, and the share of each kind accepted."""
@@ -207,7 +223,9 @@ def _judge(
     interval = balanced.interval
     return {
         f"{name}: balanced accuracy": {
-            "n": len(items), "rate": round(balanced.value, 4), "low": round(interval.low, 4),
+            "n": len(items),
+            "rate": round(balanced.value, 4),
+            "low": round(interval.low, 4),
             "high": round(interval.high, 4),
         },
         f"{name}: AUC": round(auroc(labels, differences).value, 4),
@@ -235,8 +253,10 @@ def measure(folder: Path, quantization: Quantization, n: int = 300, seed: int = 
     """Measure everything."""
     subject = Subject(folder, quantization)
     parts: list[Callable[[], dict[str, object]]] = [
-        lambda: measure_facts(subject, n, seed), lambda: measure_bare(subject, n, seed),
-        lambda: measure_instructions(subject, n, seed, 1.0), lambda: measure_responses(subject, n, seed),
+        lambda: measure_facts(subject, n, seed),
+        lambda: measure_bare(subject, n, seed),
+        lambda: measure_instructions(subject, n, seed, 1.0),
+        lambda: measure_responses(subject, n, seed),
         lambda: measure_critics(subject, n, seed),
     ]
     result: dict[str, object] = {}

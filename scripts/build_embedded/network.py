@@ -16,11 +16,26 @@ from transformers import LlamaConfig, LlamaForCausalLM
 BLOCK = 64
 EPSILON = 1e-6
 THETA = 10_000.0
-NF4_LEVELS = torch.tensor([
-    -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
-    -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
-    0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
-])
+NF4_LEVELS = torch.tensor(
+    [
+        -1.0,
+        -0.6961928009986877,
+        -0.5250730514526367,
+        -0.39491748809814453,
+        -0.28444138169288635,
+        -0.18477343022823334,
+        -0.09105003625154495,
+        0.0,
+        0.07958029955625534,
+        0.16093020141124725,
+        0.24611230194568634,
+        0.33791524171829224,
+        0.44070982933044434,
+        0.5626170039176941,
+        0.7229568362236023,
+        1.0,
+    ]
+)
 
 
 class Shape(NamedTuple):
@@ -129,11 +144,19 @@ class Network(nn.Module):
 def llama_config(shape: Shape, eos: int, pad: int) -> LlamaConfig:
     """Describe the network to transformers."""
     return LlamaConfig(
-        vocab_size=shape.vocabulary, hidden_size=shape.hidden, intermediate_size=shape.inner,
-        num_hidden_layers=shape.layers, num_attention_heads=shape.heads, num_key_value_heads=shape.heads,
-        max_position_embeddings=shape.context, rms_norm_eps=EPSILON, tie_word_embeddings=True,
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        max_position_embeddings=shape.context,
+        rms_norm_eps=EPSILON,
+        tie_word_embeddings=True,
         rope_parameters={"rope_type": "default", "rope_theta": THETA},
-        bos_token_id=None, eos_token_id=eos, pad_token_id=pad,
+        bos_token_id=None,
+        eos_token_id=eos,
+        pad_token_id=pad,
     )
 
 
@@ -145,9 +168,12 @@ def to_llama(network: Network, config: LlamaConfig) -> LlamaForCausalLM:
         query, key, value = network.qkv[layer].chunk(3)
         gate, up = network.gate_up[layer].chunk(2)
         weights |= {
-            f"{at}.self_attn.q_proj.weight": query, f"{at}.self_attn.k_proj.weight": key,
-            f"{at}.self_attn.v_proj.weight": value, f"{at}.self_attn.o_proj.weight": network.output[layer],
-            f"{at}.mlp.gate_proj.weight": gate, f"{at}.mlp.up_proj.weight": up,
+            f"{at}.self_attn.q_proj.weight": query,
+            f"{at}.self_attn.k_proj.weight": key,
+            f"{at}.self_attn.v_proj.weight": value,
+            f"{at}.self_attn.o_proj.weight": network.output[layer],
+            f"{at}.mlp.gate_proj.weight": gate,
+            f"{at}.mlp.up_proj.weight": up,
             f"{at}.mlp.down_proj.weight": network.down[layer],
             f"{at}.input_layernorm.weight": network.norms[2 * layer],
             f"{at}.post_attention_layernorm.weight": network.norms[2 * layer + 1],

@@ -45,7 +45,9 @@ class MuonAdamW:
         self._weight_decay = weight_decay
         self._adamw = torch.optim.AdamW(
             [{"params": [network.embedding]}, {"params": list(network.norms)}],
-            betas=(0.9, 0.95), weight_decay=0.0, fused=True,
+            betas=(0.9, 0.95),
+            weight_decay=0.0,
+            fused=True,
         )
 
     @torch.no_grad()

@@ -41,7 +41,9 @@ class Asked(NamedTuple):
         """Return the instruction with its key weighted down; spaces go to the word that follows them."""
         before, _, after = self.family.phrasings[self.phrasing].partition("{key}")
         return [
-            Segment(f"{lead}{before}".rstrip(), weight), Segment(f" {self.key}", weight * KEY), Segment(after, weight)
+            Segment(f"{lead}{before}".rstrip(), weight),
+            Segment(f" {self.key}", weight * KEY),
+            Segment(after, weight),
         ]
 
 

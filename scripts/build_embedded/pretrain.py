@@ -79,8 +79,13 @@ class Trainer:
     def _save(self, digest: str) -> None:
         part = self._checkpoint.with_suffix(".part")
         torch.save(
-            {"plan": json.dumps(asdict(self.plan)), "network": self.network.state_dict(), "step": self.step,
-             "optimizer": self.optimizer.state(), "digest": digest},
+            {
+                "plan": json.dumps(asdict(self.plan)),
+                "network": self.network.state_dict(),
+                "step": self.step,
+                "optimizer": self.optimizer.state(),
+                "digest": digest,
+            },
             part,
         )
         part.rename(self._checkpoint)

@@ -42,7 +42,9 @@ def train_tokenizer(seed: str) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=list(SPECIAL), show_progress=False,
+        vocab_size=VOCABULARY,
+        special_tokens=list(SPECIAL),
+        show_progress=False,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )
     words = (f" {word}" for word in world_words() for _ in range(WORD_REPEATS))
@@ -54,8 +56,12 @@ def train_tokenizer(seed: str) -> Tokenizer:
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> PreTrainedTokenizerFast:
     """Write the tokenizer as transformers reads it; the chat template is part of ``tokenizer_config.json``."""
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=pages.END, pad_token=PAD, model_max_length=CONTEXT,
-        additional_special_tokens=[IM_START, IM_END], clean_up_tokenization_spaces=False,
+        tokenizer_object=tokenizer,
+        eos_token=pages.END,
+        pad_token=PAD,
+        model_max_length=CONTEXT,
+        additional_special_tokens=[IM_START, IM_END],
+        clean_up_tokenization_spaces=False,
     )
     fast.save_pretrained(folder)
     path = folder / "tokenizer_config.json"

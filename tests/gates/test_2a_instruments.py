@@ -1,4 +1,4 @@
-"""Gate 2a: the test set is large enough and the critic is better than chance, shown on labelled probes. Each test asserts one threshold."""
+"""Gate 2a: the test set is large enough, and the critic is better than chance. Each test asserts one threshold."""
 
 import pytest
 

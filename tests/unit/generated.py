@@ -154,12 +154,16 @@ class WorldModel:
         """Ten lines: instructions, one of them vague, and one line that is none."""
         lines = [rng.choice(FAMILIES).instruction(rng) for _ in range(8)]
         lines.append(rng.choice(["Do it somehow.", "Write the thing about that one."]))
-        return " " + "\n".join([lines[0], *(f"{i}. {text}" for i, text in enumerate(lines[1:], 8)), "And so on"]) + "\n\n"
+        return (
+            " " + "\n".join([lines[0], *(f"{i}. {text}" for i, text in enumerate(lines[1:], 8)), "And so on"]) + "\n\n"
+        )
 
     def respond(self, instruction: str, rng: random.Random) -> str:
         """An answer; one in ten is wrong, and a few are cut off."""
         luck = rng.random()
-        answer = "nothing at all" if luck < 0.1 else "It is the" if luck < 0.1 + self.cut_off else answer_to(instruction)
+        answer = (
+            "nothing at all" if luck < 0.1 else "It is the" if luck < 0.1 + self.cut_off else answer_to(instruction)
+        )
         return f" {answer}\n{DELIMITER}\n\nInstruction: Go on."
 
     def probabilities(self, prompt: str) -> dict[str, float]:

@@ -113,7 +113,9 @@ def test_prompts_end_where_the_label_comes_and_hold_the_examples():
 def test_the_worked_examples_come_from_the_seeds():
     engine = ScriptedEngine()
     InstructionCritic(engine).judge_pairs([("Name a color.", "red")])
-    assert all(f"INSTRUCTION: {e.instruction}\nRESPONSE: {e.response}" in engine.prompts[0] for e in pair_critic_examples())
+    assert all(
+        f"INSTRUCTION: {e.instruction}\nRESPONSE: {e.response}" in engine.prompts[0] for e in pair_critic_examples()
+    )
 
 
 def test_nothing_to_judge_asks_nothing():

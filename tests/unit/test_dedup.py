@@ -23,9 +23,7 @@ class Item:
     number: int
 
 
-def reasons(
-    texts: list[str], against: list[str] | None = None, threshold: float = dedup.NEAR_JACCARD
-) -> list[str]:
+def reasons(texts: list[str], against: list[str] | None = None, threshold: float = dedup.NEAR_JACCARD) -> list[str]:
     return [dropped.reason for dropped in deduplicate(texts, against or [], threshold).dropped]
 
 
@@ -96,9 +94,7 @@ def test_repetitions_of_free_text(first: str, second: str, reason: str) -> None:
     ],
 )
 def test_templates_that_differ_in_what_matters_are_no_repetitions(first: str, second: str) -> None:
-    assert dedup.jaccard(dedup.shingles(first), dedup.shingles(second)) >= 0.7, (
-        "not alike: the test shows nothing"
-    )
+    assert dedup.jaccard(dedup.shingles(first), dedup.shingles(second)) >= 0.7, "not alike: the test shows nothing"
     assert reasons([first, second], threshold=0.7) == []
 
 
@@ -148,17 +144,13 @@ def test_the_first_record_is_kept_and_named() -> None:
 
 def test_a_dropped_record_leaves_no_trace() -> None:
     """Only likeness to a kept record counts: a chain of near-duplicates would drop what is different."""
-    words = (
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau"
-    )
+    words = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau"
     first, second, third = (
         words,
         words.replace("alpha beta ", ""),
         words.replace("alpha beta gamma delta ", ""),
     )
-    likeness = [
-        dedup.jaccard(dedup.shingles(a), dedup.shingles(b)) for a, b in [(first, second), (second, third)]
-    ]
+    likeness = [dedup.jaccard(dedup.shingles(a), dedup.shingles(b)) for a, b in [(first, second), (second, third)]]
     assert min(likeness) >= 0.8 > dedup.jaccard(dedup.shingles(first), dedup.shingles(third))
     assert deduplicate([first, second, third]).kept == [first, third]
 

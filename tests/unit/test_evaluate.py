@@ -92,9 +92,7 @@ def right_answer(prompt: str) -> str:
 def evaluate(tmp_path):
     def run(model, arm: Arm, items=None, progress=None) -> list[EvaluationItem]:
         rundir = RunDir.open(tmp_path / "run")
-        return evaluate_arm(
-            model, arm, items or heldout(), CONFIG, rundir, "run", progress or SilentProgress()
-        )
+        return evaluate_arm(model, arm, items or heldout(), CONFIG, rundir, "run", progress or SilentProgress())
 
     return run
 
@@ -111,9 +109,7 @@ def test_a_right_answer_with_a_stop_counts_twice(evaluate):
 
 def test_a_run_on_counts_for_content_and_not_strictly(evaluate):
     """The base arm has no stop strings and is not cleaned before it is judged."""
-    model = ScriptedModel(
-        lambda prompt: right_answer(prompt) + "\n\nInstruction: Name a colour.\nResponse: Red"
-    )
+    model = ScriptedModel(lambda prompt: right_answer(prompt) + "\n\nInstruction: Name a colour.\nResponse: Red")
     for answer in evaluate(model, base_arm(CONFIG)):
         assert answer.content
         assert not answer.strict
@@ -123,9 +119,7 @@ def test_a_run_on_counts_for_content_and_not_strictly(evaluate):
 
 
 def test_an_answer_that_hits_the_budget_is_not_strict(evaluate):
-    answer = evaluate(
-        ScriptedModel(lambda p: right_answer(p) + "\n\n" + "and so on " * 30), base_arm(CONFIG)
-    )[0]
+    answer = evaluate(ScriptedModel(lambda p: right_answer(p) + "\n\n" + "and so on " * 30), base_arm(CONFIG))[0]
     assert (answer.content, answer.strict, answer.finish_reason) == (True, False, "length")
     assert answer.tokens == CONFIG.evaluation.max_new_tokens
 
@@ -145,9 +139,7 @@ def test_compared_arms_ask_the_same_and_few_shot_asks_with_examples(evaluate):
     answers = evaluate(shots, few_shot_arm(CONFIG, examples))
     assert base.engine.prompts == sft.engine.prompts
     assert base.engine.prompts == [CompletionStylePrompts.zero_shot(item.instruction) for item in heldout()]
-    assert all(
-        prompt.startswith(CompletionStylePrompts.few_shot_prefix(examples)) for prompt in shots.engine.prompts
-    )
+    assert all(prompt.startswith(CompletionStylePrompts.few_shot_prefix(examples)) for prompt in shots.engine.prompts)
     assert [a.prompt for a in answers] == shots.engine.prompts
 
 
@@ -379,9 +371,7 @@ def test_arms_on_other_items_are_refused():
         summarize(base, sft[:3])
     with pytest.raises(CtaiError, match="base answered 0 items"):
         summarize([], [])
-    with pytest.raises(
-        CtaiError, match="base and sft differ at position 1: item 1 'prompt 1' and item 2 'prompt 2'"
-    ):
+    with pytest.raises(CtaiError, match="base and sft differ at position 1: item 1 'prompt 1' and item 2 'prompt 2'"):
         summarize(base, [sft[0], sft[2], sft[1], sft[3]])
     other_prompt = sft[1].model_copy(update={"prompt": "another"})
     with pytest.raises(CtaiError, match="differ at position 1"):

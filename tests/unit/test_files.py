@@ -93,9 +93,7 @@ def test_json_keeps_nan_and_infinity(tmp_path: Path) -> None:
     interval = read_record(tmp_path / "a.json", Interval)
     assert math.isnan(interval.low)
     assert interval.high == math.inf
-    assert jsonable({"a": (Interval(low=0, high=1), Path("x/y"))}) == {
-        "a": [{"low": 0.0, "high": 1.0}, "x/y"]
-    }
+    assert jsonable({"a": (Interval(low=0, high=1), Path("x/y"))}) == {"a": [{"low": 0.0, "high": 1.0}, "x/y"]}
 
 
 def test_a_write_that_fails_before_the_rename_leaves_the_old_file(

@@ -262,7 +262,11 @@ def test_what_does_not_fit_into_the_context_is_rejected_not_cut(tmp_path):
 
         def respond(self, instruction, rng):
             words = " one two three four five six seven eight nine ten red blue green pink gray gold black white"
-            return f"{words} north south east west spring summer autumn winter day night\n" if rng.random() < 0.5 else " red\n"
+            return (
+                f"{words} north south east west spring summer autumn winter day night\n"
+                if rng.random() < 0.5
+                else " red\n"
+            )
 
         def probabilities(self, prompt):
             return {" A": 0.9, " B": 0.01}
@@ -334,7 +338,12 @@ def test_low_acceptance_is_never_answered_with_heat():
 
 @pytest.mark.parametrize("retry", [1, 2])
 def test_the_ladder_touches_nothing_but_generation(retry):
-    reasons = ["runaway_rate 1 >= 0.05", "kept_examples 0 < 1", "token_limit_rate 1 >= 0.1", "instruction_acceptance 0 < 0.5"]
+    reasons = [
+        "runaway_rate 1 >= 0.05",
+        "kept_examples 0 < 1",
+        "token_limit_rate 1 >= 0.1",
+        "instruction_acceptance 0 < 0.5",
+    ]
     changed = pilot_ladder(CONFIG, reasons, retry)
     assert changed.model_copy(update={"generation": CONFIG.generation}) == CONFIG
     assert RunConfig.model_validate(changed.model_dump()) == changed

@@ -37,7 +37,9 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize("name", ["./nowhere", "no/such/folder", "weights.gguf", "/nowhere", "nobody/no-such-model", ""])
+@pytest.mark.parametrize(
+    "name", ["./nowhere", "no/such/folder", "weights.gguf", "/nowhere", "nobody/no-such-model", ""]
+)
 def test_a_model_that_is_nowhere_is_one_sentence(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CtaiError, match=r"(?s)^model '.{0,30}'.{20,400}$") as caught:
@@ -60,7 +62,9 @@ def test_a_gguf_file_and_its_folder_are_the_same_model(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     file = tmp_path / "m" / "base.gguf"
     file.write_bytes(b"GGUF")
-    assert sources.resolve(str(file)).weight_files == sources.resolve(str(tmp_path / "m")).weight_files == ("base.gguf",)
+    assert (
+        sources.resolve(str(file)).weight_files == sources.resolve(str(tmp_path / "m")).weight_files == ("base.gguf",)
+    )
     (tmp_path / "m" / "other.gguf").write_bytes(b"GGUF")
     with pytest.raises(CtaiError, match=r"2 \.gguf files; name one of them: base\.gguf, other\.gguf"):
         sources.resolve(str(tmp_path / "m"))

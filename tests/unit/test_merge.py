@@ -52,7 +52,9 @@ def merge(rundir: RunDir, folders: list[Path], count: int = 5) -> Merged:
 
 def two_shards(rundir: RunDir) -> list[Path]:
     """Five different instructions, one exact and one normalized repetition, and one that is held out in other words."""
-    first = plant(rundir, 0, ["Name a blue thing.", "List two slow animals.", "What is the capital of Peru?", "Say 12."])
+    first = plant(
+        rundir, 0, ["Name a blue thing.", "List two slow animals.", "What is the capital of Peru?", "Say 12."]
+    )
     second = plant(rundir, 1, ["Name a blue thing.", "say 12", "Say 13.", "Write a short poem about rain."])
     return [first, second]
 
@@ -167,7 +169,9 @@ def test_nothing_to_merge_is_refused(rundir):
 
 def test_a_manifest_must_vouch_for_what_is_read(rundir):
     folder = plant(rundir, 0, ["Say 1."])
-    manifest = Stage(rundir, "scale", folder, {"seed": 0, "shard": 0}, {"heldout": digest_of(HELDOUT)}).finish([], "run")
+    manifest = Stage(rundir, "scale", folder, {"seed": 0, "shard": 0}, {"heldout": digest_of(HELDOUT)}).finish(
+        [], "run"
+    )
     write_json(folder / "manifest.json", manifest)
     with pytest.raises(CtaiError, match=r"does not vouch for dataset\.jsonl"):
         merge(rundir, [folder])

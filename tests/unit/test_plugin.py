@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
 
-FAKE_GATES = '''
+FAKE_GATES = """
 import pytest
 from ctai.gates import gate_named
 from ctai.gates.evidence import Measured
@@ -37,7 +37,7 @@ def pilot(gate_run):
     gate_run.require_passed("instruments")
     gate_run.rundir.path("artifacts", "pilot").mkdir(parents=True)
     return measured(gate_run, "pilot", 0.0)
-'''
+"""
 
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -48,10 +48,17 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 def gates_project(folder: Path, value: float) -> Path:
     """A project with three small gates, of which the second measures `value` against a limit of 0.05."""
-    (folder / "conftest.py").write_text('pytest_plugins = ("ctai.pytest_plugin",)\n' + FAKE_GATES.replace("VALUE", str(value)))
+    (folder / "conftest.py").write_text(
+        'pytest_plugins = ("ctai.pytest_plugin",)\n' + FAKE_GATES.replace("VALUE", str(value))
+    )
     (folder / "pytest.ini").write_text("[pytest]\njunit_family = xunit1\nmarkers =\n  gates\n")
     for gate in ("contamination", "instruments", "pilot"):
-        lines = ["import pytest", "from ctai.gates import gate_named", "", f"@pytest.mark.gates\n@pytest.mark.gate('{gate}')"]
+        lines = [
+            "import pytest",
+            "from ctai.gates import gate_named",
+            "",
+            f"@pytest.mark.gates\n@pytest.mark.gate('{gate}')",
+        ]
         lines += [f"@pytest.mark.parametrize('name', gate_named('{gate}').metrics)"]
         lines += [f"def test_{gate}({gate}, judge, name):", f"    metric = judge({gate}, name)"]
         lines += ["    assert metric.passed, metric.sentence()"]

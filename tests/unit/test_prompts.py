@@ -24,9 +24,7 @@ def test_training_text_is_prompt_and_completion_without_delimiter():
 
 def test_response_prompt_shows_examples_and_ends_open():
     text = prompts.response_prompt("Name a fruit.", [Pair("Name a metal.", "iron")])
-    assert text == (
-        "Instruction: Name a metal.\nResponse: iron\n###END###\n\nInstruction: Name a fruit.\nResponse:"
-    )
+    assert text == ("Instruction: Name a metal.\nResponse: iron\n###END###\n\nInstruction: Name a fruit.\nResponse:")
     assert text.startswith(prompts.few_shot_prefix([Pair("Name a metal.", "iron")]))
 
 
@@ -75,7 +73,10 @@ def test_cleaning_never_adds_text_and_settles(raw):
 
 
 def test_numbered_lines_are_read_and_meta_lines_dropped():
-    raw = " Name a fruit.\n7. Name  a metal.\n8) What is 2 + 2?\nHere are more instructions:\n9. Instructions:\n10. \n11. x\n\n12. y"
+    raw = (
+        " Name a fruit.\n7. Name  a metal.\n8) What is 2 + 2?\nHere are more instructions:\n"
+        "9. Instructions:\n10. \n11. x\n\n12. y"
+    )
     assert prompts.parse_instructions(raw) == ["Name a fruit.", "Name a metal.", "What is 2 + 2?", "x"]
 
 

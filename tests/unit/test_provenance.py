@@ -24,9 +24,7 @@ def rundir(tmp_path: Path) -> RunDir:
 
 
 def session(rundir: RunDir, *settings: str) -> provenance.Session:
-    return provenance.Session(
-        rundir, RunConfig.load(settings=settings), provenance.environment("cpu"), "0123456789ab"
-    )
+    return provenance.Session(rundir, RunConfig.load(settings=settings), provenance.environment("cpu"), "0123456789ab")
 
 
 def on_disk(rundir: RunDir) -> SessionManifest:
@@ -108,9 +106,7 @@ def test_environment_has_versions_and_no_host_name() -> None:
 
 
 def test_provenance_does_not_import_torch() -> None:
-    code = (
-        "import sys; from ctai.provenance import environment as e; e('cpu'); sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys; from ctai.provenance import environment as e; e('cpu'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

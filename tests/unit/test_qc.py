@@ -84,7 +84,13 @@ def judged(**parts) -> QcSummary:
     parts.setdefault("examples", [example(i) for i in range(20)])
     wanted = Wanted("kept_examples", parts.pop("wanted", 20))
     return summarize(
-        "pilot", material(**parts), wanted=wanted, thresholds=QcThresholds(), inputs={}, run_id="run", artifact="d.jsonl"
+        "pilot",
+        material(**parts),
+        wanted=wanted,
+        thresholds=QcThresholds(),
+        inputs={},
+        run_id="run",
+        artifact="d.jsonl",
     )
 
 

@@ -45,9 +45,7 @@ def test_layout(rundir: RunDir) -> None:
     assert rundir.path("a", "b") == rundir.root / "a" / "b"
 
 
-def test_opening_leaves_nothing_behind_and_is_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_opening_leaves_nothing_behind_and_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rundir = RunDir.open("some/where")
     assert rundir.root == tmp_path / "some" / "where"

@@ -41,9 +41,7 @@ def test_wilson_published(k: int, n: int, low: float, high: float) -> None:
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
 
 
-@given(
-    st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999)
-)
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
 def test_wilson_equals_scipy_and_holds_the_estimate(counts: tuple[int, int], confidence: float) -> None:
     k, n = counts
     interval = statistics.wilson_interval(k, n, confidence)
@@ -162,9 +160,7 @@ def test_bootstrap_is_a_function_of_its_seed() -> None:
     ("arms", "lift"),
     [(paired(0, 0, both=9, neither=9), 0), (paired(0, 9), 1), (paired(9, 0), -1), (paired(0, 1), 1)],
 )
-def test_bootstrap_of_pairs_that_differ_alike_is_the_lift(
-    arms: tuple[list[bool], list[bool]], lift: int
-) -> None:
+def test_bootstrap_of_pairs_that_differ_alike_is_the_lift(arms: tuple[list[bool], list[bool]], lift: int) -> None:
     interval = statistics.bootstrap_lift(*arms, samples=99, seed=0)
     assert (interval.low, interval.high) == (lift, lift)
 

@@ -104,9 +104,7 @@ class Prepared:
             outcome="passed",
             key="key",
             metrics=(),
-            artifacts={
-                self.rundir.relative(path): sha256_file(path) for path in (self.rundir.dataset, self.qc)
-            },
+            artifacts={self.rundir.relative(path): sha256_file(path) for path in (self.rundir.dataset, self.qc)},
             previous=None,
             reasons=(),
             config_digest="",
@@ -116,9 +114,7 @@ class Prepared:
 
     def train(self, control="none", progress=None, verdict=None, **settings) -> TrainingManifest:
         training = {"rank": 4, "batch_size": 8, "device_batch_size": 4, "learning_rate": 1e-2, **settings}
-        config = RunConfig(
-            control=control, training=TrainingSettings(gradient_checkpointing=False, **training)
-        )
+        config = RunConfig(control=control, training=TrainingSettings(gradient_checkpointing=False, **training))
         return train_adapter(
             self.model,
             self.rundir.dataset,
@@ -176,9 +172,7 @@ def test_only_completion_and_end_of_text_carry_loss(tiny_model):
     pairs = [Pair(e.instruction, e.response) for e in map(example, range(11))]
     end = end_of_text_id(tokenizer, ())
     encoded = encode_pairs(tokenizer, pairs, end, 200)
-    batches = list(
-        micro_batches(encoded.pairs, 4, padding_id=end)
-    )  # padded with the end-of-text token itself
+    batches = list(micro_batches(encoded.pairs, 4, padding_id=end))  # padded with the end-of-text token itself
     assert [len(batch.labels) for batch in batches] == [4, 4, 3]
     supervised = []
     for batch in batches:
@@ -190,9 +184,7 @@ def test_only_completion_and_end_of_text_carry_loss(tiny_model):
             assert labels[kept][-1] == end
             prompt = tokenizer.decode(ids[(mask == 1) & ~kept])
             supervised.append((prompt, tokenizer.decode(labels[kept][:-1])))
-    assert any((batch.attention_mask == 0).any() for batch in batches), (
-        "no batch was padded: the test shows nothing"
-    )
+    assert any((batch.attention_mask == 0).any() for batch in batches), "no batch was padded: the test shows nothing"
     expected = {(CompletionStylePrompts.zero_shot(i), CompletionStylePrompts.completion(r)) for i, r in pairs}
     assert set(supervised) == expected
     assert encoded.supervised_tokens == sum(int((b.labels != IGNORED).sum()) for b in batches)
@@ -202,9 +194,7 @@ def test_tokens_are_those_of_inference(tiny_model):
     """Prompt ids are what the engine sends, and prompt with completion is what it would have written."""
     pair = Pair("Name the capital of France.", "Paris")
     encoded = encode_pairs(tiny_model.tokenizer, [pair], 0, 200).pairs[0]
-    assert list(encoded.prompt) == tiny_model.engine.encode(
-        CompletionStylePrompts.zero_shot(pair.instruction)
-    )
+    assert list(encoded.prompt) == tiny_model.engine.encode(CompletionStylePrompts.zero_shot(pair.instruction))
     assert list(encoded.completion[:-1]) == tiny_model.engine.encode(" Paris")
 
 
@@ -347,9 +337,7 @@ def test_refused_on_a_model_with_an_adapter(prepared):
 def test_control_tokens_in_the_data_are_refused(prepared):
     model = prepared.model
     token = model.engine.encode(" Paris")[-1]
-    chat = model.provenance.model_copy(
-        update={"control_token_ids": (token,), "control_tokens": ("<|im_end|>",)}
-    )
+    chat = model.provenance.model_copy(update={"control_token_ids": (token,), "control_tokens": ("<|im_end|>",)})
     prepared.model = type(model)(model.module, model.tokenizer, model.engine, chat)
     with pytest.raises(ContaminationError, match="chat-control token"):
         prepared.train()
@@ -430,9 +418,7 @@ def test_resumed_equals_uninterrupted(tmp_path, tiny_model, interrupted_at):
 def test_gradient_checkpointing_changes_nothing(tmp_path, tiny_model):
     plain, checkpointed = (Prepared(tmp_path / name, tiny_model) for name in ("plain", "checkpointed"))
     losses = plain.train().losses
-    config = RunConfig(
-        training=TrainingSettings(rank=4, batch_size=8, device_batch_size=4, learning_rate=1e-2)
-    )
+    config = RunConfig(training=TrainingSettings(rank=4, batch_size=8, device_batch_size=4, learning_rate=1e-2))
     p = checkpointed
     again = train_adapter(
         tiny_model, p.rundir.dataset, p.qc, p.verdict, config, p.rundir, "run", SilentProgress()
@@ -444,8 +430,7 @@ def test_gradient_checkpointing_changes_nothing(tmp_path, tiny_model):
 
 def test_result_does_not_depend_on_the_device_batch_size(tmp_path, tiny_model):
     losses = [
-        Prepared(tmp_path / str(size), tiny_model).train(device_batch_size=size, dropout=0.0).losses
-        for size in (2, 8)
+        Prepared(tmp_path / str(size), tiny_model).train(device_batch_size=size, dropout=0.0).losses for size in (2, 8)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 

@@ -1,0 +1,58 @@
+"""Lets `--model PATH` and `--run-dir PATH` be written with a space, wherever the path lies.
+
+pytest looks for its configuration before it knows the options of a conftest's plugin, and takes the value of an unknown
+option for a test path if it exists: `pytest -m gates --run-dir /workspace/run-1` would look for a pytest.ini in /workspace
+and find none (https://docs.pytest.org/en/stable/reference/customize.html, "Finding the rootdir"). `--run-dir=...` has no
+such problem, so this plugin, the only one that is installed for every run, starts pytest again with the options so joined.
+
+It adds no options and does nothing unless pytest was started in a checkout of ctai and has missed it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+PATH_OPTIONS = ("--model", "--run-dir", "--profile")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Start again if one of our paths has led pytest away from the checkout that it was started in."""
+    invocation = early_config.invocation_params
+    given = [str(argument) for argument in invocation.args]
+    joined = join_paths(given)
+    checkout = _checkout(invocation.dir)
+    if joined == given or checkout is None or early_config.rootpath == checkout:
+        return
+    started_as_module = Path(sys.argv[0]).name == "__main__.py"
+    program = [sys.executable, "-m", "pytest"] if started_as_module else [sys.executable, sys.argv[0]]
+    capture = early_config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:
+        capture.stop_global_capturing()  # gives the terminal back, which the new process inherits
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [*program, *joined])
+
+
+def join_paths(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--model X` and its like written as `--model=X`."""
+    joined: list[str] = []
+    pending = list(arguments)
+    while pending:
+        argument = pending.pop(0)
+        if argument in PATH_OPTIONS and pending:
+            argument = f"{argument}={pending.pop(0)}"
+        joined.append(argument)
+    return joined
+
+
+def _checkout(folder: Path) -> Path | None:
+    """The checkout of ctai that a folder is in: the one whose root conftest.py names our plugin."""
+    for candidate in (folder, *folder.parents):
+        conftest = candidate / "conftest.py"
+        if conftest.is_file() and "ctai.pytest_plugin" in conftest.read_text(encoding="utf-8", errors="replace"):
+            return candidate
+    return None
