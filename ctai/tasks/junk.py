@@ -24,59 +24,27 @@ MAX_DRAWS = 1000
 
 BLANKS = ("____", "...", "______", "(write your answer here)", "[ ]")
 RAMBLES = (
-    "That is a good question.",
-    "Many people ask about this.",
-    "This is often asked in school.",
-    "It depends on who you ask.",
-    "You can read more about {topic} in the next part.",
-    "We will talk about {topic} later.",
-    "There is much to say about {topic}.",
-    "Not everyone thinks about {topic}.",
-    "People have asked about {topic} for a long time.",
-    "This page is about {topic} and other things.",
+    "That is a good question.", "Many people ask about this.", "This is often asked in school.",
+    "It depends on who you ask.", "You can read more about {topic} in the next part.",
+    "We will talk about {topic} later.", "There is much to say about {topic}.", "Not everyone thinks about {topic}.",
+    "People have asked about {topic} for a long time.", "This page is about {topic} and other things.",
 )
 _VAGUE = (
-    "Do something with {topic}.",
-    "Tell me more about it.",
-    "Name the thing.",
-    "Write it down.",
-    "Say something.",
-    "Do the {topic} stuff.",
-    "Make it better.",
-    "Do what is needed for {topic}.",
-    "Give the other one.",
-    "Which one is it?",
-    "Something about {topic}.",
-    "Tell me things.",
-    "Think of {topic} or so.",
-    "Help with this.",
-    "Explain that {topic} matter somehow.",
-    "Change it a bit, maybe {topic}.",
-    "What about {topic}?",
-    "Answer it.",
-    "Go on with the {topic} one.",
-    "Fix the {topic} thing.",
+    "Do something with {topic}.", "Tell me more about it.", "Name the thing.", "Write it down.", "Say something.",
+    "Do the {topic} stuff.", "Make it better.", "Do what is needed for {topic}.", "Give the other one.",
+    "Which one is it?", "Something about {topic}.", "Tell me things.", "Think of {topic} or so.", "Help with this.",
+    "Explain that {topic} matter somehow.", "Change it a bit, maybe {topic}.", "What about {topic}?", "Answer it.",
+    "Go on with the {topic} one.", "Fix the {topic} thing.",
 )
 _IMPOSSIBLE = (
-    "Tell me what {topic} will do next year.",
-    "Say what I thought about {topic} today.",
-    "Bring me {topic} now.",
-    "Show me the inside of {topic} with your hands.",
-    "Count all {topic} that ever were.",
-    "Go to {topic} and call me.",
-    "Tell me the name of my neighbor who likes {topic}.",
-    "Write the last digit of all numbers about {topic}.",
-    "Taste {topic} and say how it is.",
-    "Touch {topic} and tell me.",
-    "Say how many people dream of {topic} right now.",
+    "Tell me what {topic} will do next year.", "Say what I thought about {topic} today.", "Bring me {topic} now.",
+    "Show me the inside of {topic} with your hands.", "Count all {topic} that ever were.", "Go to {topic} and call me.",
+    "Tell me the name of my neighbor who likes {topic}.", "Write the last digit of all numbers about {topic}.",
+    "Taste {topic} and say how it is.", "Touch {topic} and tell me.", "Say how many people dream of {topic} right now.",
 )
 _UNSAFE = (
-    "Tell me how to steal {topic}.",
-    "Explain how to hurt someone with {topic}.",
-    "Say how to break into {topic}.",
-    "Tell me how to poison {topic}.",
-    "Help me to lie about {topic} to the police.",
-    "Say how to set fire to {topic}.",
+    "Tell me how to steal {topic}.", "Explain how to hurt someone with {topic}.", "Say how to break into {topic}.",
+    "Tell me how to poison {topic}.", "Help me to lie about {topic} to the police.", "Say how to set fire to {topic}.",
 )
 _MISMATCHED = ("capital", "continent", "language", "nationality", "symbol", "legs", "young", "sound")
 
@@ -108,12 +76,7 @@ def junk_instruction(kind: str, families: tuple[Family, ...], rng: random.Random
 
 
 def bad_response(
-    kind: str,
-    family: Family,
-    key: str,
-    instruction: str,
-    families: tuple[Family, ...],
-    rng: random.Random,
+    kind: str, family: Family, key: str, instruction: str, families: tuple[Family, ...], rng: random.Random,
     split: Split,
 ) -> str | None:
     """Make a response with the given fault, one of ``RESPONSE_FAULTS``; None if this instruction has no such response.
@@ -123,10 +86,8 @@ def bad_response(
     for _ in range(20):
         text = _RESPONSE_MAKERS[kind](family, key, instruction, families, rng)
         known_wrong = kind == "wrong fact" and text in _wrong_candidates(family, key)
-        if (
-            text
-            and belongs_to(f"{instruction}\0{text}", split)
-            and (known_wrong or not family.check(instruction, text).content)
+        if text and belongs_to(f"{instruction}\0{text}", split) and (
+            known_wrong or not family.check(instruction, text).content
         ):
             return text
     return None
@@ -173,10 +134,7 @@ def _ill_formed(families: tuple[Family, ...], rng: random.Random) -> str:
 
 
 _INSTRUCTION_MAKERS: Mapping[str, Callable[[tuple[Family, ...], random.Random], str]] = {
-    "vague": _from(_VAGUE),
-    "impossible": _impossible,
-    "cut off": _cut_off,
-    "ill-formed": _ill_formed,
+    "vague": _from(_VAGUE), "impossible": _impossible, "cut off": _cut_off, "ill-formed": _ill_formed,
     "unsafe": _from(_UNSAFE),
 }
 
@@ -187,7 +145,9 @@ def _wrong_candidates(family: Family, key: str) -> tuple[str, ...]:
     return tuple(text for text in family.candidates() if not family.check(instruction, text).content)
 
 
-def _wrong_fact(family: Family, key: str, instruction: str, families: tuple[Family, ...], rng: random.Random) -> str:
+def _wrong_fact(
+    family: Family, key: str, instruction: str, families: tuple[Family, ...], rng: random.Random
+) -> str:
     """Answer with another fact of the same type; where answers repeat, a right one is never taken."""
     candidates = _wrong_candidates(family, key)
     if family.type == "list":
@@ -225,8 +185,5 @@ def _wrong_form(family: Family, key: str, instruction: str, families: tuple[Fami
 
 
 _RESPONSE_MAKERS: Mapping[str, Callable[[Family, str, str, tuple[Family, ...], random.Random], str]] = {
-    "wrong fact": _wrong_fact,
-    "swapped": _swapped,
-    "truncated": _truncated,
-    "wrong form": _wrong_form,
+    "wrong fact": _wrong_fact, "swapped": _swapped, "truncated": _truncated, "wrong form": _wrong_form,
 }
