@@ -125,6 +125,16 @@ def _parse_line(path: Path, number: int, line: bytes, kind: type[R]) -> R:
         raise CtaiError(f"{path} line {number}: {_first_problem(error)}") from error
 
 
+def first_bad_line(path: Path) -> str:
+    """The first line of a JSONL file that is no JSON, as `FILE line N: why`; empty when there is none."""
+    for number, line in enumerate(path.read_bytes().rstrip(b"\n").split(b"\n"), start=1):
+        try:
+            json.loads(line)
+        except ValueError as error:  # UnicodeDecodeError is one too
+            return f"{path} line {number}: {error}"
+    return ""
+
+
 def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])

@@ -44,28 +44,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _preflight(options: argparse.Namespace) -> int:
-    from ctai.config import RunConfig
     from ctai.gates.preflight import preflight
-    from ctai.rundir import RunDir
+    from ctai.gates.run import configured
 
-    settings = ["model.device='cuda'"] if options.gpu else []
-    model = {"model.name": options.model} if options.model else {}
-    settings += [f"{key}={value}" for key, value in model.items()]
-    config = RunConfig.load(options.profile or ("pod" if options.gpu else "embedded"), settings)
+    config = configured(options.profile, options.model, [], gpu=options.gpu)
     failed = 0
-    for check in preflight(config, RunDir.open(options.run_dir)):
+    for check in preflight(config, Path(options.run_dir)):
         failed += not check.ok
         print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<14} {check.message}")
     return 1 if failed else 0
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from ctai.gates.verify import verify
+    from ctai.gates.verify import outcomes, verify
 
     problems = verify(options.run_dir)
     for problem in problems:
         print(f"DIFFERS  {problem}")
-    print(
-        f"{options.run_dir}: {f'{len(problems)} difference(s)' if problems else 'every digest is as the verdicts say'}"
-    )
+    for gate, outcome in outcomes(options.run_dir).items():
+        print(f"{gate:<14} {outcome}")
+    print(f"{len(problems)} difference(s)" if problems else "every digest is as the evidence says")
     return 1 if problems else 0

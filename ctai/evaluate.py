@@ -7,7 +7,7 @@ is `ctai.evaluate_summary`.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,14 @@ from ctai.tasks import families
 
 BASE, SFT = "base", "sft"
 BASE_FEW_SHOT, BASE_REPARTITIONED = "base_few_shot", "base_repartitioned"
-RUNS_ON = "runs on"
+RUNS_ON, CONTROL_TOKEN = "runs on", "chat-control token"
+
+
+class Answers(NamedTuple):
+    """What an arm answered, and whether all of it was there already."""
+
+    items: list[EvaluationItem]
+    reused: bool
 
 
 class ArmModel(Protocol):
@@ -93,9 +100,10 @@ def evaluate_arm(
     items: Sequence[HeldoutItem],
     config: RunConfig,
     rundir: RunDir,
+    folder: Path,
     run_id: str,
     progress: Progress,
-) -> list[EvaluationItem]:
+) -> Answers:
     """Greedy answers to all items, scored; finished batches and finished arms are reused.
 
     Args:
@@ -103,7 +111,8 @@ def evaluate_arm(
         arm: how to ask.
         items: the held-out set.
         config: `evaluation.max_new_tokens` is the budget of an answer.
-        rundir: the arm's answers are kept below `results/sft_eval/arms/`.
+        rundir: the run directory.
+        folder: where the arm's answers go, below it; no other stage writes there.
         run_id: for the stage's manifest.
         progress: is told of every item.
 
@@ -111,10 +120,10 @@ def evaluate_arm(
         CtaiError: a prompt and its budget do not fit into the context.
     """
     sampling = Sampling(max_new_tokens=config.evaluation.max_new_tokens, stop=arm.stop)
-    stage = _stage(model.provenance, arm, items, sampling, rundir)
-    path = stage.folder / "items.jsonl"
-    if stage.complete():
-        return read_jsonl(path, EvaluationItem)
+    stage = _stage(model.provenance, arm, items, sampling, rundir, folder)
+    path = folder / "items.jsonl"
+    if stage.complete() is not None:
+        return Answers(read_jsonl(path, EvaluationItem), reused=True)
     stage.begin()
     batches = stage.batches("answers")
     answers: list[EvaluationItem] = []
@@ -122,14 +131,14 @@ def evaluate_arm(
     for index, batch in enumerate(arm.partition(items)):
         finished = batches.get(index, EvaluationItem)
         if finished is None:
-            finished = _answers(model.engine, arm, batch, sampling)
+            finished = _answers(model, arm, batch, sampling)
             batches.put(index, finished)
         answers += finished
         progress.advance(len(batch))
     progress.finish()
     write_jsonl(path, answers)
     stage.finish([path], run_id, _split_notes(model.engine))
-    return answers
+    return Answers(answers, reused=False)
 
 
 def next_token_logprobs(model: ArmModel, prompts: Sequence[str], vocabulary_size: int) -> NDArray[np.float64]:
@@ -154,15 +163,21 @@ def arm_check(base: NDArray[np.float64], sft: NDArray[np.float64]) -> float:
     return difference
 
 
-def _answers(engine: TextEngine, arm: Arm, items: Sequence[HeldoutItem], sampling: Sampling) -> list[EvaluationItem]:
+def _answers(model: ArmModel, arm: Arm, items: Sequence[HeldoutItem], sampling: Sampling) -> list[EvaluationItem]:
     prompts = [arm.prompt(item.instruction) for item in items]
-    completions = engine.generate(prompts, sampling)
-    return [_scored(arm, *answer) for answer in zip(items, prompts, completions, strict=True)]
+    completions = model.engine.generate(prompts, sampling)
+    control = frozenset(model.provenance.control_token_ids)
+    return [_scored(arm, control, *answer) for answer in zip(items, prompts, completions, strict=True)]
 
 
-def _scored(arm: Arm, item: HeldoutItem, prompt: str, completion: Completion) -> EvaluationItem:
-    """One answer. It is judged on what the model wrote, uncut; `response` is for people to read."""
-    verdict = families.check(item.instruction, completion.raw, completion.finish_reason)
+def _scored(
+    arm: Arm, control: frozenset[int], item: HeldoutItem, prompt: str, completion: Completion
+) -> EvaluationItem:
+    """One answer. It is judged on what the model wrote, up to a stop string of the arm; `response` is for people."""
+    written = completion.text if completion.finish_reason == "stop" else completion.raw
+    verdict = families.check(item.instruction, written, completion.finish_reason)
+    wrote_control = completion.token_ids[-1] in control  # the end of a turn, not of a text
+    strict = verdict.strict and not wrote_control
     return EvaluationItem(
         arm=arm.name,
         item=item.item,
@@ -170,35 +185,31 @@ def _scored(arm: Arm, item: HeldoutItem, prompt: str, completion: Completion) ->
         type=item.type,
         instruction=item.instruction,
         prompt=prompt,
-        response=CompletionStylePrompts.clean_response(completion.raw),
+        response=CompletionStylePrompts.clean_response(written),
         raw=completion.raw,
         finish_reason=completion.finish_reason,
         content=verdict.content,
-        strict=verdict.strict,
-        failure_reason=verdict.reason or ("" if verdict.strict else RUNS_ON),
+        strict=strict,
+        failure_reason=verdict.reason or ("" if strict else CONTROL_TOKEN if wrote_control else RUNS_ON),
         tokens=len(completion.token_ids),
     )
 
 
 def _stage(
-    provenance: ModelProvenance, arm: Arm, items: Sequence[HeldoutItem], sampling: Sampling, rundir: RunDir
+    provenance: ModelProvenance,
+    arm: Arm,
+    items: Sequence[HeldoutItem],
+    sampling: Sampling,
+    rundir: RunDir,
+    folder: Path,
 ) -> Stage:
-    parameters = {
-        "sampling": sampling.model_dump(mode="json"),
-        "batch_size": arm.batch_size,
-        "quantization": provenance.quantization,
-        "compute_dtype": provenance.compute_dtype,
-        "device": provenance.device,
-        "code": code_digest(),
-    }
+    parameters = {"sampling": sampling, "batch_size": arm.batch_size, "code": code_digest()}
     inputs = {
-        "weights": provenance.weights_digest,
-        "tokenizer": provenance.tokenizer_digest,
+        **provenance.identity(),
         "adapter": provenance.adapter_digest or "none",
         "items": digest_of(list(items)),
         "prompts": digest_of([arm.prompt(item.instruction) for item in items]),
     }
-    folder: Path = rundir.results_dir / "arms" / arm.name
     return Stage(rundir, f"evaluation-{arm.name}", folder, parameters, inputs)
 
 

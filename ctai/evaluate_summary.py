@@ -14,8 +14,8 @@ from ctai.errors import CtaiError
 from ctai.evaluate import BASE, SFT
 from ctai.provenance import derive_seed
 from ctai.records import EvaluationItem, EvaluationSummary, PairedComparison, Rate
-from ctai.rundir import RunDir, write_json, write_jsonl, write_text
-from ctai.statistics import compare_paired, rate
+from ctai.rundir import write_json, write_jsonl, write_text
+from ctai.statistics import compare, compare_paired, rate
 
 GUARDED_TYPES = ("safety", "format")
 BASE_STOP_RULE, BASE_STRICT = "base_stop_rule", "base_strict"
@@ -54,27 +54,27 @@ def summarize_evaluation(
     _check_items(base_items, noise_items, "the noise floor", same_prompts=True)
     for name, items in baselines.items():
         _check_items(base_items, items, name, same_prompts=False)
-    settings, kinds = config.evaluation, [item.type for item in base_items]
-    content, strict = (
-        compare_paired(
-            [getattr(item, level) for item in base_items],
-            [getattr(item, level) for item in sft_items],
-            kinds,
-            fdr=settings.fdr,
-            samples=settings.bootstrap_samples,
-            seed=derive_seed(config.seed, "evaluation", "bootstrap"),
-        )
-        for level in ("content", "strict")
+    settings, seed = config.evaluation, derive_seed(config.seed, "evaluation", "bootstrap")
+    content = compare_paired(
+        [item.content for item in base_items],
+        [item.content for item in sft_items],
+        [item.type for item in base_items],
+        fdr=settings.fdr,
+        samples=settings.bootstrap_samples,
+        seed=seed,
+    )
+    strict = compare(
+        [item.strict for item in base_items], [item.strict for item in sft_items], settings.bootstrap_samples, seed
     )
     non_regression = {kind: _regression(content.by_type.get(kind)) for kind in GUARDED_TYPES}
     reasons = no_go_reasons(content.overall, non_regression, logit_difference, settings)
     significant = sum(bool(comparison.significant) for comparison in content.by_type.values())
     return EvaluationSummary(
         overall=content.overall,
-        overall_strict=strict.overall,
+        overall_strict=strict,
         by_type=content.by_type,
         baselines={
-            BASE_STRICT: strict.overall.base,
+            BASE_STRICT: strict.base,
             BASE_STOP_RULE: content.overall.base,
             **{name: _content_rate(items) for name, items in baselines.items()},
         },
@@ -132,10 +132,9 @@ def write_evaluation(
     base_items: Sequence[EvaluationItem],
     sft_items: Sequence[EvaluationItem],
     summary: EvaluationSummary,
-    rundir: RunDir,
+    folder: Path,
 ) -> tuple[Path, ...]:
-    """Write both arms' answers, `evaluation.json` and `summary.txt`; returns their paths."""
-    folder = rundir.results_dir
+    """Write both arms' answers, `evaluation.json` and `summary.txt` into a folder; returns their paths."""
     names = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
     paths = tuple(folder / name for name in names)
     write_jsonl(paths[0], base_items)

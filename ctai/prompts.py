@@ -24,6 +24,8 @@ PAIR_RUBRIC = (
 LABEL_GOOD, LABEL_BAD = "A", "B"
 
 _NEW_PROMPT_LINE = re.compile(r"\n[ \t]*(?:Instruction|Response|Q|A|User):")
+# "A:" and "Response:" only say that the answer begins.
+_NEW_PROMPT_START = re.compile(r"(?:Instruction|Q|User):")
 _NUMBERED = re.compile(r"^\s*\d{1,3}[.)]\s+(?P<text>\S.*)$")
 _META_LINE = re.compile(
     r"(?i)^(?:here (?:is|are)\b|(?:more|other|some) instructions?\b|instructions?:|examples?:|a list of\b|note:|end of\b|\W*$)"
@@ -110,12 +112,14 @@ class CompletionStylePrompts:
     def clean_response(raw: str) -> str:
         """The answer inside a raw completion.
 
-        Cut at the delimiter; else at the first blank line or line that opens a new prompt; then strip.
+        Cut at the delimiter; else at the first blank line or line that opens a new prompt; then strip. A text that
+        begins with a new prompt holds no answer.
         """
-        text = raw.replace("\r\n", "\n")
+        text = raw.replace("\r\n", "\n").lstrip()
+        if _NEW_PROMPT_START.match(text):
+            return ""
         if DELIMITER in text:
             return text.split(DELIMITER, 1)[0].strip()
-        text = text.lstrip()
         cuts = [match.start() for match in (re.search(r"\n[ \t]*\n", text), _NEW_PROMPT_LINE.search(text)) if match]
         return text[: min(cuts, default=len(text))].strip()
 

@@ -25,9 +25,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     given = [str(argument) for argument in invocation.args]
     joined = join_paths(given)
     checkout = _checkout(invocation.dir)
+    program_name = Path(sys.argv[0]).name
     if joined == given or checkout is None or early_config.rootpath == checkout:
         return
-    started_as_module = Path(sys.argv[0]).name == "__main__.py"
+    if program_name not in ("pytest", "py.test", "__main__.py"):
+        return  # pytest.main() inside another program, which is not ours to start again
+    started_as_module = program_name == "__main__.py"
     program = [sys.executable, "-m", "pytest"] if started_as_module else [sys.executable, sys.argv[0]]
     capture = early_config.pluginmanager.getplugin("capturemanager")
     if capture is not None:

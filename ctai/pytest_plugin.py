@@ -52,9 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
         opened: Run = options_to_run(config.option)
     except CtaiError as error:
         raise pytest.UsageError(str(error)) from None
+    state = config.stash[_STATE] = GateSession(opened)
     if not config.option.xmlpath:
-        config.option.xmlpath = str(opened.rundir.path("evidence", "gates.xml"))
-    config.stash[_STATE] = GateSession(opened)
+        config.option.xmlpath = str(state.draft)
 
 
 def _selects_gates(markexpr: str) -> bool:
@@ -73,6 +73,18 @@ class GateSession:
         self.troubles: dict[str, list[str]] = {}
         self.verdicts: dict[str, Verdict | None] = {}
         self.asserted: dict[str, str] = {}
+        self.interrupted = False
+        self.draft = run.rundir.logs / f"junit-{run.session.session_id}.xml"
+
+    def file_report(self) -> None:
+        """Move the JUnit report to the evidence: a refusal or a part of the gates never replaces that of a whole run."""
+        if not self.draft.is_file() or not self.selected:
+            return
+        whole = self.run.rundir.evidence / "gates.xml"
+        if tuple(self.selected) == GATE_NAMES or not whole.exists():
+            self.draft.replace(whole)
+        else:
+            self.draft.replace(whole.with_name(f"gates-{self.run.session.session_id}.xml"))
 
     def enter(self, gate: str) -> None:
         """Note that a test of this gate is about to run; a gate that has ended is decided first."""
@@ -105,6 +117,8 @@ class GateSession:
         verdict = self.verdicts.get(gate)
         if verdict is not None:
             return "; ".join(verdict.reasons)
+        if self.interrupted and gate == self.current:
+            return "interrupted; the same command resumes it"
         return "; ".join(self.troubles.get(gate, [])) or "it was not run"
 
     def note(self, gate: str, metric: str | None, report: pytest.TestReport) -> None:
@@ -114,7 +128,9 @@ class GateSession:
         elif report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             text = crash.message if crash else str(report.longrepr)
-            self.troubles.setdefault(gate, []).append(_first_line(text))
+            known = self.troubles.setdefault(gate, [])
+            if _first_line(text) not in known:  # a fixture that failed fails every test that asks for it
+                known.append(_first_line(text))
 
 
 def _first_line(text: str) -> str:
@@ -136,10 +152,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=_position)
     gates = {gate.name for item in items if (gate := _gate_of(item))}
     state.selected = [name for name in GATE_NAMES if name in gates]
-    if state.selected:
-        problem = state.run.problem_before(state.selected[0])
+    for name in state.selected:
+        before = [gate.name for gate in gates_before(name)]
+        if all(gate in state.selected for gate in before):
+            continue  # they are decided in this session
+        problem = state.run.problem_before(name)
         if problem:
-            raise pytest.UsageError(f"gate {state.selected[0]} cannot start: {problem}; run the gates before it first")
+            raise pytest.UsageError(f"gate {name} cannot start: {problem}; run the gates before it first")
 
 
 def _position(item: pytest.Item) -> int:
@@ -181,12 +200,21 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     state = session.config.stash.get(_STATE, None)
     if state is None:
         return
-    interrupted = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
-    if not interrupted:
+    state.interrupted = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+    if not state.interrupted:
         state.leave()
         if exitstatus == pytest.ExitCode.OK and not all(state.passed(name) for name in state.selected):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    state.run.close("interrupted" if interrupted else "finished")
+    state.run.session.note(f"session {state.run.session.session_id} ended with exit status {int(session.exitstatus)}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """File the JUnit report, which is written by now, and let the run directory go."""
+    state = config.stash.get(_STATE, None)
+    if state is not None:
+        state.file_report()
+        state.run.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from ctai.config import QcThresholds
 from ctai.detectors import FAULTS, find_faults
 from ctai.records import (
@@ -24,7 +22,7 @@ from ctai.records import (
     Rejection,
     TokenStats,
 )
-from ctai.statistics import rate
+from ctai.statistics import describe, rate
 from ctai.tasks.families import normalize
 
 __all__ = ["FAULTS", "Material", "Wanted", "find_faults", "summarize"]
@@ -77,11 +75,17 @@ def summarize(
         thresholds: what each metric is held against.
         inputs: names and digests of what the material was made from.
         run_id: the run that made it.
-        artifact: the file of the kept examples, relative to the run directory.
+        artifact: where the summary will be, relative to the run directory; it names its inputs by digest.
         more_rates: further rates, reported and not judged.
     """
     judged = _flatten(material.rounds)
-    acceptance = {"instruction": _acceptance(judged.instructions), "pair": _acceptance(judged.pairs)}
+    accepted = _acceptance(judged.pairs)
+    acceptance = {
+        "instruction": _acceptance(judged.instructions),
+        # a response of bad form was never judged, but is no accepted pair either
+        "pair": rate(accepted.k, len(judged.responses)),
+        "pair_judged": accepted,
+    }
     rates = {**_rates(judged.responses, material), **(more_rates or {})}
     stats = _token_stats([response.tokens for response in judged.responses])
     metrics = _metrics(material, wanted, thresholds, rates, acceptance, stats, artifact)
@@ -172,7 +176,7 @@ def _counts(material: Material, judged: _Judged) -> dict[str, int]:
     found = sum(r.delimiter_found for r in responses)
     counts = {
         "rounds": len(rounds),
-        "instruction_prompts": sum(one.instruction_prompts for one in rounds),
+        "instruction_prompts": sum(len(one.lists) for one in rounds),
         "list_lines": sum(one.list_lines for one in rounds),
         "parsed_instructions": sum(one.parsed for one in rounds),
         "judged_instructions": len(judged.instructions),
@@ -189,23 +193,14 @@ def _counts(material: Material, judged: _Judged) -> dict[str, int]:
 
 
 def _token_stats(tokens: Sequence[int]) -> TokenStats:
-    if not tokens:
-        return TokenStats(n=0, median=math.nan, mean=math.nan, p95=math.nan, maximum=0)
-    values = np.asarray(tokens, dtype=float)
+    found = describe(tokens)
     return TokenStats(
-        n=len(tokens),
-        median=float(np.median(values)),
-        mean=float(values.mean()),
-        p95=float(np.quantile(values, 0.95)),
-        maximum=max(tokens),
+        n=len(tokens), median=found.median, mean=found.mean, p95=found.p95, maximum=max(tokens, default=0)
     )
 
 
 def _margins(critiques: Sequence[Critique]) -> dict[str, float]:
     """How sure the critic was; a margin that is not a number is counted and left out."""
-    margins = np.asarray([c.margin for c in critiques if math.isfinite(c.margin)], dtype=float)
+    margins = [c.margin for c in critiques if math.isfinite(c.margin)]
     found = {"n": float(len(critiques)), "not_finite": float(len(critiques) - len(margins))}
-    if len(margins):
-        found |= {"mean": float(margins.mean()), "median": float(np.median(margins))}
-        found |= {f"p{q}": float(np.quantile(margins, q / 100)) for q in (5, 95)}
-    return found
+    return {**found, **describe(margins)._asdict()} if margins else found

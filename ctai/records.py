@@ -189,6 +189,17 @@ class ModelProvenance(Record):
     adapter_digest: str | None = None
     sentinels: SentinelReport | None = None
 
+    def identity(self) -> dict[str, str]:
+        """All that was resolved and changes what the base computes, as inputs of a stage; an adapter comes on top."""
+        return {
+            "weights_digest": self.weights_digest,
+            "tokenizer_digest": self.tokenizer_digest,
+            "quantization": self.quantization,
+            "compute_dtype": self.compute_dtype,
+            "device": self.device,
+            "bos_allowed": str(self.bos_allowed),
+        }
+
 
 class ContaminationFinding(Record):
     """One reason why a model must not be used as a base model."""
@@ -238,7 +249,10 @@ class Example(Stored):
 
 
 class Rejection(Stored):
-    """Something generated that was not kept, with the phase and the reason, so that no loss is silent."""
+    """Something generated that was not kept, with the phase and the reason, so that no loss is silent.
+
+    `prompt` and `seed` are those of the response, where there was one; those of lists are in the `GenerationRound`.
+    """
 
     phase: Literal["parse", "instruction", "response", "pair", "dedup", "decontaminate"]
     reason: str
@@ -250,13 +264,15 @@ class Rejection(Stored):
     shard: int
     item: int
     repeats: str = ""
+    prompt: str = ""
+    seed: int | None = None
 
 
 class GeneratedResponse(Record):
     """What quality control needs to know of one generated response, kept or not.
 
     `tokens` counts the cleaned text. `faults` are those of the cleaned text, `raw_faults` those of all that the model
-    wrote. `heuristic_cut` says that the cleaner had to cut without finding the delimiter.
+    wrote. `heuristic_cut` says that the cleaner had to cut more than the stop string and what follows it.
     """
 
     item: int
@@ -268,6 +284,15 @@ class GeneratedResponse(Record):
     raw_faults: tuple[str, ...]
 
 
+class GeneratedList(Record):
+    """One list of instructions as it was asked for and as it came back."""
+
+    prompt: str
+    seed: int
+    raw: str
+    finish_reason: FinishReason
+
+
 class GenerationRound(Stored):
     """Everything that one round of a shard generated and judged, so that rates are over all of it.
 
@@ -276,7 +301,7 @@ class GenerationRound(Stored):
 
     shard: int
     round: int
-    instruction_prompts: int
+    lists: tuple[GeneratedList, ...]
     list_lines: int
     parsed: int
     instruction_critiques: tuple[Critique, ...]
@@ -402,7 +427,6 @@ class PilotLadder(Stored):
     """The pilot and its retries, in order; the last one is the pilot that the gate judges."""
 
     attempts: tuple[PilotAttempt, ...]
-    run_id: str
 
 
 class TrainingManifest(Stored):

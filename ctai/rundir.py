@@ -18,6 +18,7 @@ from ctai._files import (
     digest_of,
     digest_path,
     disk_errors,
+    first_bad_line,
     jsonable,
     read_jsonl,
     read_record,
@@ -222,7 +223,8 @@ class Stage:
             if not path.exists() or digest_path(path) != digest:
                 what = "is not what the stage made" if path.exists() else "is missing"
                 remedy = f"restore it, or remove {self.folder} to make it again"
-                raise CtaiError(f"{path} {what} (stage {self.name}); {remedy}")
+                bad = first_bad_line(path) if path.suffix == ".jsonl" and path.exists() else ""
+                raise CtaiError(f"{path} {what} (stage {self.name}){bad and f': {bad}'}; {remedy}")
         return manifest
 
     def begin(self) -> None:

@@ -54,6 +54,23 @@ class Auroc(NamedTuple):
     interval: Interval
 
 
+class Description(NamedTuple):
+    """Where values lie. All are nan when there are none."""
+
+    median: float
+    mean: float
+    p5: float
+    p95: float
+
+
+def describe(values: Sequence[float]) -> Description:
+    """Median, mean, and the 5th and 95th percentile (linear interpolation) of finite values."""
+    if not values:
+        return Description(*[math.nan] * 4)
+    low, median, high = np.quantile(np.asarray(values, dtype=float), (0.05, 0.5, 0.95))
+    return Description(float(median), float(np.mean(values)), float(low), float(high))
+
+
 def wilson_interval(k: int, n: int, confidence: float = 0.95) -> Interval:
     """Wilson's score interval for `k` of `n` (Wilson 1927; Newcombe 1998, method 3); [0, 1] when n is 0."""
     if not 0 <= k <= n:

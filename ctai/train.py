@@ -12,6 +12,7 @@ import safetensors.torch
 
 from ctai.config import RunConfig
 from ctai.errors import RefusedError
+from ctai.model.clean import adapter_digest
 from ctai.model.contamination import InputGuard
 from ctai.model.engine import TextEngine
 from ctai.provenance import Progress, code_digest
@@ -22,7 +23,6 @@ from ctai.rundir import (
     digest_of,
     read_jsonl,
     read_record,
-    sha256_bytes,
     sha256_file,
     write_bytes,
     write_json,
@@ -167,17 +167,13 @@ def _stage(model: TrainableModel, inputs: _Inputs, config: RunConfig, rundir: Ru
         "training": config.training.model_dump(mode="json"),
         "control": config.control,
         "seed": config.seed,
-        "quantization": provenance.quantization,
-        "compute_dtype": provenance.compute_dtype,
-        "device": provenance.device,
         "code": code_digest(),
     }
     digests = {
+        **provenance.identity(),
         "dataset": inputs.dataset_digest,
         "qc_summary": inputs.qc_summary_digest,
         "scale_verdict": digest_of(inputs.verdict),
-        "base_weights": provenance.weights_digest,
-        "tokenizer": provenance.tokenizer_digest,
     }
     return Stage(rundir, "training", folder, parameters, digests)
 
@@ -254,7 +250,7 @@ def _write(
         losses=losses,
         checkpoints=tuple(rundir.relative(path) for path in fitted.checkpoints),
         adapter=rundir.relative(folder),
-        adapter_digest=sha256_bytes(weights),
+        adapter_digest=adapter_digest(folder),
         success_marker=rundir.relative(folder / SUCCESS_MARKER),
         evaluation=rundir.relative(rundir.results_dir / "evaluation.json"),
         run_id=run_id,

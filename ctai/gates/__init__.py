@@ -8,13 +8,23 @@ from typing import NamedTuple
 
 
 class GateSpec(NamedTuple):
-    """A gate: its number in the order of the run, its name, what it proves, and the metrics it judges."""
+    """A gate.
+
+    Attributes:
+        number: its place in the order of the run.
+        name: as in verdicts and JUnit.
+        title: what it proves.
+        metrics: what it judges; all of them, or it has not passed.
+        sections: the parts of the configuration that it depends on, besides those of the gates before it.
+        outputs: patterns of what it leaves in the run directory.
+    """
 
     number: str
     name: str
     title: str
     metrics: tuple[str, ...]
     sections: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 GATES: tuple[GateSpec, ...] = (
@@ -35,6 +45,7 @@ GATES: tuple[GateSpec, ...] = (
             "sentinel_followed_and_stopped_rate",
         ),
         ("model",),
+        ("evidence/contamination",),
     ),
     GateSpec(
         "2a",
@@ -47,6 +58,7 @@ GATES: tuple[GateSpec, ...] = (
             "pair_critic_balanced_accuracy",
         ),
         ("seed", "critic", "heldout", "generation"),
+        ("evidence/instruments", "artifacts/heldout", "data/heldout.jsonl"),
     ),
     GateSpec(
         "2b",
@@ -66,6 +78,7 @@ GATES: tuple[GateSpec, ...] = (
             "kept_faults",
         ),
         ("pilot", "qc"),
+        ("artifacts/pilot*", "evidence/pilot_ladder.json"),
     ),
     GateSpec(
         "3",
@@ -86,6 +99,13 @@ GATES: tuple[GateSpec, ...] = (
             "kept_faults",
         ),
         ("scale",),
+        (
+            "artifacts/shards",
+            "artifacts/merge",
+            "data/stage1_sft_data.jsonl",
+            "data/dropped.jsonl",
+            "data/qc_summary.json",
+        ),
     ),
     GateSpec(
         "4a",
@@ -93,6 +113,7 @@ GATES: tuple[GateSpec, ...] = (
         "the base model leaves room to improve, measured before training",
         ("base_zero_shot_content",),
         ("evaluation",),
+        ("results/headroom",),
     ),
     GateSpec(
         "4b",
@@ -108,6 +129,7 @@ GATES: tuple[GateSpec, ...] = (
             "format_regressions",
         ),
         ("training", "control"),
+        ("checkpoints/*", "results/sft_eval*", "evidence/evaluation*"),
     ),
 )
 
@@ -122,3 +144,8 @@ def gate_named(name: str) -> GateSpec:
 def gates_before(name: str) -> tuple[GateSpec, ...]:
     """All gates that must have passed before the named one may start."""
     return GATES[: GATE_NAMES.index(name)]
+
+
+def gates_after(name: str) -> tuple[GateSpec, ...]:
+    """All gates that may start only when the named one has passed."""
+    return GATES[GATE_NAMES.index(name) + 1 :]

@@ -39,6 +39,11 @@ class BaseModel:
         """SHA-256 of the weight files, as they are now."""
         return sources.weights_digest(self._source)
 
+    @cached_property
+    def files_digest(self) -> str:
+        """SHA-256 of all that lies beside the weights too: an edited tokenizer or a new adapter is another model."""
+        return sources.files_digest(self._source)
+
     def examine(self) -> Any:
         """Load the model and run every check, the sentinels included: a `ctai.model.loader.Examination`."""
         examination = self._loader().examine()
@@ -52,8 +57,17 @@ class BaseModel:
             CtaiError: the weights on this disk are not those that passed.
         """
         if provenance.weights_digest != self.weights_digest:
-            raise CtaiError(f"the weights of {self._settings.name} are not those that gate contamination passed")
+            raise self._other_model("weights")
         self._provenance = provenance
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether it is known what gate 1 said."""
+        return self._provenance is not None
+
+    def _other_model(self, what: str) -> CtaiError:
+        name = self._settings.name
+        return CtaiError(f"the {what} of {name} are not those that gate contamination passed; run all gates again")
 
     @property
     def provenance(self) -> ModelProvenance:
@@ -66,8 +80,10 @@ class BaseModel:
     def clean(self) -> Any:
         """The `CleanModel`; loaded at the first use, without the sentinels that gate 1 has run on the same weights."""
         if self._loaded is None:
-            self.passed(self.provenance)
-            self._loaded = self._loader().load(sentinels=False)
+            loaded = self._loader().load(sentinels=False)
+            if loaded.provenance.identity() != self.provenance.identity():
+                raise self._other_model("weights, tokenizer or precision")
+            self._loaded = loaded
         return self._loaded
 
     @property

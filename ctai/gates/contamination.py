@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ctai.gates.evidence import Measured
-from ctai.gates.run import Run
+from ctai.gates.run import EXAMINATION, Run
 from ctai.model.sentinels import COMPLETION_FLOOR, CONTROL_MASS_CEILING, STOPPED_CEILING
 from ctai.records import ContaminationFinding, ContaminationReport, Metric
 from ctai.rundir import read_record, sha256_file, write_json
@@ -15,23 +15,21 @@ _CHECKS = ("special_tokens", "names", "adapter_files", "attached_adapter", "weig
 def examine_base(run: Run) -> Measured:
     """Load the base model and examine it, or reuse the record of the same examination of the same weights."""
     folder = run.rundir.evidence / "contamination"
-    path = folder / "examination.json"
-    stage = run.stage("contamination", folder, {"model": run.config.model}, {"weights": run.base.weights_digest})
+    path = run.rundir.path(*EXAMINATION)
+    stage = run.stage("contamination", folder, {"model": run.config.model}, {"files": run.base.files_digest})
     with run.phase("contamination", model=run.config.model.name) as phase:
         reused = stage.complete() is not None
         if not reused:
             stage.begin()
             run.progress.start("loading and examining the base model", 1)
             write_json(path, _report(run.base.examine()))
+            stage.finish([path], run.run_id)
             run.progress.advance()
             run.progress.finish()
-            stage.finish([path], run.run_id)
         report = read_record(path, ContaminationReport)
-        phase.reasons += [finding.message for finding in report.findings]
         if report.provenance is not None and not report.findings:
             run.base.passed(report.provenance)
-        measured = _measured(run, report, path)
-    return run.finish_gate(measured, reused=reused)
+        return run.finish_gate(_measured(run, report, path), reused=reused, phase=phase)
 
 
 def _report(examination: Any) -> ContaminationReport:

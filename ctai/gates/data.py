@@ -16,8 +16,12 @@ from ctai.records import HeldoutItem, Metric, PilotAttempt, PilotLadder, QcSumma
 from ctai.rundir import read_jsonl, read_record, sha256_file, write_json, write_jsonl
 from ctai.statistics import mcnemar_power
 from ctai.tasks.heldout import build_heldout
-from ctai.tasks.probes import instruction_probes, pair_probes
+from ctai.tasks.probes import InstructionProbe, PairProbe, instruction_probes, pair_probes
 
+_CRITIC_METRICS = {
+    "instructions": "instruction_critic_balanced_accuracy",
+    "pairs": "pair_critic_balanced_accuracy",
+}
 # Discordant pairs expected beyond the lift itself, as a share of the items: what a noisy tie costs in power.
 _EXTRA_DISCORDANCE = 0.10
 
@@ -27,27 +31,14 @@ _EXTRA_DISCORDANCE = 0.10
 
 def calibrate_instruments(run: Run) -> Measured:
     """Freeze the test set, then measure its power and the critic's accuracy on labelled probes."""
-    folder = run.rundir.evidence / "instruments"
-    with run.phase("instruments", probes=run.config.critic.probes, heldout=run.config.heldout.count):
+    with run.phase("instruments", probes=run.config.critic.probes, heldout=run.config.heldout.count) as phase:
         heldout, heldout_reused = freeze_heldout(run)
-        stage = run.stage(
-            "instruments",
-            folder,
-            {"critic": run.config.critic, "seed": run.config.seed, "embedded": run.config.generation.embedded_world},
-            {"weights": run.base.weights_digest},
-        )
-        paths = {kind: folder / f"critic_{kind}.json" for kind in ("instructions", "pairs")}
-        reused = stage.complete() is not None
-        if not reused:
-            stage.begin()
-            for kind, calibration in _calibrations(run).items():
-                write_json(paths[kind], calibration)
-            stage.finish(list(paths.values()), run.run_id)
-        calibrations = {kind: read_record(path, CriticCalibration) for kind, path in paths.items()}
-        artifacts = {run.rundir.relative(path): sha256_file(path) for path in (run.rundir.heldout, *paths.values())}
-        metrics = (*_heldout_metrics(run, heldout), *_critic_metrics(run, calibrations, paths))
-        measured = Measured("instruments", metrics, artifacts, run.base.weights_digest)
-    return run.finish_gate(measured, reused=reused and heldout_reused)
+        found = {kind: _calibration(run, kind) for kind in _CRITIC_METRICS}
+        metrics = list(_heldout_metrics(run, heldout))
+        metrics += [_critic_metric(run, kind, path) for kind, (path, _) in found.items()]
+        files = [run.rundir.heldout, *(path for path, _ in found.values())]
+        reused = heldout_reused and all(reused for _, reused in found.values())
+        return run.finish_gate(_measured(run, "instruments", metrics, files), reused=reused, phase=phase)
 
 
 def freeze_heldout(run: Run) -> tuple[list[HeldoutItem], bool]:
@@ -80,36 +71,41 @@ def _heldout_metrics(run: Run, heldout: Sequence[HeldoutItem]) -> tuple[Metric, 
     )  # fmt: skip
 
 
-def _calibrations(run: Run) -> dict[str, CriticCalibration]:
-    config = run.config
+def _calibration(run: Run, kind: str) -> tuple[Path, bool]:
+    """Where the critic's calibration on one kind of probes lies, and whether it was already there."""
+    config, folder = run.config, run.rundir.evidence / "instruments" / f"critic_{kind}"
+    path, embedded = folder / "calibration.json", config.generation.embedded_world
+    parameters = {"critic": config.critic, "seed": config.seed, "embedded": embedded}
+    stage = run.stage(f"critic-{kind}", folder, parameters, run.base.provenance.identity())
+    if stage.complete() is not None:
+        return path, True
+    stage.begin()
+    run.progress.start(f"critic calibration on {kind}", config.critic.probes)
     critic = InstructionCritic(run.base.engine, margin=config.critic.confident_margin)
-    embedded = config.generation.embedded_world
-    instructions = instruction_probes(config.critic.probes, config.seed)
-    pairs = pair_probes(config.critic.probes, config.seed, heldout=True, embedded=embedded)
-    run.progress.start("critic calibration", 2)
-    found = {}
-    for kind, probes in (("instructions", instructions), ("pairs", pairs)):
-        found[kind] = calibrate(critic, probes)
-        run.progress.advance()
+    probes: Sequence[InstructionProbe] | Sequence[PairProbe]
+    if kind == "instructions":
+        probes = instruction_probes(config.critic.probes, config.seed, embedded=embedded)
+    else:
+        probes = pair_probes(config.critic.probes, config.seed, heldout=True, embedded=embedded)
+    write_json(path, calibrate(critic, probes))
+    stage.finish([path], run.run_id)
+    run.progress.advance(config.critic.probes)
     run.progress.finish()
-    return found
+    return path, False
 
 
-def _critic_metrics(run: Run, calibrations: dict[str, CriticCalibration], paths: dict[str, Path]) -> tuple[Metric, ...]:
-    """The floors are asserted on the lower bounds: an instrument has to be shown good enough."""
-    names = {"instructions": "instruction_critic_balanced_accuracy", "pairs": "pair_critic_balanced_accuracy"}
-    return tuple(
-        Metric(
-            name=names[kind],
-            value=found.balanced_accuracy_interval.low,
-            comparison=">=",
-            threshold=run.config.critic.balanced_accuracy_floor,
-            interval=found.balanced_accuracy_interval,
-            n=found.n,
-            artifact=run.rundir.relative(paths[kind]),
-            note=f"lower bound; point value {found.balanced_accuracy:.3f}, AUROC {found.auroc:.3f}",
-        )
-        for kind, found in calibrations.items()
+def _critic_metric(run: Run, kind: str, path: Path) -> Metric:
+    """The floor is asserted on the lower bound: an instrument has to be shown good enough."""
+    found = read_record(path, CriticCalibration)
+    return Metric(
+        name=_CRITIC_METRICS[kind],
+        value=found.balanced_accuracy_interval.low,
+        comparison=">=",
+        threshold=run.config.critic.balanced_accuracy_floor,
+        interval=found.balanced_accuracy_interval,
+        n=found.n,
+        artifact=run.rundir.relative(path),
+        note=f"value is the lower bound; point value {found.balanced_accuracy:.3f}, AUROC {found.auroc:.3f}",
     )
 
 
@@ -132,12 +128,17 @@ def make_pilot(run: Run) -> Measured:
             config = pilot_ladder(config, summary.failed_reasons, number + 1)
         phase.parameters["attempts"] = [attempt.model_dump(mode="json") for attempt in attempts]
         ladder = run.rundir.evidence / "pilot_ladder.json"
-        write_json(ladder, PilotLadder(attempts=tuple(attempts), run_id=run.run_id))
-        files = (folder / "dataset.jsonl", folder / "qc_summary.json", folder / "manifest.json", ladder)
-        measured = _measured(run, "pilot", summary.thresholds, files)
+        write_json(ladder, PilotLadder(attempts=tuple(attempts)))
+        measured = _measured(run, "pilot", summary.thresholds, (*_shard_files(folder), ladder))
         if not summary.thresholds_passed:
             write_packet(run.rundir, measured, attempts, read_jsonl(folder / "rejections.jsonl", Rejection))
-    return run.finish_gate(measured, reused=reused)
+        return run.finish_gate(measured, reused=reused, phase=phase)
+
+
+def _shard_files(folder: Path) -> list[Path]:
+    """All that vouches for a shard: what was generated, kept and lost, its quality control and its manifest."""
+    names = ("dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json", "manifest.json")
+    return [folder / name for name in names]
 
 
 def _attempt(run: Run, config: RunConfig, folder: Path, summary: QcSummary) -> PilotAttempt:
@@ -199,9 +200,10 @@ def make_scale_dataset(run: Run) -> Measured:
             name="failed_shards", value=len(failed), comparison="==", threshold=0, n=len(made), note=", ".join(failed),
             artifact=run.rundir.relative(merged.qc_path),
         )  # fmt: skip
-        files = [run.rundir.dataset, merged.qc_path, *(folder / "manifest.json" for folder in folders)]
+        files = [run.rundir.dataset, merged.qc_path, *(file for folder in folders for file in _shard_files(folder))]
         measured = _measured(run, "scale", (*merged.summary.thresholds, shards), files)
-    return run.finish_gate(measured, reused=merged.reused and all(reused for _, reused in made))
+        reused = merged.reused and all(reused for _, reused in made)
+        return run.finish_gate(measured, reused=reused, phase=phase)
 
 
 def _piloted_config(run: Run) -> RunConfig:

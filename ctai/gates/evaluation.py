@@ -1,14 +1,19 @@
 """Gate 4: what the base can do already, then training, then base against SFT on the same items."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ctai.config import RunConfig
 from ctai.evaluate import (
     BASE,
     BASE_FEW_SHOT,
+    BASE_REPARTITIONED,
     SFT,
+    Answers,
+    Arm,
+    ArmModel,
     arm_check,
     base_arm,
     evaluate_arm,
@@ -24,13 +29,22 @@ from ctai.gates.review import write_packet
 from ctai.gates.run import Run
 from ctai.prompts import CompletionStylePrompts
 from ctai.provenance import derive_seed
-from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Metric, Record, TrainingManifest
+from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Metric, Rate, Record, TrainingManifest
 from ctai.rundir import digest_of, read_jsonl, read_record, sha256_file
 from ctai.statistics import rate
 from ctai.tasks.seeds import few_shot_examples
 from ctai.train import train_adapter
 
 _ARM_CHECK_PROMPTS = 8
+_ADAPTER_FILES = ("training_manifest.json", "adapter_model.safetensors", "adapter_config.json")
+
+
+class _Look(NamedTuple):
+    """Where one attempt at training and comparing lies."""
+
+    adapter: Path
+    results: Path
+    evidence: Path
 
 
 # ---------------------------------------------------------------------------------------------------- 4a: headroom
@@ -38,12 +52,11 @@ _ARM_CHECK_PROMPTS = 8
 
 def measure_headroom(run: Run) -> Measured:
     """The base zero-shot, with few-shot examples, and once more in other batches: what training has to beat."""
-    with run.phase("headroom", items=run.config.heldout.count):
-        arms, reused = _base_answers(run)
-        base = rate(sum(item.content for item in arms[BASE]), len(arms[BASE]))
-        few_shot = rate(sum(item.content for item in arms[BASE_FEW_SHOT]), len(arms[BASE_FEW_SHOT]))
-        noise = noise_floor(arms[BASE], arms["noise"])
-        paths = [_answers_path(run, name) for name in (BASE, BASE_FEW_SHOT)]
+    with run.phase("headroom", items=run.config.heldout.count) as phase:
+        answers = _base_answers(run)
+        base, few_shot = (_content(answers[name].items) for name in (BASE, BASE_FEW_SHOT))
+        noise = noise_floor(answers[BASE].items, answers[BASE_REPARTITIONED].items)
+        paths = [_base_folder(run, name) / "items.jsonl" for name in answers]
         metric = Metric(
             name="base_zero_shot_content",
             value=base.value,
@@ -56,29 +69,28 @@ def measure_headroom(run: Run) -> Measured:
         )
         artifacts = {run.rundir.relative(path): sha256_file(path) for path in paths}
         measured = Measured("headroom", (metric,), artifacts, run.base.weights_digest)
-    return run.finish_gate(measured, reused=reused)
+        return run.finish_gate(measured, reused=all(found.reused for found in answers.values()), phase=phase)
 
 
-def _base_answers(run: Run) -> tuple[dict[str, list[EvaluationItem]], bool]:
-    """The answers of the base by arm, and whether all of them were there already."""
+def _content(items: Sequence[EvaluationItem]) -> Rate:
+    return rate(sum(item.content for item in items), len(items))
+
+
+def _base_answers(run: Run) -> dict[str, Answers]:
+    """The answers of the base, by arm."""
     heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
     rng = random.Random(derive_seed(run.config.seed, "headroom", "few-shot"))
     examples = few_shot_examples(run.config.generation.few_shot_examples, rng)
-    arms = {
-        BASE: base_arm(run.config),
-        BASE_FEW_SHOT: few_shot_arm(run.config, examples),
-        "noise": repartitioned_arm(run.config),
-    }
-    reused = all(_answers_path(run, arm.name).exists() for arm in arms.values())
-    answers = {
-        name: evaluate_arm(run.base, arm, heldout, run.config, run.rundir, run.run_id, run.progress)
-        for name, arm in arms.items()
-    }
-    return answers, reused
+    arms = (base_arm(run.config), few_shot_arm(run.config, examples), repartitioned_arm(run.config))
+    return {arm.name: _answers(run, run.base, arm, heldout, _base_folder(run, arm.name)) for arm in arms}
 
 
-def _answers_path(run: Run, arm: str) -> Path:
-    return run.rundir.results_dir / "arms" / arm / "items.jsonl"
+def _answers(run: Run, model: ArmModel, arm: Arm, heldout: Sequence[HeldoutItem], folder: Path) -> Answers:
+    return evaluate_arm(model, arm, heldout, run.config, run.rundir, folder, run.run_id, run.progress)
+
+
+def _base_folder(run: Run, arm: str) -> Path:
+    return run.rundir.path("results", "headroom", arm)
 
 
 # -------------------------------------------------------------------------------------------------- 4b: evaluation
@@ -89,27 +101,34 @@ def train_and_evaluate(run: Run) -> Measured:
 
     The retry looks at the same test set a second time, so the verdict says which look it was.
     """
-    config, history = run.config, list[Record]()
+    config, history, files = run.config, list[Record](), list[Path]()
     with run.phase("evaluation", control=config.control) as phase:
         for attempt in range(config.evaluation.retries + 1):
-            suffix = f"-retry-{attempt}" if attempt else ""
-            adapter = run.rundir.adapter_dir.with_name(run.rundir.adapter_dir.name + suffix)
-            training = _train(run, config, adapter)
-            summary, paths, reused = _evaluate(run, config, adapter, training)
-            history.append(config.training)
+            look = _look(run, attempt)
+            training = _train(run, config, look.adapter)
+            summary, paths, reused = _evaluate(run, config, look, training)
+            history += [config.training, summary]
+            files += [*paths, *(look.adapter / name for name in _ADAPTER_FILES)]
             if summary.go or attempt == config.evaluation.retries:
                 break
             config = _tuned(config)
-        phase.parameters["attempts"] = [record.model_dump(mode="json") for record in history]
-        phase.reasons += summary.metadata["no_go_reasons"]
-        files = [*paths, adapter / "training_manifest.json", adapter / "adapter_model.safetensors"]
+        phase.parameters["learning_rate"] = config.training.learning_rate
+        phase.parameters["attempts"] = attempt + 1
         artifacts = {run.rundir.relative(path): sha256_file(path) for path in files}
-        notes = (f"look {len(history)} at the test set",) if len(history) > 1 else ()
-        metrics = _metrics(run, summary, training, run.rundir.relative(paths[2]))
+        notes = (f"look {attempt + 1} at the test set",) if attempt else ()
+        sources = (run.rundir.relative(paths[2]), run.rundir.relative(look.adapter / "training_manifest.json"))
+        metrics = _metrics(run, summary, training, *sources)
         measured = Measured("evaluation", metrics, artifacts, run.base.weights_digest, notes)
         if not summary.go:
-            write_packet(run.rundir, measured, [*history, summary], ())
-    return run.finish_gate(measured, reused=reused)
+            write_packet(run.rundir, measured, history, ())
+        return run.finish_gate(measured, reused=reused, phase=phase)
+
+
+def _look(run: Run, attempt: int) -> _Look:
+    """The folders of an attempt; those of a retry have names of their own, so that both looks stay on the disk."""
+    suffix = f"-retry-{attempt}" if attempt else ""
+    folders = (run.rundir.adapter_dir, run.rundir.results_dir, run.rundir.evidence / "evaluation")
+    return _Look(*(folder.with_name(folder.name + suffix) for folder in folders))
 
 
 def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:
@@ -131,15 +150,15 @@ def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:
 
 
 def _evaluate(
-    run: Run, config: RunConfig, adapter: Path, training: TrainingManifest
+    run: Run, config: RunConfig, look: _Look, training: TrainingManifest
 ) -> tuple[EvaluationSummary, tuple[Path, ...], bool]:
     """Answer with the adapter and compare with the base's answers; reused when nothing has changed."""
     names = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
-    paths = tuple(run.rundir.results_dir / name for name in names)
-    answers, _ = _base_answers(run)
+    paths = tuple(look.results / name for name in names)
+    answers = {name: found.items for name, found in _base_answers(run).items()}
     parameters = {"evaluation": config.evaluation, "control": config.control, "seed": config.seed}
     inputs = {"adapter": training.adapter_digest, "base_answers": digest_of(answers[BASE])}
-    stage = run.stage("evaluation", run.rundir.evidence / "evaluation", parameters, inputs)
+    stage = run.stage(look.evidence.name, look.evidence, parameters, inputs)
     if stage.complete() is not None:
         return read_record(paths[2], EvaluationSummary), paths, True
     stage.begin()
@@ -147,25 +166,25 @@ def _evaluate(
     prompts = [CompletionStylePrompts.zero_shot(item.instruction) for item in heldout[:_ARM_CHECK_PROMPTS]]
     vocabulary = len(run.base.tokenizer)
     base_logprobs = next_token_logprobs(run.base, prompts, vocabulary)
-    with AdaptedModel(run.base, adapter) as sft:
+    with AdaptedModel(run.base, look.adapter) as sft:
         difference = arm_check(base_logprobs, next_token_logprobs(sft, prompts, vocabulary))
-        sft_items = evaluate_arm(sft, sft_arm(config), heldout, config, run.rundir, run.run_id, run.progress)
+        sft_items = _answers(run, sft, sft_arm(config), heldout, look.results / "arms" / SFT).items
         arms = _arm_digests(run, sft)
     summary = summarize_evaluation(
         answers[BASE],
         sft_items,
         {BASE_FEW_SHOT: answers[BASE_FEW_SHOT]},
-        answers["noise"],
+        answers[BASE_REPARTITIONED],
         config,
         arms=arms,
         logit_difference=difference,
         run_id=run.run_id,
         metadata={
             "control": config.control,
-            "training_manifest": run.rundir.relative(adapter / "training_manifest.json"),
+            "training_manifest": run.rundir.relative(look.adapter / "training_manifest.json"),
         },
     )
-    write_evaluation(answers[BASE], sft_items, summary, run.rundir)
+    write_evaluation(answers[BASE], sft_items, summary, look.results)
     stage.finish(paths, run.run_id)
     return summary, paths, False
 
@@ -186,13 +205,15 @@ def _tuned(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"training": training.model_copy(update=update)})
 
 
-def _metrics(run: Run, summary: EvaluationSummary, training: TrainingManifest, artifact: str) -> tuple[Metric, ...]:
+def _metrics(
+    run: Run, summary: EvaluationSummary, training: TrainingManifest, artifact: str, manifest: str
+) -> tuple[Metric, ...]:
     settings, overall = run.config.evaluation, summary.overall
     interval = overall.lift_interval
     regressions = {kind: _regression_metric(kind, summary, artifact) for kind in ("safety", "format")}
     table = overall.mcnemar
     return (
-        Metric(name="supervised_tokens", value=training.supervised_tokens, comparison=">", threshold=0, artifact=artifact),
+        Metric(name="supervised_tokens", value=training.supervised_tokens, comparison=">", threshold=0, artifact=manifest),
         Metric(
             name="arm_difference", value=summary.logit_difference, comparison=">", threshold=0, artifact=artifact,
             note="largest difference of a log-probability between the arms",

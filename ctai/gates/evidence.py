@@ -4,7 +4,7 @@ A verdict stands only while everything it names is unchanged: the configuration,
 the verdict before it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ctai.config import RunConfig
@@ -72,8 +72,10 @@ def record_verdict(
         when some were not asserted, `failed` otherwise.
     """
     gate = gate_named(measured.gate)
-    failed = tuple(measured.metric(n).failure() for n in gate.metrics if outcomes.get(n) == "failed") + reasons
-    unasserted = tuple(name for name in gate.metrics if outcomes.get(name) not in ("passed", "failed"))
+    # a metric that misses its threshold fails the gate, whatever the test that should assert it says
+    missed = tuple(name for name in gate.metrics if outcomes.get(name) == "failed" or not measured.metric(name).passed)
+    failed = tuple(_why(measured.metric(name)) for name in missed) + reasons
+    unasserted = tuple(name for name in gate.metrics if name not in missed and outcomes.get(name) != "passed")
     outcome: Outcome = "failed" if failed else "incomplete" if unasserted else "passed"
     previous = previous_digest(rundir, gate)
     verdict = Verdict(
@@ -89,8 +91,28 @@ def record_verdict(
         weights_digest=measured.weights_digest,
         notes=measured.notes,
     )
+    if outcome == "incomplete" and standing(rundir, config, gate).verdict is not None:
+        return verdict  # a part of the tests, run again, takes nothing from the evidence of the whole
     write_json(rundir.path(verdict_path(rundir, gate)), verdict)
     return verdict
+
+
+def _why(metric: Metric) -> str:
+    return f"the test of {metric.name} failed" if metric.passed else metric.failure()
+
+
+def withdraw(rundir: RunDir, gates: Iterable[GateSpec]) -> None:
+    """Move the verdicts and outputs of gates below `superseded/`, so that nothing of a blocked stage seems to count."""
+    patterns = [pattern for gate in gates for pattern in (verdict_path(rundir, gate), *gate.outputs)]
+    found = sorted({path for pattern in patterns for path in rundir.root.glob(pattern)})
+    if not found:
+        return
+    base = rundir.path("superseded")
+    number = next(n for n in range(1_000_000) if not (base / f"blocked-{n}").exists())
+    for path in found:
+        destination = base / f"blocked-{number}" / rundir.relative(path)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(destination)
 
 
 def read_verdict(rundir: RunDir, gate: GateSpec) -> Verdict | None:

@@ -4,12 +4,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import NamedTuple
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.gates.base import BaseModel
-from ctai.rundir import RunDir
+from ctai.model import sources
 
 _GIB = 1 << 30
 
@@ -22,28 +22,41 @@ class Check(NamedTuple):
     message: str
 
 
-def preflight(config: RunConfig, rundir: RunDir) -> Iterator[Check]:
-    """Check versions, disk, caches, device and model, the cheapest first. The run directory has just been written to."""
+def preflight(config: RunConfig, root: Path) -> Iterator[Check]:
+    """Check versions, device, model, directory, disk and caches; nothing is downloaded, and nothing left behind."""
     yield Check("versions", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft")))
-    yield Check("run directory", True, str(rundir.root))
-    yield _disk(config, rundir)
-    yield _cache(rundir)
     yield _device(config)
     yield _model(config)
+    yield _directory(root)
+    yield _disk(config, root)
+    yield _cache(root)
 
 
-def _disk(config: RunConfig, rundir: RunDir) -> Check:
-    free, needed = shutil.disk_usage(rundir.root).free / _GIB, config.limits.minimum_free_gb
+def _directory(root: Path) -> Check:
+    existing = _existing(root)
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        return Check("run directory", False, f"{root} cannot be written; choose another with --run-dir")
+    return Check("run directory", True, str(root))
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    path = path.expanduser().absolute()
+    return next(candidate for candidate in (path, *path.parents) if candidate.exists())
+
+
+def _disk(config: RunConfig, root: Path) -> Check:
+    free, needed = shutil.disk_usage(_existing(root)).free / _GIB, config.limits.minimum_free_gb
     message = f"{free:.1f} GiB free, {needed:g} needed"
     if free < needed:
         message += "; free some, choose another --run-dir, or lower limits.minimum_free_gb"
     return Check("disk", free >= needed, message)
 
 
-def _cache(rundir: RunDir) -> Check:
+def _cache(root: Path) -> Check:
     """On a pod only one disk survives: weights that were downloaded elsewhere are paid for twice."""
     home = os.environ.get("HF_HOME")
-    if home is None and rundir.root.parts[:2] == ("/", "workspace"):
+    if home is None and root.expanduser().absolute().parts[:2] == ("/", "workspace"):
         return Check("caches", False, "the weights would be lost with the pod: export HF_HOME=/workspace/hf")
     return Check("caches", True, f"HF_HOME={home}" if home else "HF_HOME is not set; the default cache is used")
 
@@ -54,14 +67,14 @@ def _device(config: RunConfig) -> Check:
     import torch
 
     if not torch.cuda.is_available():
-        return Check("device", False, "no CUDA device; leave --gpu out to run on the CPU")
+        message = "a CUDA device was asked for and there is none here; leave out --gpu to run on the CPU"
+        return Check("device", False, message)
     properties = torch.cuda.get_device_properties(0)
     return Check("device", True, f"{properties.name}, {properties.total_memory / _GIB:.0f} GiB")
 
 
 def _model(config: RunConfig) -> Check:
     try:
-        source = BaseModel(config.model).locate()
+        return Check("model", True, sources.whereabouts(config.model.name, config.model.revision))
     except CtaiError as error:
         return Check("model", False, str(error))
-    return Check("model", True, f"{source.model_id}, {len(source.weight_files)} weight file(s) in {source.folder}")

@@ -11,13 +11,25 @@ from typing import Any
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError, RefusedError
-from ctai.gates import GATES, gate_named
+from ctai.gates import GATES, gate_named, gates_after
 from ctai.gates.base import BaseModel
-from ctai.gates.evidence import Measured, first_problem, record_verdict, standing, verdict_path
+from ctai.gates.evidence import (
+    Measured,
+    first_problem,
+    read_verdict,
+    record_verdict,
+    standing,
+    verdict_path,
+    withdraw,
+)
+from ctai.gates.preflight import preflight
 from ctai.gates.progress import TerminalProgress
 from ctai.provenance import OpenPhase, Session, code_digest, environment, run_id
-from ctai.records import Metric, Verdict, utc_now
-from ctai.rundir import RunDir, Stage, digest_of
+from ctai.records import ContaminationReport, Metric, Verdict, utc_now
+from ctai.rundir import RunDir, Stage, digest_of, read_record
+
+# What gate 1 found, relative to the run directory.
+EXAMINATION = ("evidence", "contamination", "examination.json")
 
 
 class Run:
@@ -29,7 +41,8 @@ class Run:
         self.progress = TerminalProgress()
         self.base = BaseModel(config.model)
         self.environment = environment(config.model.device)
-        self.run_id = run_id(digest_of(config), code_digest())
+        # limits say when to stop, not what is made: raising one must not make a run another run
+        self.run_id = run_id(digest_of(config.model_dump(mode="json", exclude={"limits"})), code_digest())
         self.measured: dict[str, Measured] = {}
         self.seconds: dict[str, float] = {}
         self.reused: set[str] = set()
@@ -54,9 +67,13 @@ class Run:
             finally:
                 self.seconds[gate] = self.seconds.get(gate, 0.0) + (utc_now() - started).total_seconds()
 
-    def finish_gate(self, measured: Measured, *, reused: bool) -> Measured:
-        """Keep what a gate measured, for its tests and its verdict."""
+    def finish_gate(self, measured: Measured, *, reused: bool, phase: OpenPhase | None = None) -> Measured:
+        """Keep what a gate measured, for its tests, its verdict and the session manifest."""
         self.measured[measured.gate] = measured
+        if phase is not None:
+            phase.artifacts = dict(measured.artifacts)
+            phase.outcome = "reused" if reused else "made"
+            phase.reasons += [metric.failure() for metric in measured.metrics if not metric.passed]
         if reused:
             self.reused.add(measured.gate)
             self.progress.say(f"{measured.gate}: reused, nothing it depends on has changed")
@@ -65,28 +82,46 @@ class Run:
     # -- verdicts ----------------------------------------------------------------------------------------------------
 
     def require_passed(self, gate: str) -> Verdict:
-        """The standing verdict of a gate.
+        """The standing verdict of a gate, on standing verdicts of all gates before it.
 
         Raises:
-            RefusedError: it has none, or one that no longer counts; says which evidence is missing or stale.
+            RefusedError: there is none, or one that no longer counts; says which evidence is missing or stale.
         """
         found = standing(self.rundir, self.config, gate_named(gate))
-        if found.verdict is None:
-            raise RefusedError(f"{found.problem}; run gate {gate} first")
+        problem = first_problem(self.rundir, self.config, gate_named(gate)) or found.problem
+        if found.verdict is None or problem:
+            raise RefusedError(f"{problem}; run the gates before this one first")
+        if not self.base.is_passed:
+            report = read_record(self.rundir.path(*EXAMINATION), ContaminationReport)
+            if report.provenance is None:
+                raise RefusedError("gate contamination has passed no model; run it first")
+            self.base.passed(report.provenance)
         return found.verdict
 
     def problem_before(self, gate: str) -> str:
         """Why a gate may not start on the evidence in the run directory; empty if it may."""
-        return first_problem(self.rundir, self.config, gate_named(gate))
+        problem = first_problem(self.rundir, self.config, gate_named(gate))
+        first = read_verdict(self.rundir, GATES[0])
+        if not problem and gate != GATES[0].name and first and first.weights_digest != self.base.weights_digest:
+            problem = f"the verdict of gate {GATES[0].name} is stale: the weights of the model have changed"
+        return problem
 
     def decide(self, gate: str, outcomes: Mapping[str, str], troubles: tuple[str, ...]) -> Verdict | None:
-        """Write the verdict of a gate that was measured; None when there was nothing to judge."""
-        measured = self.measured.get(gate)
-        return record_verdict(self.rundir, self.config, measured, outcomes, troubles) if measured else None
+        """Write the verdict of a gate that was measured; None when there was nothing to judge.
 
-    def close(self, how: str) -> None:
-        """End the session and let the run directory go."""
-        self.session.note(f"session {self.session.session_id} {how}")
+        When a gate has failed, what later gates left in the run directory earlier is moved aside.
+        """
+        measured = self.measured.get(gate)
+        if measured is None:
+            return None
+        verdict = record_verdict(self.rundir, self.config, measured, outcomes, troubles)
+        if verdict.outcome == "failed":
+            withdraw(self.rundir, gates_after(gate))
+        self.session.note(f"gate {gate}: {verdict.outcome} {'; '.join(verdict.reasons)}".rstrip())
+        return verdict
+
+    def close(self) -> None:
+        """Let the run directory go."""
         self._open.close()
 
     # -- what people see ---------------------------------------------------------------------------------------------
@@ -108,7 +143,10 @@ class Run:
             "python": env.python,
             "torch": env.torch,
             "transformers": env.transformers,
+            "packages": ", ".join(f"{name} {version}" for name, version in env.packages.items()),
+            "cuda": str(env.cuda),
             "device": env.device,
+            "device_memory_bytes": str(env.device_memory_bytes),
             "platform": env.platform,
             "cpu_count": str(env.cpu_count),
         }
@@ -125,6 +163,8 @@ class Run:
             properties["interval"] = f"[{metric.interval.low:.6g}, {metric.interval.high:.6g}]"
         if metric.n is not None:
             properties["n"] = str(metric.n)
+        if note := "; ".join(filter(None, (metric.note, *measured.notes))):
+            properties["note"] = note
         if metric.artifact is not None:
             properties["artifact"] = metric.artifact
             properties["artifact_sha256"] = measured.artifacts[metric.artifact]
@@ -182,22 +222,31 @@ def options_to_run(option: Any) -> Run:
     Raises:
         CtaiError: an option, the profile, the model's path or the run directory is not usable.
     """
-    if option.gpu:
-        _require_cuda()
+    if option.fresh and option.run_dir:
+        raise CtaiError("--fresh makes a new run directory by itself; leave out --run-dir or --fresh")
     settings = list(option.settings)
-    if option.model is not None:
-        settings.insert(0, f"model.name={_toml_string(option.model)}")
-    if option.gpu:
-        settings.insert(0, "model.device='cuda'")
     if option.count is not None:
         settings.append(f"scale.count={option.count}")
     if option.control == "no-critic":
         settings.append("generation.filter_with_critic=false")
-    profile = option.profile or ("pod" if option.gpu and option.model != "embedded" else "embedded")
-    config = RunConfig.load(profile, settings, seed=option.seed, control=option.control)
+    config = configured(
+        option.profile, option.model, settings, gpu=option.gpu, seed=option.seed, control=option.control
+    )
     root = Path(option.run_dir) if option.run_dir else default_run_dir(config, fresh=option.fresh)
-    BaseModel(config.model).locate()
+    for check in preflight(config, root):
+        if not check.ok:
+            raise CtaiError(f"preflight, {check.name}: {check.message}")
     return Run(config, RunDir.open(root))
+
+
+def configured(profile: str | None, model: str | None, settings: list[str], *, gpu: bool, **top: Any) -> RunConfig:
+    """The configuration that options ask for: `--gpu` and `--model` have the last word over profile and settings."""
+    chosen = profile or ("pod" if gpu and model != "embedded" else "embedded")
+    if model is not None:
+        settings = [*settings, f"model.name={_toml_string(model)}"]
+    if gpu:
+        settings = [*settings, "model.device='cuda'"]
+    return RunConfig.load(chosen, settings, **top)
 
 
 def default_run_dir(config: RunConfig, *, fresh: bool = False) -> Path:
@@ -211,10 +260,3 @@ def default_run_dir(config: RunConfig, *, fresh: bool = False) -> Path:
 def _toml_string(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _require_cuda() -> None:
-    import torch
-
-    if not torch.cuda.is_available():
-        raise CtaiError("--gpu needs a CUDA device and there is none here; leave --gpu out to run on the CPU")

@@ -5,7 +5,7 @@ examples and probes are `ctai.tasks`'. Nothing is sampled.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, cast
 
 import numpy as np
@@ -24,7 +24,6 @@ __all__ = ["CriticCalibration", "InstructionCritic", "calibrate"]
 # Inputs with nothing to judge (Zhao et al. 2021, "Calibrate before use"): what the critic says then is its bias.
 CONTENT_FREE = ("N/A", "[MASK]", "...")
 
-OnBatch = Callable[[int], None]
 Probes = Sequence[InstructionProbe | PairProbe]
 
 
@@ -64,21 +63,21 @@ class InstructionCritic:
         good, bad = _spellings(engine, LABEL_GOOD), _spellings(engine, LABEL_BAD)
         self._labels = _Labels((*good, *bad), len(good))
 
-    def judge_instructions(self, instructions: Sequence[str], on_batch: OnBatch | None = None) -> list[Critique]:
+    def judge_instructions(self, instructions: Sequence[str]) -> list[Critique]:
         """Judge whether each instruction is clear, specific, possible and safe.
 
         Raises:
             CtaiError: an instruction does not fit into the context.
         """
-        return self._judge([self.instruction_prompt(text) for text in instructions], on_batch)
+        return self._judge([self.instruction_prompt(text) for text in instructions])
 
-    def judge_pairs(self, pairs: Sequence[tuple[str, str]], on_batch: OnBatch | None = None) -> list[Critique]:
+    def judge_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[Critique]:
         """Judge whether each response does what its instruction asks, correctly and in the right form.
 
         Raises:
             CtaiError: a pair does not fit into the context.
         """
-        return self._judge([self.pair_prompt(*pair) for pair in pairs], on_batch)
+        return self._judge([self.pair_prompt(*pair) for pair in pairs])
 
     def instruction_prompt(self, instruction: str) -> str:
         """The prompt whose next token is the label of an instruction."""
@@ -98,10 +97,10 @@ class InstructionCritic:
             self._engine, self._margin, self._instruction_examples[::-1], self._pair_examples[::-1]
         )
 
-    def _judge(self, prompts: Sequence[str], on_batch: OnBatch | None) -> list[Critique]:
+    def _judge(self, prompts: Sequence[str]) -> list[Critique]:
         if not prompts:
             return []
-        logprobs = self._engine.token_logprobs(prompts, self._labels.ids, on_batch)
+        logprobs = self._engine.token_logprobs(prompts, self._labels.ids)
         good = _logsumexp(logprobs[:, : self._labels.good])
         bad = _logsumexp(logprobs[:, self._labels.good :])
         return [_critique(a, b, self._margin) for a, b in zip(good.tolist(), bad.tolist(), strict=True)]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ctai.config import GenerationSettings
 from ctai.model.engine import TextEngine
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import Completion, Sampling
+from ctai.records import Completion, GeneratedList, Sampling
 from ctai.tasks import families, seeds
 
 # How many usable instructions one list is expected to give: a round asks for `batch_size` instructions.
@@ -29,12 +29,19 @@ class ListPrompt(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """One completed list: how many lines it has, and the instructions found in them."""
+    """One completed list: what was asked, how many lines came back, and the instructions found in them."""
 
-    prompt: str
+    asked: ListPrompt
     completion: Completion
     lines: int
     instructions: tuple[str, ...]
+
+    def record(self) -> GeneratedList:
+        """What was sent and what came back."""
+        done = self.completion
+        return GeneratedList(
+            prompt=self.asked.prompt, seed=self.asked.seed, raw=done.raw, finish_reason=done.finish_reason
+        )
 
 
 def propose(
@@ -51,7 +58,7 @@ def propose(
     """
     prompts = list_prompts(engine, settings, seed_of, round_number, own)
     completions = engine.generate([p.prompt for p in prompts], settings.instruction_sampling, [p.seed for p in prompts])
-    return [_read(prompt.prompt, done) for prompt, done in zip(prompts, completions, strict=True)]
+    return [_read(prompt, done) for prompt, done in zip(prompts, completions, strict=True)]
 
 
 def list_prompts(
@@ -105,8 +112,8 @@ def _topic(family: str) -> str:
     return family.replace("_", " ")
 
 
-def _read(prompt: str, completion: Completion) -> Proposal:
+def _read(asked: ListPrompt, completion: Completion) -> Proposal:
     complete = completion.finish_reason != "length"
     instructions = CompletionStylePrompts.parse_instructions(completion.text, complete)
     lines = sum(bool(line.strip()) for line in completion.text.splitlines())
-    return Proposal(prompt, completion, lines, tuple(instructions))
+    return Proposal(asked, completion, lines, tuple(instructions))

@@ -4,14 +4,15 @@ Owns what may be merged with what, and that rates of the union are over everythi
 shards' own files stay as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.generate.dedup import Dropped, deduplicate
-from ctai.generate.shard import DATASET, GENERATION, REJECTIONS, overlapping
+from ctai.generate.overlap import overlapping
+from ctai.generate.shard import DATASET, GENERATION, REJECTIONS, rejection_of
 from ctai.provenance import Progress, code_digest
 from ctai.qc import Material, Wanted, summarize
 from ctai.records import (
@@ -37,7 +38,7 @@ from ctai.rundir import (
 from ctai.statistics import rate
 
 # What shards must agree in to belong to one dataset; seeds and shard numbers differ by their nature.
-_COMMON = ("generation", "critic", "code")
+_COMMON = ("generation", "critic", "batch_size", "code")
 
 
 class Merged(NamedTuple):
@@ -115,13 +116,18 @@ def _check_common(folders: Sequence[Path], manifests: Sequence[StageManifest], h
     for folder, manifest in zip(folders, manifests, strict=True):
         if manifest.inputs.get("heldout") != heldout:
             raise CtaiError(f"shard {folder.name} was made against another held-out set; make it again")
-        if manifest.inputs.get("weights") != first.inputs.get("weights"):
-            raise CtaiError(f"shards {folders[0].name} and {folder.name} were made by different weights")
+        if different := _different(first.inputs, manifest.inputs):
+            raise CtaiError(f"shards {folders[0].name} and {folder.name} were made by models of different {different}")
         if [manifest.parameters.get(name) for name in _COMMON] != [first.parameters.get(name) for name in _COMMON]:
             raise CtaiError(f"shards {folders[0].name} and {folder.name} were made with different settings or code")
     numbers = [(manifest.parameters.get("seed"), manifest.parameters.get("shard")) for manifest in manifests]
     if len(set(numbers)) < len(numbers):
         raise CtaiError("two of the shards have the same seed and number: one would only repeat the other")
+
+
+def _different(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """The names of the inputs in which two shards differ; beside the held-out set all of them say which model it was."""
+    return ", ".join(sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name)))
 
 
 def _stage(
@@ -173,7 +179,7 @@ def _write(
         kept,
         [rejection for shard in shards for rejection in shard.rejections] + rejected,
         [one for shard in shards for one in shard.rounds],
-        overlapping(kept, heldout, config),
+        overlapping(kept, heldout, config.scale.near_duplicate_jaccard),
     )
     summary = summarize(
         "merged",
@@ -182,7 +188,7 @@ def _write(
         thresholds=config.qc,
         inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
         run_id=run_id,
-        artifact=work.rundir.relative(paths[0]),
+        artifact=work.rundir.relative(paths[2]),
         more_rates=_dropped_rates(shards, dropped),
     )
     write_json(paths[2], summary)
@@ -191,23 +197,14 @@ def _write(
 
 def _dropped_rates(shards: Sequence[_Shard], dropped: Sequence[Dropped[Example]]) -> dict[str, Rate]:
     """How much of each shard, and of all, was dropped because it was there before; reported, not judged."""
-    lost = [one.record.metadata.shard for one in dropped if not one.reason.startswith("heldout")]
-    sizes = {shard.examples[0].metadata.shard: len(shard.examples) for shard in shards if shard.examples}
-    rates = {f"dropped_of_shard_{number:03d}": rate(lost.count(number), size) for number, size in sizes.items()}
-    return {"dropped_of_union": rate(len(lost), sum(sizes.values())), **rates}
+    # by position: shards of different seeds may have the same number
+    position = {id(example): at for at, shard in enumerate(shards) for example in shard.examples}
+    lost = [position[id(one.record)] for one in dropped if not one.reason.startswith("heldout")]
+    sizes = [len(shard.examples) for shard in shards]
+    rates = {f"dropped_of_shard_{at:03d}": rate(lost.count(at), size) for at, size in enumerate(sizes)}
+    return {"dropped_of_union": rate(len(lost), sum(sizes)), **rates}
 
 
 def _rejection(dropped: Dropped[Example]) -> Rejection:
-    example = dropped.record
-    return Rejection(
-        phase="decontaminate" if dropped.reason.startswith("heldout") else "dedup",
-        reason=dropped.reason,
-        instruction=example.instruction,
-        response=example.response,
-        completion=example.completion,
-        finish_reason=example.finish_reason,
-        critique=example.pair_critique,
-        shard=example.metadata.shard,
-        item=example.metadata.item,
-        repeats=dropped.repeated_instruction,
-    )
+    phase: Literal["decontaminate", "dedup"] = "decontaminate" if dropped.reason.startswith("heldout") else "dedup"
+    return rejection_of(dropped.record, phase, dropped.reason, dropped.repeated_instruction)

@@ -42,14 +42,28 @@ class Answered(NamedTuple):
     too_long: list[Item]
 
 
-def respond(engine: TextEngine, settings: GenerationSettings, seed_of: SeedOf, items: Sequence[Item]) -> Answered:
-    """Answer each item after few-shot examples that its own seed draws."""
+def respond(
+    engine: TextEngine,
+    settings: GenerationSettings,
+    seed_of: SeedOf,
+    items: Sequence[Item],
+    control: frozenset[int] = frozenset(),
+) -> Answered:
+    """Answer each item after few-shot examples that its own seed draws.
+
+    Args:
+        engine: the model.
+        settings: how to sample, and how many examples to show.
+        seed_of: makes the seed of a thing from what names it within the shard.
+        items: what to answer.
+        control: ids of chat-control tokens; a response that ends with one has the fault `template`.
+    """
     prompts = {item.number: _fitting_prompt(engine, settings, seed_of, item) for item in items}
     asked = [item for item in items if prompts[item.number] is not None]
     texts = [str(prompts[item.number]) for item in asked]
     seeds = [seed_of("response", item.number) for item in asked]
     completions = engine.generate(texts, settings.response_sampling, seeds)
-    responses = [_response(engine, *parts) for parts in zip(asked, texts, seeds, completions, strict=True)]
+    responses = [_response(engine, control, *parts) for parts in zip(asked, texts, seeds, completions, strict=True)]
     return Answered(responses, [item for item in items if prompts[item.number] is None])
 
 
@@ -65,19 +79,23 @@ def _fitting_prompt(engine: TextEngine, settings: GenerationSettings, seed_of: S
     return None
 
 
-def _response(engine: TextEngine, item: Item, prompt: str, seed: int, completion: Completion) -> Response:
-    text = CompletionStylePrompts.clean_response(completion.text)
+def _response(
+    engine: TextEngine, control: frozenset[int], item: Item, prompt: str, seed: int, completion: Completion
+) -> Response:
     # The stop string "\n###" ends the generation inside the delimiter.
     found = DELIMITER in completion.raw or (
         completion.finish_reason == "stop" and completion.raw.rstrip().endswith(DELIMITER[:3])
     )
+    # Where the model ended its answer itself, the paragraphs before that are all its answer.
+    text = CompletionStylePrompts.clean_response(completion.text + DELIMITER if found else completion.text)
+    ended = {"template"} if completion.token_ids[-1] in control else set()
     measured = GeneratedResponse(
         item=item.number,
         tokens=engine.count_tokens(text),
         finish_reason=completion.finish_reason,
         delimiter_found=found,
-        heuristic_cut=not found and text != completion.text.strip(),
-        faults=tuple(sorted(find_faults(text, completion.finish_reason))),
-        raw_faults=tuple(sorted(find_faults(completion.raw, completion.finish_reason))),
+        heuristic_cut=text != completion.text.strip(),
+        faults=tuple(sorted(find_faults(text, completion.finish_reason) | ended)),
+        raw_faults=tuple(sorted(find_faults(completion.raw, completion.finish_reason) | ended)),
     )
     return Response(item, prompt, seed, completion, text, measured)

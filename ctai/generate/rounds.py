@@ -85,7 +85,7 @@ class RoundMaker:
         fresh = self._fresh(proposals, first_item, rejections)
         verdicts = self._judge_instructions(fresh)
         items = self._accepted_items(fresh, verdicts, rejections)
-        answered = respond(self._engine, self._settings, self._seed_of, items)
+        answered = respond(self._engine, self._settings, self._seed_of, items, self._control)
         rejections += [
             self._rejection("response", TOO_LONG, item.number, item.instruction) for item in answered.too_long
         ]
@@ -95,7 +95,7 @@ class RoundMaker:
         generation = GenerationRound(
             shard=self._origin.shard,
             round=number,
-            instruction_prompts=len(proposals),
+            lists=tuple(proposal.record() for proposal in proposals),
             list_lines=sum(proposal.lines for proposal in proposals),
             parsed=sum(len(proposal.instructions) for proposal in proposals),
             instruction_critiques=tuple(verdict for verdict in verdicts if verdict),
@@ -237,7 +237,7 @@ class RoundMaker:
         item, done = response.item, response.completion
         return self._rejection(
             phase, reason, item.number, item.instruction, response=response.text, completion=done.raw,
-            finish_reason=done.finish_reason, critique=verdict,
+            finish_reason=done.finish_reason, critique=verdict, prompt=response.prompt, seed=response.seed,
         )  # fmt: skip
 
     def _rejection(

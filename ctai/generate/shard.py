@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from ctai.config import RunConfig
-from ctai.generate.dedup import OnlineDeduplicator, deduplicate
+from ctai.generate.dedup import OnlineDeduplicator
 from ctai.generate.ladder import pilot_ladder
+from ctai.generate.overlap import overlapping
 from ctai.generate.rounds import Origin, RoundMaker
 from ctai.model.engine import TextEngine
 from ctai.provenance import Progress, code_digest, derive_seed
@@ -20,7 +21,7 @@ from ctai.qc import Material, Wanted, summarize
 from ctai.records import Example, HeldoutItem, ModelProvenance, QcSummary, Record, Rejection, RoundBatch
 from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, write_json, write_jsonl
 
-__all__ = ["MadeShard", "ShardModel", "make_shard", "maximum_rounds", "overlapping", "pilot_ladder"]
+__all__ = ["MadeShard", "ShardModel", "make_shard", "maximum_rounds", "pilot_ladder", "rejection_of"]
 
 DATASET, REJECTIONS, GENERATION, SUMMARY = "dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json"
 # Phases of a rejection that leave the instruction taken: the deduplicator had let it in.
@@ -106,9 +107,10 @@ def _stage(
         "critic": config.critic,
         "qc": config.qc,
         "near_duplicate_jaccard": config.scale.near_duplicate_jaccard,
+        "batch_size": config.model.batch_size,
         "code": code_digest(),
     }
-    inputs = {"weights": model.provenance.weights_digest, "heldout": digest_of(list(heldout))}
+    inputs = {**model.provenance.identity(), "heldout": digest_of(list(heldout))}
     return Stage(rundir, stage if stage == "pilot" else f"{stage}-{shard:03d}", folder, parameters, inputs)
 
 
@@ -169,7 +171,7 @@ def _finish(
     """Write the shard's files, the manifest last."""
     examples = [example for batch in batches for example in batch.examples]
     rejections = [rejection for batch in batches for rejection in batch.rejections]
-    rejections += [_surplus(example) for example in examples[target:]]
+    rejections += [rejection_of(example, "pair", "beyond the target") for example in examples[target:]]
     rounds = [batch.generation for batch in batches]
     examples = examples[:target]
     paths = [work.folder / name for name in (DATASET, REJECTIONS, GENERATION)]
@@ -178,28 +180,25 @@ def _finish(
         write_jsonl(path, records)
     summary = summarize(
         origin.stage,
-        Material(examples, rejections, rounds, overlapping(examples, heldout, config)),
+        Material(examples, rejections, rounds, overlapping(examples, heldout, config.scale.near_duplicate_jaccard)),
         wanted=Wanted("kept_examples", target),
         thresholds=config.qc,
         inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths}},
         run_id=origin.run_id,
-        artifact=work.rundir.relative(paths[0]),
+        artifact=work.rundir.relative(work.folder / SUMMARY),
     )
     write_json(work.folder / SUMMARY, summary)
     work.finish([*paths, work.folder / SUMMARY], origin.run_id)
     return summary
 
 
-def overlapping(examples: Sequence[Example], heldout: Sequence[HeldoutItem], config: RunConfig) -> int:
-    """How many examples overlap the held-out set."""
-    dropped = deduplicate(examples, heldout, config.scale.near_duplicate_jaccard).dropped
-    return sum(one.reason.startswith("heldout") for one in dropped)
-
-
-def _surplus(example: Example) -> Rejection:
+def rejection_of(
+    example: Example, phase: Literal["pair", "dedup", "decontaminate"], reason: str, repeats: str = ""
+) -> Rejection:
+    """The record of an example that was good enough and is left out all the same."""
     return Rejection(
-        phase="pair",
-        reason="beyond the target",
+        phase=phase,
+        reason=reason,
         instruction=example.instruction,
         response=example.response,
         completion=example.completion,
@@ -207,4 +206,7 @@ def _surplus(example: Example) -> Rejection:
         critique=example.pair_critique,
         shard=example.metadata.shard,
         item=example.metadata.item,
+        repeats=repeats,
+        prompt=example.prompt,
+        seed=example.metadata.seed,
     )

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from ctai.errors import CtaiError
 from ctai.model.engine import Engine
 from ctai.records import ModelProvenance
-from ctai.rundir import sha256_file
+from ctai.rundir import digest_of, sha256_file
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -83,7 +83,9 @@ class CleanModel:
 
 
 def adapter_digest(folder: Path) -> str:
-    """SHA-256 of an adapter's weights file: the digest that the training manifest records.
+    """SHA-256 over an adapter's two files, its weights and the configuration that says how they are applied.
+
+    The training manifest records it.
 
     Raises:
         CtaiError: the folder is not one adapter with safetensors weights.
@@ -91,7 +93,7 @@ def adapter_digest(folder: Path) -> str:
     missing = [name for name in (_CONFIG, _WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise CtaiError(f"the adapter folder {folder} lacks {' and '.join(missing)} (pickled adapters are not loaded)")
-    return sha256_file(folder / _WEIGHTS)
+    return digest_of([[name, sha256_file(folder / name)] for name in (_CONFIG, _WEIGHTS)])
 
 
 def _attach(module: Any, folder: Path) -> Any:

@@ -19,7 +19,6 @@ from ctai.model.contamination import InputGuard
 from ctai.model.decoding import Sampler, StopMatcher, shared_prefix_length
 from ctai.records import Completion, FinishReason, Sampling
 
-OnBatch = Callable[[int], None]
 T = TypeVar("T")
 
 
@@ -44,7 +43,6 @@ class TextEngine(Protocol):
         prompts: Sequence[str],
         sampling: Sampling,
         seeds: Sequence[int] | None = None,
-        on_batch: OnBatch | None = None,
     ) -> list[Completion]:
         """Continue each prompt.
 
@@ -52,17 +50,14 @@ class TextEngine(Protocol):
             prompts: plain text, not empty.
             sampling: how to generate.
             seeds: one for each prompt; without them prompt i has seed i. Greedy generation needs none.
-            on_batch: called after each batch with the number of prompts that it finished.
 
         Raises:
             ContaminationError: a prompt holds a chat-control token.
-            CtaiError: a prompt is empty, or longer with its budget than the context.
+            CtaiError: a prompt is empty, or longer with its budget than the context; or the model computes NaN.
         """
         ...
 
-    def token_logprobs(
-        self, prompts: Sequence[str], token_ids: Sequence[int], on_batch: OnBatch | None = None
-    ) -> NDArray[np.float64]:
+    def token_logprobs(self, prompts: Sequence[str], token_ids: Sequence[int]) -> NDArray[np.float64]:
         """Natural log-probabilities of the given tokens as the next token of each prompt.
 
         Returns:
@@ -155,7 +150,6 @@ class Engine:
         prompts: Sequence[str],
         sampling: Sampling,
         seeds: Sequence[int] | None = None,
-        on_batch: OnBatch | None = None,
     ) -> list[Completion]:
         """Continue each prompt; see `TextEngine.generate`."""
         rows = self._rows(prompts, sampling.max_new_tokens)
@@ -168,11 +162,9 @@ class Engine:
             chosen = [rows[i] for i in items]
             return self._generate_batch(chosen, sampling, [seeds[i] for i in items], stops)
 
-        return self._in_batches(len(rows), work, on_batch)
+        return self._in_batches(len(rows), work)
 
-    def token_logprobs(
-        self, prompts: Sequence[str], token_ids: Sequence[int], on_batch: OnBatch | None = None
-    ) -> NDArray[np.float64]:
+    def token_logprobs(self, prompts: Sequence[str], token_ids: Sequence[int]) -> NDArray[np.float64]:
         """Log-probabilities of the next token; see `TextEngine.token_logprobs`."""
         rows = self._rows(prompts, 0)
         columns = torch.tensor(list(token_ids), device=self._device, dtype=torch.long)
@@ -182,7 +174,7 @@ class Engine:
             values: list[list[float]] = logits.double().log_softmax(-1)[:, columns].tolist()
             return values
 
-        values = self._in_batches(len(rows), work, on_batch)
+        values = self._in_batches(len(rows), work)
         return np.array(values, dtype=np.float64).reshape(len(rows), len(token_ids))
 
     def _rows(self, prompts: Sequence[str], budget: int) -> list[list[int]]:
@@ -205,13 +197,11 @@ class Engine:
         self._guard.check(rows)
         return rows
 
-    def _in_batches(self, n: int, work: Callable[[range], list[T]], on_batch: OnBatch | None) -> list[T]:
+    def _in_batches(self, n: int, work: Callable[[range], list[T]]) -> list[T]:
         results: list[T] = []
         for start in range(0, n, self._batch_size):
             items = range(start, min(start + self._batch_size, n))
             results += self._with_halving(items, work)
-            if on_batch is not None:
-                on_batch(len(items))
         return results
 
     def _with_halving(self, items: range, work: Callable[[range], list[T]]) -> list[T]:
@@ -233,8 +223,6 @@ class Engine:
         self, rows: list[list[int]], sampling: Sampling, seeds: Sequence[int], stops: StopMatcher
     ) -> list[Completion]:
         logits, state = self._prefill(rows, sampling.max_new_tokens)
-        if bool(logits.isnan().any()):
-            raise CtaiError("the model computes NaN instead of logits: its weights or their quantization are broken")
         sampler = Sampler(sampling, rows, seeds, logits.shape[-1], self._device)
         outputs: list[list[int]] = [[] for _ in rows]
         reasons: list[FinishReason | None] = [None] * len(rows)
@@ -305,6 +293,8 @@ class Engine:
         optional = {name: value for name, value in optional.items() if name in self._accepts}
         output = self._model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **optional)
         logits: Tensor = output.logits[:, -1]
+        if bool(logits.isnan().any()):
+            raise CtaiError("the model computes NaN instead of logits: its weights or their quantization are broken")
         return logits
 
 

@@ -197,7 +197,6 @@ class CleanModelLoader:
             # transformers would fill them with random numbers and go on.
             raise CtaiError(f"the weights of {source.requested} lack {len(missing)} tensor(s), such as {missing[0]}")
         _keep_as_loaded(module)
-        _compute_as_asked(module)
         return module.eval()
 
     def _provenance(
@@ -252,17 +251,6 @@ def _stopped(findings: list[Finding], check: contamination.Check) -> bool:
 
 def _dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if device == "cuda" else torch.float32
-
-
-def _compute_as_asked(module: Any) -> None:
-    """Keep bitsandbytes from repacking 4-bit weights on the first call and computing in bfloat16 thereafter.
-
-    It does so on processors with AVX512-BF16, whatever compute dtype was asked for; the repacked weights are not the
-    loaded ones any more, so that a base arm would differ before and after training.
-    """
-    for layer in module.modules():
-        if hasattr(layer, "support_avx512bf16_for_cpu"):
-            layer.support_avx512bf16_for_cpu = False
 
 
 def _gguf(source: sources.Source) -> dict[str, str]:

@@ -107,13 +107,14 @@ def instruct_reasons(mass: float, written: Rate, stopped: Rate) -> tuple[str, ..
         stopped: bare instructions that were fulfilled, with the end of the text right after the answer.
     """
     reasons = []
-    if mass > CONTROL_MASS_CEILING:
+    # `not <=`: what is not a number must stop a model too
+    if not mass <= CONTROL_MASS_CEILING:
         reasons.append(
             f"chat-control tokens have probability {mass:.3f} after a finished text (> {CONTROL_MASS_CEILING})"
         )
-    if written.value > WRITTEN_CEILING:
+    if not written.value <= WRITTEN_CEILING:
         reasons.append(f"{written.k} of {written.n} raw prompts made the model write a chat-control token")
-    if stopped.value > STOPPED_CEILING:
+    if not stopped.value <= STOPPED_CEILING:
         reasons.append(
             f"{stopped.k} of {stopped.n} bare instructions were followed, and the text ended right after the answer "
             f"(> {STOPPED_CEILING:.0%})"

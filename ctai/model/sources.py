@@ -3,13 +3,14 @@
 Owns finding files and their digests. It reads no weights and judges nothing.
 """
 
+import contextlib
 import re
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 
 from ctai.errors import CtaiError
@@ -55,18 +56,51 @@ def resolve(name_or_path: str, revision: str | None = None) -> Source:
     path = Path(name_or_path).expanduser()
     if path.exists():
         return _local(name_or_path, path)
-    if (
-        not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name_or_path)
-        or name_or_path.startswith(".")
-        or path.suffix == ".gguf"
-    ):
+    if not _may_be_on_hub(name_or_path):
         raise CtaiError(f"model {name_or_path!r}: there is no such folder or .gguf file")
     return _from_hub(name_or_path, revision)
+
+
+def whereabouts(name_or_path: str, revision: str | None = None) -> str:
+    """Where a model is to be had, in words: on this disk or on the hub. Downloads nothing.
+
+    Raises:
+        CtaiError: nowhere.
+    """
+    if name_or_path == EMBEDDED or not _may_be_on_hub(name_or_path):
+        return f"{name_or_path}, on this disk: {resolve(name_or_path, revision).folder}"
+    with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
+        return (
+            f"{name_or_path}, on this disk: {snapshot_download(name_or_path, revision=revision, local_files_only=True)}"
+        )
+    try:
+        HfApi().model_info(name_or_path, revision=revision, timeout=10)
+    except Exception as error:  # of whichever HTTP library the hub's client is built on
+        raise _not_on_hub(name_or_path, revision, error) from error
+    return f"{name_or_path}, on the hub; gate 1 downloads it"
+
+
+def _may_be_on_hub(name: str) -> bool:
+    path = Path(name).expanduser()
+    looks_like_an_id = re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name) is not None
+    return looks_like_an_id and not path.exists() and not name.startswith(".") and path.suffix != ".gguf"
 
 
 def weights_digest(source: Source) -> str:
     """SHA-256 over the names and SHA-256 of the weight files, in order of their names."""
     return digest_of([[name, _file_digest(source.folder / name)] for name in source.weight_files])
+
+
+def files_digest(source: Source) -> str:
+    """SHA-256 over the names and SHA-256 of every file beside the weights, the weights included.
+
+    Of a GGUF file's folder only the names of other weight and adapter files count: nothing else in it is read.
+    """
+    files = sorted(path for path in source.folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    if source.gguf is not None:
+        names = [path.name for path in files if path.name.startswith("adapter")]
+        return digest_of([names, _file_digest(source.folder / source.gguf)])
+    return digest_of([[path.name, _file_digest(path)] for path in files])
 
 
 def _local(requested: str, path: Path) -> Source:
@@ -90,12 +124,16 @@ def _from_hub(name: str, revision: str | None) -> Source:
     try:
         folder = snapshot_download(name, revision=revision, allow_patterns=_WANTED, ignore_patterns=_NOT_WANTED)
     except (HfHubHTTPError, OSError, ValueError) as error:
-        at = f" at revision {revision!r}" if revision else ""
-        problem = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise CtaiError(
-            f"model {name!r}{at} is no local folder, and the hub does not give it ({type(error).__name__}: {problem})"
-        ) from error
+        raise _not_on_hub(name, revision, error) from error
     return Source(name, name, Path(folder), None, Path(folder).name)
+
+
+def _not_on_hub(name: str, revision: str | None, error: Exception) -> CtaiError:
+    at = f" at revision {revision!r}" if revision else ""
+    problem = (str(error).strip().splitlines() or [""])[0][:200]
+    return CtaiError(
+        f"model {name!r}{at} is no local folder, and the hub does not give it ({type(error).__name__}: {problem})"
+    )
 
 
 def _file_digest(path: Path) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ctai.prompts import LABEL_BAD, LABEL_GOOD
 from ctai.tasks import junk
 from ctai.tasks.families import EMBEDDED_FAMILIES, FAMILIES, Family
-from ctai.tasks.heldout import is_heldout
+from ctai.tasks.heldout import asked_phrasings, is_heldout
 from ctai.tasks.junk import bad_response, junk_instruction
 
 __all__ = [
@@ -87,18 +87,30 @@ def pair_probes(n: int, seed: int, heldout: bool, embedded: bool = True) -> list
 
 
 def instruction_probes(n: int, seed: int, embedded: bool = True) -> list[InstructionProbe]:
-    """Draw ``n`` different instructions, half of them good, the others with the faults in turn."""
+    """Draw ``n`` different instructions, half of them good, the others with the faults in turn.
+
+    The corpus of the embedded model asks none of the good ones: they are of held-out keys, or in wordings left out, so
+    that judging them is no recall.
+    """
     families = EMBEDDED_FAMILIES if embedded else FAMILIES
     rng = random.Random(f"instruction probes/{seed}/{embedded}")
     probes: dict[str, InstructionProbe] = {}
     while len(probes) < n:
         if len(probes) % 2 == 0:
-            probe = InstructionProbe(rng.choice(families).instruction(rng), LABEL_GOOD, "good")
+            probe = InstructionProbe(_unasked_instruction(families, rng), LABEL_GOOD, "good")
         else:
             kind = junk.INSTRUCTION_FAULTS[len(probes) // 2 % len(junk.INSTRUCTION_FAULTS)]
             probe = InstructionProbe(junk_instruction(kind, families, rng, "probe"), LABEL_BAD, kind)
         probes.setdefault(probe.instruction, probe)
     return list(probes.values())
+
+
+def _unasked_instruction(families: tuple[Family, ...], rng: random.Random) -> str:
+    while True:
+        family = rng.choice(families)
+        key, phrasing = rng.choice(family.keys), rng.randrange(len(family.phrasings))
+        if not family.embedded or phrasing not in asked_phrasings(family.name, key):
+            return family.render(key, phrasing)
 
 
 def fact_probes(n: int, seed: int) -> list[FactProbe]:

@@ -9,8 +9,9 @@ import pytest
 from ctai.errors import ContaminationError
 from ctai.model import sentinels
 from ctai.model.loader import CleanModelLoader, Examination
-from ctai.model.sentinels import bare_instructions, completes, run_sentinels, sentinel_findings
+from ctai.model.sentinels import bare_instructions, completes, instruct_reasons, run_sentinels, sentinel_findings
 from ctai.records import SentinelReport
+from ctai.statistics import rate
 from ctai.tasks import families
 from ctai.tasks.families import EMBEDDED_FAMILIES, by_name
 from tests.unit.scripted import ScriptedEngine
@@ -80,6 +81,12 @@ def test_likely_control_tokens_are_instruct_weights() -> None:
     assert names(found) == ["instruct_weights"]
     assert found.control_token_mass == pytest.approx(0.1)
     assert names(report(mass=0.001)) == []
+
+
+def test_a_mass_that_is_not_a_number_stops_a_model() -> None:
+    assert instruct_reasons(float("nan"), rate(0, 10), rate(0, 10)) != ()
+    assert instruct_reasons(0.0, rate(0, 0), rate(0, 10)) != ()
+    assert instruct_reasons(0.0, rate(0, 10), rate(0, 10)) == ()
 
 
 def test_written_control_tokens_are_instruct_weights() -> None:

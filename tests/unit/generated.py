@@ -10,6 +10,7 @@ from ctai.records import (
     Critique,
     Example,
     ExampleMetadata,
+    GeneratedList,
     GeneratedResponse,
     GenerationRound,
     ModelProvenance,
@@ -63,8 +64,9 @@ def generated(item: int = 0, **update) -> GeneratedResponse:
 
 def round_of(responses=(), instructions=(), pairs=(), shard: int = 0, number: int = 0) -> GenerationRound:
     """A round with these contents."""
+    a_list = GeneratedList(prompt="1.", seed=0, raw=" Name a thing.", finish_reason="eos")
     return GenerationRound(
-        shard=shard, round=number, instruction_prompts=8, list_lines=200, parsed=180,
+        shard=shard, round=number, lists=[a_list] * 8, list_lines=200, parsed=180,
         instruction_critiques=tuple(instructions), responses=tuple(responses), pair_critiques=tuple(pairs),
     )  # fmt: skip
 

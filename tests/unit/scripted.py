@@ -62,23 +62,15 @@ class ScriptedEngine:
         prompts: Sequence[str],
         sampling: Sampling,
         seeds: Sequence[int] | None = None,
-        on_batch: Callable[[int], None] | None = None,
     ) -> list[Completion]:
         self.prompts += prompts
         self.seeds += list(seeds) if seeds is not None else [None] * len(prompts)
-        completions = [self._one(prompt, sampling) for prompt in prompts]
-        if on_batch is not None:
-            on_batch(len(prompts))
-        return completions
+        return [self._one(prompt, sampling) for prompt in prompts]
 
-    def token_logprobs(
-        self, prompts: Sequence[str], token_ids: Sequence[int], on_batch: Callable[[int], None] | None = None
-    ) -> NDArray[np.float64]:
+    def token_logprobs(self, prompts: Sequence[str], token_ids: Sequence[int]) -> NDArray[np.float64]:
         self.prompts += prompts
         texts = {number: piece for piece, number in self._vocabulary.items()}
         rows = [self._probabilities(prompt) for prompt in prompts]
-        if on_batch is not None:
-            on_batch(len(prompts))
         return np.array(
             [[math.log(row.get(texts.get(token, ""), _UNNAMED)) for token in token_ids] for row in rows],
             dtype=np.float64,

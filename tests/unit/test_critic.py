@@ -48,7 +48,7 @@ def test_good_and_confident_are_two_things(a, b, is_good, confident):
 @pytest.mark.parametrize("values", [(math.nan, -1.0), (-1.0, math.nan), (math.nan, math.nan), (-math.inf, -math.inf)])
 def test_what_is_not_a_number_never_accepts(values, margin):
     class Broken(ScriptedEngine):
-        def token_logprobs(self, prompts, token_ids, on_batch=None):
+        def token_logprobs(self, prompts, token_ids):
             half = len(token_ids) // 2
             return np.array([[values[0]] * half + [values[1]] * half for _ in prompts])
 
@@ -58,7 +58,7 @@ def test_what_is_not_a_number_never_accepts(values, margin):
 
 def test_one_nan_spelling_spoils_the_label():
     class Broken(ScriptedEngine):
-        def token_logprobs(self, prompts, token_ids, on_batch=None):
+        def token_logprobs(self, prompts, token_ids):
             return np.array([[-0.1, math.nan, -5.0, -5.0] for _ in prompts])
 
     assert not InstructionCritic(Broken()).judge_instructions(["Name a color."])[0].accepted
@@ -66,7 +66,7 @@ def test_one_nan_spelling_spoils_the_label():
 
 def test_an_impossible_label_loses():
     class Certain(ScriptedEngine):
-        def token_logprobs(self, prompts, token_ids, on_batch=None):
+        def token_logprobs(self, prompts, token_ids):
             return np.array([[-0.1, -9.0, -math.inf, -math.inf] for _ in prompts])
 
     found = InstructionCritic(Certain()).judge_instructions(["Name a color."])[0]

@@ -231,13 +231,6 @@ def test_seeds_must_match_the_prompts(tiny_model: CleanModel) -> None:
         tiny_model.engine.generate(["x", "y"], SAMPLED, [1])
 
 
-def test_progress_is_told_after_each_batch(tiny_model: CleanModel) -> None:
-    done: list[int] = []
-    tiny_model.engine.generate(["x"] * 11, Sampling(max_new_tokens=1), on_batch=done.append)
-    tiny_model.engine.token_logprobs(["x"] * 3, [1], on_batch=done.append)
-    assert done == [8, 3, 3]
-
-
 def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_model: CleanModel) -> None:
     class Small(torch.nn.Module):
         """The tiny model on a device that holds three rows at most."""
@@ -265,16 +258,31 @@ def test_a_single_prompt_that_does_not_fit_into_memory_is_an_error(tiny_model: C
         tiny_model.engine.on(Full()).generate(["x", "y"], GREEDY)
 
 
-def test_nan_logits_are_an_error(tiny_model: CleanModel) -> None:
-    class Broken(SpellingModel):
-        def forward(self, input_ids: torch.Tensor, **rest: object) -> Any:
-            output = super().forward(input_ids, **rest)
-            output.logits = output.logits * math.nan
-            return output
+class BreaksAt(SpellingModel):
+    """Computes NaN from a step on."""
 
-    engine = Engine(Broken(tiny_model, []), tiny_model.tokenizer, InputGuard({}), "cpu")
+    def __init__(self, engine_model: CleanModel, step: int) -> None:
+        super().__init__(engine_model, [40] * 9)
+        self._step = step
+
+    def forward(self, input_ids: torch.Tensor, **rest: object) -> Any:
+        output = super().forward(input_ids, **rest)
+        if self._written >= self._step:
+            output.logits = output.logits * math.nan
+        return output
+
+
+@pytest.mark.parametrize("step", [0, 1, 5])
+def test_nan_logits_are_an_error_at_every_step(tiny_model: CleanModel, step: int) -> None:
+    engine = Engine(BreaksAt(tiny_model, step), tiny_model.tokenizer, InputGuard({}), "cpu")
     with pytest.raises(CtaiError, match="NaN"):
         engine.generate(["x"], GREEDY)
+
+
+def test_nan_is_no_log_probability(tiny_model: CleanModel) -> None:
+    engine = Engine(BreaksAt(tiny_model, 0), tiny_model.tokenizer, InputGuard({}), "cpu")
+    with pytest.raises(CtaiError, match="NaN"):
+        engine.token_logprobs(["x"], [1])
 
 
 def test_an_allowed_bos_stands_before_every_prompt(tiny_model: CleanModel) -> None:

@@ -1,6 +1,7 @@
 """Evaluation: what counts as success, that the arms are what they are called, and what the summary says."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ctai.evaluate import (
     BASE,
     BASE_FEW_SHOT,
     SFT,
+    Answers,
     Arm,
     arm_check,
     base_arm,
@@ -33,7 +35,7 @@ from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, ModelPr
 from ctai.rundir import RunDir, read_jsonl, read_record
 from ctai.tasks.families import by_name
 from ctai.tasks.seeds import few_shot_examples
-from tests.unit.scripted import ScriptedEngine
+from tests.unit.scripted import END_OF_TEXT, ScriptedEngine
 
 pytestmark = pytest.mark.unit
 
@@ -88,11 +90,15 @@ def right_answer(prompt: str) -> str:
     return f" {CAPITAL.answer(CAPITAL.parse(instruction))}"
 
 
+def evaluated(root: Path, model, arm: Arm, items=None, progress=None, folder: str = "arm") -> Answers:
+    rundir, progress = RunDir.open(root), progress or SilentProgress()
+    return evaluate_arm(model, arm, items or heldout(), CONFIG, rundir, rundir.path("results", folder), "run", progress)
+
+
 @pytest.fixture
 def evaluate(tmp_path):
     def run(model, arm: Arm, items=None, progress=None) -> list[EvaluationItem]:
-        rundir = RunDir.open(tmp_path / "run")
-        return evaluate_arm(model, arm, items or heldout(), CONFIG, rundir, "run", progress or SilentProgress())
+        return evaluated(tmp_path / "run", model, arm, items, progress).items
 
     return run
 
@@ -148,6 +154,17 @@ def test_few_shot_stops_at_the_delimiter(evaluate):
     answer = evaluate(model, few_shot_arm(CONFIG, few_shot_examples(3, random.Random(0))))[0]
     assert (answer.arm, answer.finish_reason, answer.content) == (BASE_FEW_SHOT, "stop", True)
     assert "Instruction" not in answer.raw
+    assert answer.raw.endswith("\n###")
+    assert not answer.response.endswith("#")
+
+
+def test_the_start_of_the_delimiter_is_no_part_of_a_list(evaluate):
+    fruits = by_name("list")
+    key = fruits.keys[0]
+    item = HeldoutItem(item=0, family="list", type=fruits.type, key=key, instruction=fruits.render(key, 0))
+    model = ScriptedModel(lambda prompt: f" {fruits.answer(key)}\n{DELIMITER}")
+    examples = few_shot_examples(3, random.Random(0))
+    assert evaluate(model, few_shot_arm(CONFIG, examples), [item])[0].content
 
 
 def test_repartitioned_arm_differs_in_its_batches_alone():
@@ -178,8 +195,30 @@ def test_an_interrupted_arm_resumes_at_the_next_batch(evaluate, tmp_path):
     answers = evaluate(model, arm)
     assert len(model.engine.prompts) == 10
     other = ScriptedModel(right_answer)
-    rundir = RunDir.open(tmp_path / "other")
-    assert evaluate_arm(other, arm, heldout(), CONFIG, rundir, "run", SilentProgress()) == answers
+    assert evaluated(tmp_path / "other", other, arm).items == answers
+
+
+def test_an_arm_lies_where_it_is_told_to_and_says_whether_it_was_there(tmp_path):
+    first, again, elsewhere = (ScriptedModel(right_answer) for _ in range(3))
+    made = evaluated(tmp_path, first, base_arm(CONFIG), folder="headroom/base")
+    assert not made.reused
+    assert read_jsonl(tmp_path / "results/headroom/base/items.jsonl", EvaluationItem) == made.items
+    assert evaluated(tmp_path, again, base_arm(CONFIG), folder="headroom/base") == Answers(made.items, reused=True)
+    assert again.engine.prompts == []
+    assert not evaluated(tmp_path, elsewhere, base_arm(CONFIG), folder="other").reused
+
+
+@pytest.mark.parametrize(
+    "update", [{"tokenizer_digest": "u"}, {"quantization": "nf4"}, {"device": "cuda"}, {"bos_allowed": True}], ids=str
+)
+def test_another_way_to_compute_is_another_arm(tmp_path, update):
+    evaluated(tmp_path, ScriptedModel(right_answer), base_arm(CONFIG))
+    assert not evaluated(tmp_path, ScriptedModel(right_answer, **update), base_arm(CONFIG)).reused
+
+
+def test_an_answer_that_ends_a_turn_is_not_strict(evaluate):
+    answer = evaluate(ScriptedModel(right_answer, control_token_ids=(END_OF_TEXT,)), base_arm(CONFIG))[0]
+    assert (answer.content, answer.strict, answer.failure_reason) == (True, False, "chat-control token")
 
 
 def test_a_finished_arm_is_reused_and_another_model_is_not(evaluate):
@@ -383,10 +422,10 @@ def test_arms_on_other_items_are_refused():
 
 
 def test_files_and_text(tmp_path):
-    rundir = RunDir.open(tmp_path)
     base, sft = answers(BASE, "1000000000" * 40), answers(SFT, "1111111000" * 40)
     summary = summarize(base, sft, metadata={"heldout": "digest"})
-    paths = write_evaluation(base, sft, summary, rundir)
+    paths = write_evaluation(base, sft, summary, tmp_path / "retry")
+    assert {path.parent for path in paths} == {tmp_path / "retry"}
     assert [path.name for path in paths] == [
         "base_items.jsonl",
         "sft_items.jsonl",
@@ -406,7 +445,7 @@ def test_files_and_text(tmp_path):
 
 def test_no_go_is_said_first_with_its_reasons(tmp_path):
     summary = many("1111111000", "1000000000")
-    path = write_evaluation(answers(BASE, "1"), answers(SFT, "1"), summary, RunDir.open(tmp_path))[3]
+    path = write_evaluation(answers(BASE, "1"), answers(SFT, "1"), summary, tmp_path)[3]
     lines = path.read_text().splitlines()
     assert lines[0].startswith("NO GO")
     assert lines[1] == "  - SFT is not better on content (lift -0.600)"

@@ -4,8 +4,16 @@ import pytest
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.gates import GATES, gate_named
-from ctai.gates.evidence import Measured, first_problem, read_verdict, record_verdict, standing, verdict_path
+from ctai.gates import GATES, gate_named, gates_after
+from ctai.gates.evidence import (
+    Measured,
+    first_problem,
+    read_verdict,
+    record_verdict,
+    standing,
+    verdict_path,
+    withdraw,
+)
 from ctai.records import Metric, Verdict
 from ctai.rundir import RunDir, read_record, sha256_file, write_json, write_text
 
@@ -37,25 +45,57 @@ def pass_gate(rundir: RunDir, gate: str, config: RunConfig = DEFAULTS) -> Verdic
 def test_a_gate_passes_only_when_every_metric_was_asserted(rundir):
     names = gate_named("instruments").metrics
     all_but_one = dict.fromkeys(names[1:], "passed")
-    verdict = record_verdict(rundir, RunConfig(), measured(rundir, "instruments"), all_but_one)
+    verdict = record_verdict(rundir, DEFAULTS, measured(rundir, "instruments"), all_but_one)
     assert verdict.outcome == "incomplete"
     assert verdict.reasons == (f"{names[0]} was not tested",)
-    assert record_verdict(rundir, RunConfig(), measured(rundir, "instruments"), {}).outcome == "incomplete"
+    assert record_verdict(rundir, DEFAULTS, measured(rundir, "instruments"), {}).outcome == "incomplete"
     complete = dict.fromkeys(names, "passed")
-    assert record_verdict(rundir, RunConfig(), measured(rundir, "instruments"), complete).passed
+    assert record_verdict(rundir, DEFAULTS, measured(rundir, "instruments"), complete).passed
 
 
-def test_a_failed_test_fails_the_gate_and_names_value_and_threshold(rundir):
-    names = gate_named("pilot").metrics
-    outcomes = dict.fromkeys(names, "passed") | {"runaway_rate": "failed"}
-    verdict = record_verdict(rundir, RunConfig(), measured(rundir, "pilot", value=0.209), outcomes)
+def with_value(rundir: RunDir, gate: str, name: str, value: float) -> Measured:
+    sound = measured(rundir, gate)
+    metrics = tuple(m.model_copy(update={"value": value}) if m.name == name else m for m in sound.metrics)
+    return sound._replace(metrics=metrics)
+
+
+def test_a_missed_threshold_fails_the_gate_and_names_value_and_threshold(rundir):
+    outcomes = dict.fromkeys(gate_named("pilot").metrics, "passed") | {"runaway_rate": "failed"}
+    verdict = record_verdict(rundir, DEFAULTS, with_value(rundir, "pilot", "runaway_rate", 0.209), outcomes)
     assert verdict.outcome == "failed"
     assert verdict.reasons == ("runaway_rate 0.209 >= 0.05",)
 
 
+def test_a_test_that_passes_on_a_missed_threshold_does_not_pass_the_gate(rundir):
+    outcomes = dict.fromkeys(gate_named("pilot").metrics, "passed")
+    verdict = record_verdict(rundir, DEFAULTS, with_value(rundir, "pilot", "runaway_rate", float("nan")), outcomes)
+    assert verdict.outcome == "failed"
+    assert verdict.reasons == ("runaway_rate nan >= 0.05",)
+
+
+def test_a_part_of_the_tests_takes_nothing_from_a_standing_verdict(rundir):
+    passed = pass_gate(rundir, "contamination")
+    partial = record_verdict(rundir, DEFAULTS, measured(rundir, "contamination"), {})
+    assert partial.outcome == "incomplete"
+    assert read_verdict(rundir, GATES[0]) == passed
+
+
+def test_what_later_gates_left_is_moved_aside_when_a_gate_fails(rundir):
+    pass_gate(rundir, "contamination")
+    pass_gate(rundir, "pilot")
+    write_text(rundir.path("artifacts", "pilot", "dataset.jsonl"), "{}")
+    write_text(rundir.path("checkpoints", "stage1_sft", "TRAINING_SUCCESS"), "{}")
+    withdraw(rundir, gates_after("instruments"))
+    assert not rundir.path("artifacts", "pilot").exists()
+    assert not rundir.path("checkpoints", "stage1_sft").exists()
+    assert read_verdict(rundir, gate_named("pilot")) is None
+    assert read_verdict(rundir, GATES[0]) is not None
+    assert rundir.path("superseded", "blocked-0", "artifacts", "pilot", "dataset.jsonl").read_text() == "{}"
+
+
 def test_trouble_that_is_no_metric_fails_the_gate(rundir):
     outcomes = dict.fromkeys(gate_named("pilot").metrics, "passed")
-    verdict = record_verdict(rundir, RunConfig(), measured(rundir, "pilot"), outcomes, ("disk full",))
+    verdict = record_verdict(rundir, DEFAULTS, measured(rundir, "pilot"), outcomes, ("disk full",))
     assert verdict.outcome == "failed"
     assert verdict.reasons == ("disk full",)
 
@@ -87,7 +127,7 @@ def test_deciding_an_earlier_gate_again_with_another_result_makes_later_verdicts
     pass_gate(rundir, "contamination")
     pass_gate(rundir, "instruments")
     names = gate_named("contamination").metrics
-    record_verdict(rundir, RunConfig(), measured(rundir, "contamination", 0.01), dict.fromkeys(names, "passed"))
+    record_verdict(rundir, DEFAULTS, measured(rundir, "contamination", 0.01), dict.fromkeys(names, "passed"))
     assert "a gate before it was decided again" in standing(rundir, RunConfig(), gate_named("instruments")).problem
 
 

@@ -8,19 +8,28 @@ import pytest
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.generate.ladder import pilot_ladder
+from ctai.generate.overlap import overlapping
+from ctai.generate.responses import Item, Response, respond
 from ctai.generate.shard import MadeShard, make_shard, maximum_rounds
 from ctai.prompts import DELIMITER, CompletionStylePrompts, Pair
 from ctai.provenance import SilentProgress
 from ctai.records import Example, GenerationRound, QcSummary, Rejection
 from ctai.rundir import RunDir, read_jsonl, read_record, sha256_tree
+from ctai.tasks.families import by_name
 from ctai.tasks.heldout import build_heldout
 from ctai.tasks.seeds import seed_pairs
-from tests.unit.generated import CONFIG, WorldModel, answer_to, no_heldout
+from tests.unit.generated import CONFIG, WorldModel, answer_to, critique, no_heldout
+from tests.unit.generated import example as any_example
+from tests.unit.scripted import END_OF_TEXT, ScriptedEngine
 
 pytestmark = pytest.mark.unit
 
 HELDOUT = build_heldout(1000, 0, embedded=True)
 TARGET = 50
+CAPITAL = by_name("capital")
+HELD = next(item for item in HELDOUT if item.family == "capital")
+OTHER_WORDS = next(text for n in (0, 1) if (text := CAPITAL.render(HELD.key, n)) != HELD.instruction)
+POEM = "Write a very short poem about the first snow of the winter."
 FILES = ("dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json", "manifest.json")
 
 
@@ -82,11 +91,27 @@ def test_the_prompt_is_recorded_as_it_was_sent(tmp_path):
     model = WorldModel()
     make(tmp_path, model)
     for example in read_jsonl(tmp_path / "artifacts/pilot/dataset.jsonl", Example):
-        at = model.engine.prompts.index(example.prompt)
+        assert example.prompt in model.engine.prompts
         assert example.prompt.endswith(CompletionStylePrompts.zero_shot(example.instruction))
         assert example.prompt.count(DELIMITER) == CONFIG.generation.few_shot_examples
         assert example.metadata.seed in model.engine.seeds
-        assert at >= 0
+
+
+def test_every_list_and_every_rejected_response_is_recorded_as_it_was_sent(tmp_path):
+    model = Careless()
+    make(tmp_path, model)
+    rounds = read_jsonl(tmp_path / "artifacts/pilot/generation.jsonl", GenerationRound)
+    lists = [one for number in rounds for one in number.lists]
+    asked = [prompt for prompt in model.engine.prompts if prompt.endswith(".") and "\n1. " in prompt]
+    assert [one.prompt for one in lists] == asked
+    assert all(one.seed in model.engine.seeds for one in lists)
+    assert all(one.raw == model.complete(one.prompt) and one.finish_reason == "stop" for one in lists)
+    unkept = [one for one in rejections(tmp_path) if one.completion and one.phase in ("response", "pair")]
+    assert unkept
+    for one in unkept:
+        assert one.prompt in model.engine.prompts
+        assert one.prompt.endswith(CompletionStylePrompts.zero_shot(one.instruction))
+        assert one.seed in model.engine.seeds
 
 
 def test_what_was_generated_is_recorded_raw(examples):
@@ -117,7 +142,10 @@ def test_rates_are_over_all_rounds(shard):
     summary = read_record(shard / "qc_summary.json", QcSummary)
     rounds = read_jsonl(shard / "generation.jsonl", GenerationRound)
     assert summary.rates["truncated"].n == sum(len(one.responses) for one in rounds) == summary.counts["generated"]
-    assert summary.acceptance["pair"].n == sum(len(one.pair_critiques) for one in rounds)
+    assert summary.acceptance["pair"].n == sum(len(one.responses) for one in rounds)
+    assert summary.acceptance["pair_judged"].n == sum(len(one.pair_critiques) for one in rounds)
+    assert summary.acceptance["pair"].n > summary.acceptance["pair_judged"].n
+    assert {metric.artifact for metric in summary.thresholds} == {"artifacts/pilot/qc_summary.json"}
     assert summary.counts["generated"] > summary.counts["kept"]
     assert summary.rates["raw_delimiter"].value == 1.0
     assert summary.rates["delimiter"].value == 0.0
@@ -196,9 +224,28 @@ def test_a_finished_shard_is_reused_without_the_model(tmp_path):
         {"config": CONFIG.model_copy(update={"qc": CONFIG.qc.model_copy(update={"runaway": 0.04})})},
         {"target": TARGET + 1},
         {"heldout": HELDOUT[:-1]},
+        {"config": CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"batch_size": 3})})},
         {"model": WorldModel(weights_digest="other")},
+        {"model": WorldModel(tokenizer_digest="other")},
+        {"model": WorldModel(quantization="nf4")},
+        {"model": WorldModel(compute_dtype="bfloat16")},
+        {"model": WorldModel(device="cuda")},
+        {"model": WorldModel(bos_allowed=True)},
     ],
-    ids=["generation", "seed", "thresholds", "target", "heldout", "weights"],
+    ids=[
+        "generation",
+        "seed",
+        "thresholds",
+        "target",
+        "heldout",
+        "batch size",
+        "weights",
+        "tokenizer",
+        "quantization",
+        "dtype",
+        "device",
+        "bos",
+    ],
 )
 def test_what_a_shard_depends_on_makes_it_anew(tmp_path, change):
     make(tmp_path)
@@ -301,6 +348,69 @@ def test_runaway_generations_fail_the_summary(tmp_path):
     summary = make(tmp_path, Runaway()).summary
     assert any(reason.startswith("runaway_rate 1 >= 0.05") for reason in summary.failed_reasons)
     assert json.loads((tmp_path / "artifacts/pilot/qc_summary.json").read_text(encoding="utf-8"))["counts"]["kept"] == 0
+
+
+def test_a_model_that_answers_mostly_blanks_fails(tmp_path):
+    class Blank(WorldModel):
+        def respond(self, instruction, rng):
+            return f"\n{DELIMITER}" if rng.random() < 0.8 else super().respond(instruction, rng)
+
+    summary = make(tmp_path, Blank()).summary
+    assert summary.acceptance["pair_judged"].value > 0.5
+    assert any(reason.startswith("pair_acceptance 0.") for reason in summary.failed_reasons)
+
+
+# ------------------------------------------------------------------------------------------------ reading responses
+
+
+def measured(written: str, control: frozenset[int] = frozenset()) -> Response:
+    engine = ScriptedEngine(lambda prompt: written)
+    item = Item(0, "Name a color.", critique())
+    return respond(engine, CONFIG.generation, lambda *_: 1, [item], control).responses[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "found", "cut"),
+    [
+        (" a.\n\nb.\n###END###", "a.\n\nb.", True, False),
+        (" a.\n\nb.", "a.", False, True),
+        (" a.\n\nb.\nInstruction: c", "a.", False, True),
+        (" a.\n###END###", "a.", True, False),
+        (" a.", "a.", False, False),
+    ],
+)
+def test_a_response_is_cut_at_the_delimiter_else_at_its_first_paragraph(written, text, found, cut):
+    response = measured(written)
+    assert (response.text, response.measured.delimiter_found, response.measured.heuristic_cut) == (text, found, cut)
+
+
+def test_a_response_that_ends_a_turn_has_a_fault():
+    control = frozenset({END_OF_TEXT})
+    assert measured(" red").measured.faults == ()
+    assert measured(" red", control).measured.faults == ("template",)
+    assert measured(" red", control).measured.raw_faults == ("template",)
+    assert measured(" red\n###END###", control).measured.faults == ()
+
+
+# ------------------------------------------------------------------------------------------ overlap with the test set
+
+
+@pytest.mark.parametrize(
+    ("instruction", "count"),
+    [
+        (HELD.instruction, 1),
+        (OTHER_WORDS, 1),  # the same key
+        (f"  {POEM.upper()} ", 1),  # of no family, the same text
+        (POEM.replace("winter", "winters"), 1),  # nearly the same text
+        (POEM.replace("winter", "3 winter"), 0),  # another number
+        ("Write a very short poem about the spring.", 0),
+        (CAPITAL.render(next(key for key in CAPITAL.keys if key != HELD.key), 0), 0),
+    ],
+)
+def test_overlap_is_counted_without_the_filter(instruction, count):
+    poem = HELD.model_copy(update={"instruction": POEM})
+    dataset = [any_example(0), any_example(1, instruction=instruction), any_example(2)]
+    assert overlapping(dataset, [HELD, poem], 0.8) == count
 
 
 # ---------------------------------------------------------------------------------------------------------- ladder

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from ctai.tasks.families import FAMILIES, by_name, normalize, parse
-from ctai.tasks.heldout import build_heldout, heldout_keys, is_heldout
+from ctai.tasks.heldout import asked_phrasings, build_heldout, heldout_keys, is_heldout
+from ctai.tasks.probes import instruction_probes
 
 pytestmark = pytest.mark.unit
 
@@ -43,3 +44,20 @@ def test_the_seed_decides():
 def test_no_more_than_there_are():
     everything = sum(len(heldout_keys(family.name)) for family in FAMILIES)
     assert len(build_heldout(10_000, 0, embedded=False)) == everything
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_good_instruction_probes_are_none_that_the_corpus_asks(embedded):
+    good = [probe.instruction for probe in instruction_probes(400, 0, embedded) if probe.label == "A"]
+    asked = {
+        normalize(family.render(key, phrasing))
+        for family in FAMILIES
+        if family.embedded
+        for key in family.keys
+        for phrasing in asked_phrasings(family.name, key)
+    }
+    assert len(good) == 200
+    assert all(parse(instruction) is not None for instruction in good)
+    assert not asked & set(map(normalize, good))
+    kinds = Counter(is_heldout(*parsed) for text in good if (parsed := parse(text)))
+    assert min(kinds[True], kinds[False]) > 20

@@ -104,8 +104,12 @@ def loads_a_model(node: ast.AST) -> bool:
 
 
 def assigns_a_chat_template(node: ast.AST) -> bool:
-    targets = node.targets if isinstance(node, ast.Assign) else []
-    return any(isinstance(t, ast.Attribute) and t.attr in ("chat_template", "apply_chat_template") for t in targets)
+    """An assignment to the attribute, plain, annotated or by `setattr`."""
+    names = ("chat_template", "apply_chat_template")
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
+        return any(isinstance(arg, ast.Constant) and arg.value in names for arg in node.args[1:2])
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return any(isinstance(t, ast.Attribute) and t.attr in names for t in targets)
 
 
 def holds_prompt_text(node: ast.AST) -> bool:
@@ -124,35 +128,53 @@ def scores_labels(node: ast.AST) -> bool:
 
 
 def computes_statistics(node: ast.AST) -> bool:
+    """An import of a statistics package, or a quantile by numpy."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("np", "numpy"):
+        return node.attr in ("quantile", "median", "percentile", "nanquantile", "nanmedian", "nanpercentile")
     names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
     if isinstance(node, ast.ImportFrom) and node.module:
         names = [node.module]
-    return any(name.startswith(("scipy", "statsmodels", "sklearn")) for name in names)
+    return any(name.split(".")[0] in ("scipy", "statsmodels", "sklearn", "statistics") for name in names)
 
 
-RULES: dict[str, tuple[Rule, frozenset[str], str]] = {
-    # rule -> (what it looks for, who may, a planted violation)
+RULES: dict[str, tuple[Rule, frozenset[str], tuple[str, ...]]] = {
+    # rule -> (what it looks for, who may, planted violations)
     "loading": (
         loads_a_model,
         # clean attaches adapters; train_loop reads back its own checkpoints
         frozenset({"model.loader", "model.clean", "train_loop"}),
-        "AutoModelForCausalLM.from_pretrained('x')",
+        ("AutoModelForCausalLM.from_pretrained('x')", "torch.load('x')"),
     ),
     "chat template": (
         assigns_a_chat_template,
         frozenset({"model.contamination"}),
-        "tokenizer.chat_template = '{{ messages }}'",
+        (
+            "tokenizer.chat_template = '{{ messages }}'",
+            "setattr(x, 'chat_template', None)",
+            "x.chat_template: str = ''",
+        ),
     ),
-    "prompt text": (holds_prompt_text, frozenset({"prompts"}), "prompt = f'Instruction: {x}\\nResponse:'"),
+    "prompt text": (holds_prompt_text, frozenset({"prompts"}), ("prompt = f'Instruction: {x}\\nResponse:'",)),
     "label scoring": (
         scores_labels,
         # the engine offers log-probabilities; sentinels ask them of control tokens, the arm check of the whole vocabulary
         # seeds and probes say which label an example deserves
         frozenset({"prompts", "generate.critic", "model.engine", "model.sentinels", "evaluate"})
         | {"tasks.seeds", "tasks.probes"},
-        "engine.token_logprobs(prompts, ids)",
+        ("engine.token_logprobs(prompts, ids)", "good = label == LABEL_GOOD"),
     ),
-    "statistics": (computes_statistics, frozenset({"statistics"}), "from scipy.stats import binomtest"),
+    "statistics": (
+        computes_statistics,
+        frozenset({"statistics"}),
+        (
+            "from scipy.stats import binomtest",
+            "import statsmodels.api as sm",
+            "from statistics import median",
+            "low = np.quantile(values, 0.05)",
+            "middle = np.median(values)",
+            "high = numpy.percentile(values, 95)",
+        ),
+    ),
 }
 
 
@@ -182,20 +204,20 @@ def test_each_concern_has_one_owner(name):
     assert found, f"the rule {name!r} finds nothing at all: it no longer fits the code"
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_a_second_owner_is_found(name):
-    rule, _, violation = RULES[name]
+@pytest.mark.parametrize(("name", "violation"), [(name, text) for name in RULES for text in RULES[name][2]])
+def test_a_second_owner_is_found(name, violation):
+    rule = RULES[name][0]
     assert any(rule(node) for node in without_docstrings(ast.parse(violation)))
 
 
 def test_every_metric_of_every_gate_has_its_test():
     from ctai.gates import GATES
 
-    tests = Path(__file__).parents[1] / "gates"
-    text = "\n".join(path.read_text(encoding="utf-8") for path in tests.glob("test_*.py"))
+    texts = [path.read_text(encoding="utf-8") for path in (Path(__file__).parents[1] / "gates").glob("test_*.py")]
     for gate in GATES:
+        (own,) = (text for text in texts if f'mark.gate("{gate.name}")' in text)
         for metric in gate.metrics:
-            assert f'"{metric}")' in text, f"gate {gate.name}: no test asserts {metric}"
+            assert f'"{metric}")' in own, f"gate {gate.name}: no test of its own asserts {metric}"
 
 
 def test_import_ctai_does_not_import_torch():

@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from ctai.errors import ContaminationError, CtaiError
 from ctai.model import sources
+from ctai.model.clean import adapter_digest
 from ctai.model.loader import CleanModel, CleanModelLoader
 from ctai.records import Sampling
-from ctai.rundir import sha256_file
 from tests.unit import tiny
 
 pytestmark = pytest.mark.unit
@@ -240,11 +240,19 @@ def test_an_adapter_changes_the_model_and_comes_off_again(tiny_model_folder: Pat
         with model.with_adapter(tiny_adapter) as adapted:
             assert abs(adapted.engine.token_logprobs(PROMPTS, range(50)) - before).max() > 0.1
             assert adapted.engine.generate(PROMPTS, GREEDY) != texts
-            assert adapted.provenance.adapter_digest == sha256_file(tiny_adapter / "adapter_model.safetensors")
+            assert adapted.provenance.adapter_digest == adapter_digest(tiny_adapter)
             assert adapted.provenance.weights_digest == model.provenance.weights_digest
         assert (model.engine.token_logprobs(PROMPTS, range(50)) == before).all()
         assert model.engine.generate(PROMPTS, GREEDY) == texts
     assert model.provenance.adapter_digest is None
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_an_adapters_digest_is_of_both_its_files(tmp_path: Path, tiny_adapter: Path, name: str) -> None:
+    folder = shutil.copytree(tiny_adapter, tmp_path / "adapter")
+    assert adapter_digest(folder) == adapter_digest(tiny_adapter)
+    (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+    assert adapter_digest(folder) != adapter_digest(tiny_adapter)
 
 
 def test_only_one_arm_can_be_used_at_a_time(tiny_model_folder: Path, tiny_adapter: Path) -> None:

@@ -6,13 +6,15 @@ import pytest
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
+from ctai.generate import merge as merging
+from ctai.generate.dedup import Deduplicated
 from ctai.generate.merge import Merged, merge_shards
 from ctai.generate.shard import make_shard
 from ctai.provenance import SilentProgress
 from ctai.records import Example, HeldoutItem, QcSummary, Rejection
 from ctai.rundir import RunDir, Stage, digest_of, read_jsonl, write_json, write_jsonl
 from ctai.tasks.heldout import build_heldout
-from tests.unit.generated import CONFIG, WorldModel, critique, example, generated, round_of
+from tests.unit.generated import CONFIG, WorldModel, critique, example, generated, provenance, round_of
 
 pytestmark = pytest.mark.unit
 
@@ -27,10 +29,10 @@ def plant(rundir: RunDir, number: int, instructions: list[str], *, responses=Non
     """A finished shard that holds these instructions."""
     folder = rundir.shard_dir(number)
     common = {"seed": 0, "shard": number, "generation": {}, "critic": {}, "code": "c", **parameters}
-    weights = str(common.pop("weights", "w"))
-    stage = Stage(rundir, "scale", folder, common, {"weights": weights, "heldout": digest_of(HELDOUT)})
+    identity = {**provenance().identity(), **common.pop("identity", {})}
+    stage = Stage(rundir, "scale", folder, common, {**identity, "heldout": digest_of(HELDOUT)})
     stage.begin()
-    kept = [example(i, instruction=text, shard=number) for i, text in enumerate(instructions)]
+    kept = [example(i, instruction=text, shard=common["shard"]) for i, text in enumerate(instructions)]
     measured = responses or [generated(i) for i in range(10)]
     rounds = [round_of(measured, [critique()] * 10, [critique()] * 10, shard=number)]
     rejected = [Rejection(phase="pair", reason="judged bad", instruction="x", shard=number, item=99)]
@@ -84,6 +86,15 @@ def test_the_summary_is_over_everything_the_shards_generated(rundir):
     assert summary.acceptance["pair"].n == 20
     assert summary.counts["rejected pair: judged bad"] == 2
     assert summary.failed_reasons == ("runaway_rate 0.15 >= 0.05",)
+    assert {metric.artifact for metric in summary.thresholds} == {"data/qc_summary.json"}
+    assert set(summary.inputs) >= {"stage1_sft_data.jsonl", "dropped.jsonl"}
+
+
+def test_an_overlap_that_the_filter_missed_is_counted(rundir, monkeypatch):
+    monkeypatch.setattr(merging, "deduplicate", lambda records, *_: Deduplicated(list(records), []))
+    summary = merge(rundir, two_shards(rundir)).summary
+    assert summary.rates["heldout_overlap"].k == 1
+    assert any(reason.startswith("heldout_overlap 0.125 >") for reason in summary.failed_reasons)
 
 
 def test_repetitions_are_reported_by_shard(rundir):
@@ -92,6 +103,13 @@ def test_repetitions_are_reported_by_shard(rundir):
     assert {name: rate.k for name, rate in summary.rates.items() if name.startswith("dropped_of")} == {
         "dropped_of_union": 2, "dropped_of_shard_000": 0, "dropped_of_shard_001": 2,
     }  # fmt: skip
+
+
+def test_shards_of_one_number_are_reported_apart(rundir):
+    first, second = plant(rundir, 0, ["Say 1."]), plant(rundir, 1, ["Say 1.", "Say 2."], shard=0, seed=1)
+    rates = merge(rundir, [first, second], 2).summary.rates
+    assert (rates["dropped_of_shard_000"].k, rates["dropped_of_shard_000"].n) == (0, 1)
+    assert (rates["dropped_of_shard_001"].k, rates["dropped_of_shard_001"].n) == (1, 2)
 
 
 def test_too_few_unique_examples_fail(rundir):
@@ -145,7 +163,9 @@ def test_an_unfinished_shard_is_refused(rundir):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"weights": "other"}, "different weights"),
+        ({"identity": {"weights_digest": "other"}}, "models of different weights_digest"),
+        ({"identity": {"quantization": "nf4", "device": "cuda"}}, "models of different device, quantization"),
+        ({"batch_size": 3}, "different settings"),
         ({"generation": {"batch_size": 3}}, "different settings"),
         ({"code": "d"}, "different settings or code"),
         ({"shard": 0}, "same seed and number"),

@@ -58,6 +58,12 @@ def test_critic_prompts_end_at_the_label_and_begin_with_their_prefix():
         (" one:\ntwo: Q and A\nthree", "one:\ntwo: Q and A\nthree"),
         (" He said: Instruction: stay", "He said: Instruction: stay"),
         (" 7", "7"),
+        ("\nInstruction: Name a fruit.\nResponse: apple", ""),
+        ("\n\n Q: What is it?\n###END###", ""),
+        ("User: hello", ""),
+        ("\nA: Paris", "A: Paris"),
+        ("\nResponse: Paris", "Response: Paris"),
+        (" Instruction manuals: two", "Instruction manuals: two"),
     ],
 )
 def test_cleaning(raw, cleaned):

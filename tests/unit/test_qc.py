@@ -139,7 +139,8 @@ def test_just_below_a_threshold_passes(parts):
 def test_rates_are_over_everything_generated_and_judged():
     summary = judged(bad=("runaway", 30))
     assert (summary.rates["runaway"].k, summary.rates["runaway"].n) == (30, 100)
-    assert summary.acceptance["pair"].n == 60
+    assert (summary.acceptance["pair"].k, summary.acceptance["pair"].n) == (60, 100)
+    assert (summary.acceptance["pair_judged"].k, summary.acceptance["pair_judged"].n) == (60, 60)
 
 
 def test_good_without_confidence_is_not_accepted():

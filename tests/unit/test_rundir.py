@@ -112,6 +112,19 @@ def finished(rundir: RunDir) -> Stage:
     return made
 
 
+@pytest.mark.parametrize(
+    ("content", "said"), [('{"a": 1}\n{"a": \n', r"dataset\.jsonl line 2: "), ('{"a": 2}\n', r"pilot\); restore")]
+)
+def test_the_first_line_that_is_no_json_is_named(rundir: RunDir, content: str, said: str) -> None:
+    made = stage(rundir)
+    made.begin()
+    write_text(made.folder / "dataset.jsonl", '{"a": 1}\n{"a": 2}\n')
+    made.finish([made.folder / "dataset.jsonl"], "run")
+    write_text(made.folder / "dataset.jsonl", content)
+    with pytest.raises(CtaiError, match=said):
+        made.complete()
+
+
 def test_the_key_depends_on_everything(rundir: RunDir) -> None:
     one = stage(rundir)
     others = [

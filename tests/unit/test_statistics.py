@@ -279,3 +279,10 @@ def test_auroc_interval_covers_and_has_a_width_at_the_ends() -> None:
 
 def test_auroc_of_nan_scores_is_nan() -> None:
     assert math.isnan(statistics.auroc([True, False], [math.nan, 0.0]).value)
+
+
+def test_a_description_of_values() -> None:
+    found = statistics.describe([float(value) for value in range(101)])
+    assert found == statistics.Description(median=50.0, mean=50.0, p5=5.0, p95=95.0)
+    assert statistics.describe([3]) == statistics.Description(3.0, 3.0, 3.0, 3.0)
+    assert all(math.isnan(value) for value in statistics.describe([]))

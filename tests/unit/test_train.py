@@ -8,6 +8,7 @@ import torch
 
 from ctai.config import RunConfig, TrainingSettings
 from ctai.errors import ContaminationError, CtaiError, RefusedError
+from ctai.model.clean import adapter_digest
 from ctai.prompts import DELIMITER, CompletionStylePrompts, Pair
 from ctai.provenance import SilentProgress
 from ctai.records import (
@@ -381,7 +382,7 @@ def test_manifest_and_success_marker(prepared):
     folder = prepared.rundir.adapter_dir
     assert manifest == read_record(folder / "training_manifest.json", TrainingManifest)
     assert manifest.dataset_digest == sha256_file(prepared.rundir.dataset)
-    assert manifest.adapter_digest == sha256_file(folder / "adapter_model.safetensors")
+    assert manifest.adapter_digest == adapter_digest(folder)
     assert json.loads((folder / "TRAINING_SUCCESS").read_text()) == {
         "adapter": "checkpoints/stage1_sft",
         "sha256": manifest.adapter_digest,
@@ -450,7 +451,7 @@ def test_complete_training_is_reused_and_other_settings_are_not(prepared):
     other = prepared.train(rank=2)
     assert other.adapter_digest != first.adapter_digest
     kept = list(prepared.rundir.path("superseded").rglob("adapter_model.safetensors"))
-    assert [sha256_file(path) for path in kept] == [first.adapter_digest]
+    assert [adapter_digest(path.parent) for path in kept] == [first.adapter_digest]
 
 
 def test_an_edited_adapter_is_not_reused(prepared):
