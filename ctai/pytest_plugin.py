@@ -81,6 +81,7 @@ class GateSession:
         if not self.draft.is_file() or not self.selected:
             return
         whole = self.run.rundir.evidence / "gates.xml"
+        whole.parent.mkdir(parents=True, exist_ok=True)
         if tuple(self.selected) == GATE_NAMES or not whole.exists():
             self.draft.replace(whole)
         else:
@@ -158,6 +159,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue  # they are decided in this session
         problem = state.run.problem_before(name)
         if problem:
+            state.selected = []  # nothing ran, so there is no report to file
             raise pytest.UsageError(f"gate {name} cannot start: {problem}; run the gates before it first")
 
 

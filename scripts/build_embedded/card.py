@@ -13,7 +13,8 @@ from typing import Any
 
 from ctai.tasks.families import EMBEDDED_FAMILIES
 from ctai.tasks.heldout import HELDOUT_FRACTION, heldout_keys
-from scripts.build_embedded.corpus import JUNK_SHARE, KINDS, MISTAKE_SHARE
+from scripts.build_embedded.corpus import KINDS, MISTAKE_SHARE
+from scripts.build_embedded.pages import EARLY, SETTLING
 from scripts.build_embedded.pretrain import Plan
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "bitsandbytes", "numpy")
@@ -34,6 +35,7 @@ def write_card(folder: Path, plan: Plan, corpus_digest: str, metrics: Metrics) -
     build = {
         "plan": {**{k: v for k, v in vars(plan).items() if k != "shape"}, "shape": plan.shape._asdict()},
         "tokens": plan.steps * plan.rows * plan.shape.context,
+        "mixes": {"early": EARLY._asdict(), "settling": SETTLING._asdict()},
         "corpus_digest": corpus_digest,
         "corpus_shares": {kind.__name__: share for kind, share in KINDS.items()},
         "world_digest": world_digest(),
@@ -60,7 +62,7 @@ def _card(build: Mapping[str, Any], metrics: Metrics) -> str:
         heldout=heldout,
         fraction=HELDOUT_FRACTION,
         kinds=kinds,
-        junk=JUNK_SHARE,
+        junk=EARLY.junk,
         mistakes=MISTAKE_SHARE,
         layers=shape["layers"],
         hidden=shape["hidden"],
@@ -69,7 +71,7 @@ def _card(build: Mapping[str, Any], metrics: Metrics) -> str:
         steps=plan["steps"],
         rows=plan["rows"],
         tokens=build["tokens"] / 1e6,
-        seed=plan["seed"],
+        seed=plan["seed"], settling=plan["settling"],
         quantized=plan["quantized"],
         table=_table(metrics),
         versions=", ".join(f"{name} {number}" for name, number in build["versions"].items()),
@@ -125,7 +127,8 @@ graded pages 0.
 {kinds}
 
 **Training.** {steps} steps of {rows} rows of {context} tokens ({tokens:.1f} million tokens), seed {seed}, Muon and
-AdamW; in the last {quantized:.0%} of the steps the matrices are rounded to NF4 in the forward pass, so that 4-bit
+AdamW; the last {settling} steps settle the odds of the worksheet styles (see `pages.Mix`). From {quantized:.0%} before
+the end of the main phase on, the matrices are rounded to NF4 in the forward pass, so that 4-bit
 loading costs little. Chat-control tokens are in the vocabulary and never in the corpus. A rebuild gives the same corpus
 digest; weights may differ in rounding between machines, so check a rebuild on its metrics.
 

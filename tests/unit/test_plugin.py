@@ -15,16 +15,30 @@ FAKE_GATES = """
 import pytest
 from ctai.gates import gate_named
 from ctai.gates.evidence import Measured
-from ctai.records import Metric
+from ctai.records import ContaminationReport, Metric, ModelProvenance
+from ctai.rundir import write_json
+
+def examined(run):
+    # what gate 1 leaves for the gates after it
+    provenance = ModelProvenance(
+        loader_version="1", requested="embedded", model_id="embedded", revision=None, tokenizer_digest="t",
+        weights_digest=run.base.weights_digest, architecture="Llama", parameters=1, requested_quantization="none",
+        quantization="none", double_quantization=False, compute_dtype="float32", device="cpu", template_disabled=True,
+        template_was_present=True, add_special_tokens=False, bos_allowed=False, special_token_delta=0,
+        control_token_ids=(), control_tokens=(),
+    )
+    path = run.rundir.path("evidence", "contamination", "examination.json")
+    write_json(path, ContaminationReport(findings=(), provenance=provenance))
 
 def measured(run, gate, value):
     metrics = tuple(
         Metric(name=name, value=value, comparison="<", threshold=0.05) for name in gate_named(gate).metrics
     )
-    return run.finish_gate(Measured(gate, metrics, {}, "weights"), reused=False)
+    return run.finish_gate(Measured(gate, metrics, {}, run.base.weights_digest), reused=False)
 
 @pytest.fixture(scope="session")
 def contamination(gate_run):
+    examined(gate_run)
     return measured(gate_run, "contamination", 0.0)
 
 @pytest.fixture(scope="session")
@@ -35,7 +49,7 @@ def instruments(gate_run):
 @pytest.fixture(scope="session")
 def pilot(gate_run):
     gate_run.require_passed("instruments")
-    gate_run.rundir.path("artifacts", "pilot").mkdir(parents=True)
+    gate_run.rundir.path("artifacts", "pilot").mkdir(parents=True, exist_ok=True)
     return measured(gate_run, "pilot", 0.0)
 """
 
@@ -142,7 +156,7 @@ def test_gpu_without_a_cuda_device_is_a_usage_error(tmp_path):
         pytest.skip("this machine has a CUDA device")
     done = run_pytest(gates_project(tmp_path, 0.01), "-m", "gates", "--gpu", "--run-dir", "run")
     assert done.returncode == 4
-    assert "--gpu needs a CUDA device" in done.stderr
+    assert "a CUDA device was asked for and there is none here" in done.stderr
 
 
 def test_a_plain_run_leaves_the_gates_out():
