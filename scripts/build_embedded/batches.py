@@ -16,7 +16,6 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from scripts.build_embedded import corpus
-from scripts.build_embedded.pages import EARLY, Mix
 
 ROWS_PER_SHARD = 512
 _DOCUMENTS_AT_ONCE = 256
@@ -45,9 +44,9 @@ def _encode(tokenizer: Tokenizer, pages: list[corpus.Document]) -> Iterator[tupl
         yield np.array(encoding.ids, np.int16), weights[np.searchsorted(ends, starts, "right")]
 
 
-def make_shard(tokenizer: Tokenizer, seed: str, length: int, mix: Mix = EARLY) -> Shard:
+def make_shard(tokenizer: Tokenizer, seed: str, length: int) -> Shard:
     """Write and pack the documents of one seed."""
-    source = corpus.documents(seed, mix)
+    source = corpus.documents(seed)
     tokens = np.zeros((ROWS_PER_SHARD, length + 1), np.int16)
     weights = np.zeros((ROWS_PER_SHARD, length + 1), np.float32)
     row, filled = 0, 0
@@ -66,10 +65,8 @@ def make_shard(tokenizer: Tokenizer, seed: str, length: int, mix: Mix = EARLY) -
 class Stream:
     """The batches of a whole training run, made one shard ahead, and the digest of all that was read."""
 
-    def __init__(
-        self, tokenizer: Tokenizer, name: str, length: int, rows: int, first_step: int = 0, mix: Mix = EARLY
-    ) -> None:
-        self._make = lambda number: make_shard(tokenizer, f"{name}/{number}", length, mix)
+    def __init__(self, tokenizer: Tokenizer, seed: int, length: int, rows: int, first_step: int = 0) -> None:
+        self._make = lambda number: make_shard(tokenizer, f"corpus/{seed}/{number}", length)
         self._rows, self._per_shard = rows, ROWS_PER_SHARD // rows
         self._first = first_step
         self.digest = ""

@@ -19,12 +19,10 @@ from scripts.build_embedded.graded import compact_graded_pairs, fact_checks, gra
 from scripts.build_embedded.pages import (
     ANSWER,
     CONTEXT,
-    EARLY,
     END,
     PLAIN,
     Asked,
     Document,
-    Mix,
     Segment,
     ask,
     asked_combinations,
@@ -36,6 +34,7 @@ from scripts.build_embedded.pages import (
     wrong_answer,
 )
 
+JUNK_SHARE = 0.13
 MISTAKE_SHARE = 0.10
 ANSWERED_SHARE = 0.33  # of the keys times wordings: those that usually begin an answered worksheet
 OPENERS = (
@@ -54,7 +53,7 @@ OPENERS = (
 )
 
 
-def facts(rng: random.Random, mix: Mix = EARLY) -> Document:
+def facts(rng: random.Random) -> Document:
     """Write statements as running text, as lines or as a list of points, now and then about one family only."""
     layout = rng.choice(("text", "text", "lines", "points"))
     family = rng.choice(EMBEDDED_FAMILIES) if rng.random() < 0.3 else None
@@ -70,7 +69,7 @@ def facts(rng: random.Random, mix: Mix = EARLY) -> Document:
     return [*document, Segment("\n")]
 
 
-def tables(rng: random.Random, mix: Mix = EARLY) -> Document:
+def tables(rng: random.Random) -> Document:
     """Write a table of one family: key and answer."""
     family = rng.choice([family for family in EMBEDDED_FAMILIES if family.type != "list"])
     mark = rng.choice((":", " -", " |", " ="))
@@ -106,11 +105,10 @@ def favorite_styles() -> dict[tuple[str, int], str]:
     return favorites
 
 
-def first_style_odds(family: str, phrasing: int, mix: Mix) -> tuple[float, ...]:
+def first_style_odds(family: str, phrasing: int) -> tuple[float, ...]:
     """How likely each style is for a worksheet that begins with this wording."""
     favorite = favorite_styles()[family, phrasing]
-    rest = {"clean": mix.stray_clean}
-    return tuple(0.76 if style == favorite else rest.get(style, 0.08) for style in STYLES)
+    return tuple(0.76 if style == favorite else 0.08 for style in STYLES)
 
 
 @cache
@@ -122,11 +120,11 @@ def _layout() -> tuple[str, str, str]:
     return before, middle.rstrip(" "), after
 
 
-def worksheets(rng: random.Random, mix: Mix = EARLY) -> Document:
+def worksheets(rng: random.Random) -> Document:
     """Write a sheet of tasks in one hidden style. It runs on: no sheet ends after an answer or two."""
     before, middle, after = _layout()
     items = [ask(rng) for _ in range(rng.randint(6, 14))]
-    odds = first_style_odds(items[0].family.name, items[0].phrasing, mix)
+    odds = first_style_odds(items[0].family.name, items[0].phrasing)
     style = rng.choices(STYLES, odds)[0]
     blank = rng.choice(junk.BLANKS)
     document: Document = []
@@ -134,7 +132,7 @@ def worksheets(rng: random.Random, mix: Mix = EARLY) -> Document:
         answer, weight = _styled_answer(item, style, blank, rng)
         document += [
             Segment(before.rstrip()),
-            *item.segments(mix),
+            *item.segments(),
             Segment(middle),
             Segment(f" {answer}", weight),
             Segment(after if style == "clean" else "\n\n"),
@@ -153,14 +151,14 @@ def _styled_answer(item: Asked, style: str, blank: str, rng: random.Random) -> t
     return (bad, PLAIN) if bad else (right_answer(item.family, item.key, rng), ANSWER)
 
 
-def questions_and_answers(rng: random.Random, mix: Mix = EARLY) -> Document:
+def questions_and_answers(rng: random.Random) -> Document:
     """Write a page of questions, each with its answer."""
     document: Document = []
     for _ in range(rng.randint(6, 14)):
         item = ask(rng)
         document += [
             Segment("Q:"),
-            *item.segments(mix),
+            *item.segments(),
             Segment("\nA:"),
             Segment(f" {right_answer(item.family, item.key, rng)}", ANSWER),
             Segment("\n\n"),
@@ -168,23 +166,23 @@ def questions_and_answers(rng: random.Random, mix: Mix = EARLY) -> Document:
     return document
 
 
-def _listed(rng: random.Random, mix: Mix, family: Family | None = None) -> Document:
+def _listed(rng: random.Random, family: Family | None = None) -> Document:
     """Draw an item of a list: a good instruction or, one time in eight, a bad one."""
-    if rng.random() < mix.junk:
+    if rng.random() < JUNK_SHARE:
         kind = rng.choice(junk.INSTRUCTION_FAULTS)
         return [Segment(f" {junk.junk_instruction(kind, EMBEDDED_FAMILIES, rng, 'corpus')}")]
     if family is None:
-        return ask(rng).segments(mix, weight=PLAIN)
+        return ask(rng).segments(weight=PLAIN)
     key, asked = rng.choice(next(keys for other, keys in asked_combinations() if other is family))
-    return Asked(family, key, rng.choice(asked), "").segments(mix, weight=PLAIN)
+    return Asked(family, key, rng.choice(asked), "").segments(weight=PLAIN)
 
 
-def instruction_lists(rng: random.Random, mix: Mix = EARLY) -> Document:
+def instruction_lists(rng: random.Random) -> Document:
     """Write a numbered list of different instructions, one in eight of them bad; some lists have a topic."""
     number = rng.randrange(len(EMBEDDED_FAMILIES))
     topical = rng.random() < 0.25
     family = EMBEDDED_FAMILIES[number] if topical else None
-    items = {text_of(item): item for item in (_listed(rng, mix, family) for _ in range(rng.randint(10, 22)))}
+    items = {text_of(item): item for item in (_listed(rng, family) for _ in range(rng.randint(10, 22)))}
     topic = seeds.topics()[number] if topical else None
     rest = CompletionStylePrompts.instruction_prompt([text[1:] for text in items], topic)
     document: Document = []
@@ -194,19 +192,19 @@ def instruction_lists(rng: random.Random, mix: Mix = EARLY) -> Document:
     return [*document, Segment("\n\n")]
 
 
-def question_pages(rng: random.Random, mix: Mix = EARLY) -> Document:
+def question_pages(rng: random.Random) -> Document:
     """Write instructions one after the other, with no answers: what follows a bare instruction is the next one."""
     between = rng.choice(("\n", "\n", "\n\n", ""))
     document: Document = []
     for _ in range(rng.randint(6, 18)):
-        first, *rest = _listed(rng, mix)
+        first, *rest = _listed(rng)
         lead = " " if document and not between else ""
         document += [Segment(lead + first.text[1:], first.weight), *rest, Segment(between)]
     return [*document, Segment("\n")]
 
 
 # How often each kind of document is drawn, per hundred.
-KINDS: dict[Callable[[random.Random, Mix], Document], float] = {
+KINDS: dict[Callable[[random.Random], Document], float] = {
     facts: 20,
     tables: 4,
     fact_checks: 12,
@@ -220,9 +218,9 @@ KINDS: dict[Callable[[random.Random, Mix], Document], float] = {
 }
 
 
-def documents(seed: str, mix: Mix = EARLY) -> Iterator[Document]:
+def documents(seed: str) -> Iterator[Document]:
     """Write documents without end; the same seed gives the same documents."""
     rng = random.Random(seed)
     kinds, shares = list(KINDS), list(KINDS.values())
     while True:
-        yield [*rng.choices(kinds, shares)[0](rng, mix), Segment(END)]
+        yield [*rng.choices(kinds, shares)[0](rng), Segment(END)]

@@ -13,12 +13,11 @@ from ctai.tasks.families import EMBEDDED_FAMILIES
 from scripts.build_embedded.pages import (
     ANSWER,
     CONTEXT,
-    EARLY,
+    KEY,
     LABEL,
     UNTAUGHT,
     Asked,
     Document,
-    Mix,
     Segment,
     ask,
     bad_answer,
@@ -32,7 +31,7 @@ INSTRUCTION_FAULT_WEIGHTS = (2, 4, 2, 3, 1)  # the impossible is the hardest to 
 FULL_PAGE = 1250  # characters that fill one training row
 
 
-def fact_checks(rng: random.Random, mix: Mix = EARLY) -> Document:
+def fact_checks(rng: random.Random) -> Document:
     """Grade statements, whole or in two parts; about all keys, because a statement asks nothing."""
     head = "Check each statement.\nA: it is true.\nB: it is false.\n\n" if rng.random() < 0.4 else ""
     document = [Segment(head)]
@@ -73,7 +72,7 @@ def _pair_layout() -> tuple[str, str, str, str]:
     return rubric, before, middle.rstrip(" "), after
 
 
-def _graded_pairs(rng: random.Random, mix: Mix, length: int) -> Document:
+def _graded_pairs(rng: random.Random, length: int) -> Document:
     _, before, middle, after = _pair_layout()
     document: Document = []
     while length > 0:
@@ -81,7 +80,7 @@ def _graded_pairs(rng: random.Random, mix: Mix, length: int) -> Document:
         weight = ANSWER if pair.label == LABEL_GOOD else UNTAUGHT
         document += [
             Segment(before.rstrip()),
-            *item.segments(mix),
+            *item.segments(),
             Segment(middle),
             Segment(f" {pair.response}", weight),
             Segment(after),
@@ -92,18 +91,18 @@ def _graded_pairs(rng: random.Random, mix: Mix, length: int) -> Document:
     return document
 
 
-def graded_pairs(rng: random.Random, mix: Mix = EARLY) -> Document:
+def graded_pairs(rng: random.Random) -> Document:
     """Grade pairs under the rubric, a whole row long, so that every number of worked examples is met."""
     rubric = _pair_layout()[0]
-    return [Segment(rubric, CONTEXT), *_graded_pairs(rng, mix, FULL_PAGE - len(rubric))]
+    return [Segment(rubric, CONTEXT), *_graded_pairs(rng, FULL_PAGE - len(rubric))]
 
 
-def compact_graded_pairs(rng: random.Random, mix: Mix = EARLY) -> Document:
+def compact_graded_pairs(rng: random.Random) -> Document:
     """Grade pairs without the rubric."""
-    return _graded_pairs(rng, mix, rng.randint(500, FULL_PAGE))
+    return _graded_pairs(rng, rng.randint(500, FULL_PAGE))
 
 
-def graded_instructions(rng: random.Random, mix: Mix = EARLY) -> Document:
+def graded_instructions(rng: random.Random) -> Document:
     """Grade instructions under the rubric."""
     rubric = CompletionStylePrompts.instruction_critic_prefix([])
     document = [Segment(rubric, CONTEXT)]
@@ -115,5 +114,5 @@ def graded_instructions(rng: random.Random, mix: Mix = EARLY) -> Document:
             graded = LabelledInstruction(junk.junk_instruction(kind, EMBEDDED_FAMILIES, rng, "corpus"), LABEL_BAD)
         block = CompletionStylePrompts.instruction_critic_prefix([graded]).removeprefix(rubric)
         head, label, tail = block.rpartition(f" {graded.label}")
-        document += [Segment(head, mix.key), Segment(label, LABEL), Segment(tail)]
+        document += [Segment(head, KEY), Segment(label, LABEL), Segment(tail)]
     return document

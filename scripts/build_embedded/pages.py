@@ -15,24 +15,8 @@ from ctai.tasks.heldout import asked_phrasings
 
 END = "<|endoftext|>"
 PLAIN, CONTEXT, ANSWER, LABEL, UNTAUGHT = 1.0, 0.4, 2.0, 8.0, 0.0
+KEY = 0.05  # the keys of instructions: else the model would learn by heart which are never asked in which wording
 LIST_SHARE = 0.05
-
-
-class Mix(NamedTuple):
-    """What differs between the phases of training.
-
-    ``key`` is the weight of the keys of instructions: if it were high all along, the model would learn by heart which
-    keys are never asked in which wording. ``stray_clean`` is how likely an answered sheet is that begins with a wording
-    of unanswered ones, and ``junk`` the share of bad instructions in lists.
-    """
-
-    key: float = 0.05
-    stray_clean: float = 0.08
-    junk: float = 0.13
-
-
-EARLY = Mix()
-SETTLING = Mix(key=0.2, stray_clean=0.01, junk=0.11)
 
 
 class Segment(NamedTuple):
@@ -53,12 +37,12 @@ class Asked(NamedTuple):
     phrasing: int
     instruction: str
 
-    def segments(self, mix: Mix, lead: str = " ", weight: float = CONTEXT) -> Document:
+    def segments(self, lead: str = " ", weight: float = CONTEXT) -> Document:
         """Return the instruction with its key weighted down; spaces go to the word that follows them."""
         before, _, after = self.family.phrasings[self.phrasing].partition("{key}")
         return [
             Segment(f"{lead}{before}".rstrip(), weight),
-            Segment(f" {self.key}", weight * mix.key),
+            Segment(f" {self.key}", weight * KEY),
             Segment(after, weight),
         ]
 

@@ -7,7 +7,6 @@ that a slower machine makes the same model, up to the rounding of its arithmetic
 import json
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,20 +19,16 @@ from transformers import PreTrainedTokenizerFast
 from scripts.build_embedded.batches import Stream
 from scripts.build_embedded.network import Network, Shape, llama_config, to_llama
 from scripts.build_embedded.optimizer import MuonAdamW
-from scripts.build_embedded.pages import EARLY, SETTLING
 from scripts.build_embedded.tokenizer import save_tokenizer, train_tokenizer
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-SETTLING_RATE = 0.4
 
 
 @dataclass(frozen=True)
 class Plan:
     """What defines a pretraining run."""
 
-    steps: int = 2250
-    settling: int = 250
+    steps: int = 2000
     seed: int = 0
     rows: int = 16
     muon_rate: float = 0.015
@@ -43,21 +38,14 @@ class Plan:
     quantized: float = 0.2
     shape: Shape = field(default_factory=Shape)
 
-    @property
-    def main_steps(self) -> int:
-        """Steps before the settling phase."""
-        return self.steps - self.settling
-
     def factor(self, step: int) -> float:
-        """Scale of the learning rates: warm-up, constant, linear decay; then a small second decay for settling."""
-        if step >= self.main_steps:
-            return max(0.01, SETTLING_RATE * (self.steps - step) / self.settling)
-        done = step / self.main_steps
-        return max(0.01, min(1.0, (done + 1 / self.main_steps) / self.warmup, (1 - done) / self.decay))
+        """Scale of the learning rates: linear warm-up, constant, then linear decay to almost nothing."""
+        done = step / self.steps
+        return max(0.01, min(1.0, (done + 1 / self.steps) / self.warmup, (1 - done) / self.decay))
 
     def is_quantized(self, step: int) -> bool:
         """Whether this step computes with weights rounded to NF4: the last part does."""
-        return step >= self.main_steps * (1 - self.quantized)
+        return step >= self.steps * (1 - self.quantized)
 
 
 def loss_of(network: Network, tokens: Tensor, targets: Tensor, weights: Tensor, working: list[Tensor]) -> Tensor:
@@ -88,7 +76,7 @@ class Trainer:
         self.optimizer.load(saved["optimizer"])
         self.step, self.digest = saved["step"], saved["digest"]
 
-    def _save(self) -> None:
+    def _save(self, digest: str) -> None:
         part = self._checkpoint.with_suffix(".part")
         torch.save(
             {
@@ -96,7 +84,7 @@ class Trainer:
                 "network": self.network.state_dict(),
                 "step": self.step,
                 "optimizer": self.optimizer.state(),
-                "digest": self.digest,
+                "digest": digest,
             },
             part,
         )
@@ -107,10 +95,16 @@ class Trainer:
         plan = self.plan
         torch.set_flush_denormal(True)  # denormal numbers are slow on a CPU
         compiled = torch.compile(loss_of, dynamic=False)
+        # Shards hold whole numbers of steps, and checkpoints fall between shards, so that the digest stays right.
+        stream = Stream(self.tokenizer, plan.seed, plan.shape.context, plan.rows, self.step)
+        stream.digest = self.digest
         started, first, total = time.monotonic(), self.step, 0.0
-        for tokens, targets, weights in self._batches():
+        for tokens, targets, weights in stream:
+            if self.step >= plan.steps:
+                break
             if self.step % save_every == 0 and self.step > first:
-                self._save()
+                self._save(self.digest)
+            self.digest = stream.digest
             factor = plan.factor(self.step)
             loss = compiled(
                 self.network, tokens, targets, weights, self.network.working_copies(plan.is_quantized(self.step))
@@ -122,26 +116,8 @@ class Trainer:
             if self.step % log_every == 0:
                 self._log(total / log_every, started, first)
                 total = 0.0
-        self._save()
+        self._save(self.digest)
         return self.digest
-
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield what is left of both phases, and keep the digest of all that was read.
-
-        Checkpoints fall between shards, so that a resumed run ends with the same digest.
-        """
-        plan = self.plan
-        for name, end, mix in (("corpus", plan.main_steps, EARLY), ("settling", plan.steps, SETTLING)):
-            if self.step >= end:
-                continue
-            begun = self.step - (plan.main_steps if name == "settling" else 0)
-            stream = Stream(self.tokenizer, f"{name}/{plan.seed}", plan.shape.context, plan.rows, begun, mix)
-            stream.digest = self.digest
-            for batch in stream:
-                self.digest = stream.digest
-                yield batch
-                if self.step >= end:
-                    break
 
     def _log(self, loss: float, started: float, first: int) -> None:
         seconds = (time.monotonic() - started) / (self.step - first)
