@@ -14,6 +14,7 @@ import torch
 
 from scripts.build_embedded.card import write_card
 from scripts.build_embedded.controls import BASE
+from scripts.build_embedded.floors import shortfalls
 from scripts.build_embedded.measure import measure
 from scripts.build_embedded.pretrain import Plan, Trainer
 
@@ -48,7 +49,11 @@ def main() -> None:
     digest = trainer.run()
     folder = arguments.out / "model"
     trainer.export(folder)
-    write_card(folder, plan, digest, _measured(folder, arguments.items))
+    metrics = _measured(folder, arguments.items)
+    write_card(folder, plan, digest, metrics)
+    problems = [f"{precision}: {text}" for precision, found in metrics.items() for text in shortfalls(found)]
+    if problems:
+        raise SystemExit("the model falls short, and is not installed:\n  " + "\n  ".join(problems))
     if arguments.install:
         install(folder)
 

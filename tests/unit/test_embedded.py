@@ -1,0 +1,55 @@
+"""The embedded base model as it ships: its digests are pinned, and its card meets what the contract asks of it."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ctai
+from ctai.rundir import sha256_file
+from scripts.build_embedded.floors import shortfalls
+
+pytestmark = pytest.mark.unit
+FOLDER = Path(ctai.__file__).parent / "model" / "embedded"
+
+
+@pytest.fixture(scope="module")
+def build() -> dict[str, Any]:
+    return json.loads((FOLDER / "build.json").read_text(encoding="utf-8"))
+
+
+def test_the_shipped_digests_are_those_of_the_build(build):
+    assert sha256_file(FOLDER / "model.safetensors") == build["weights_sha256"]
+    assert sha256_file(FOLDER / "tokenizer.json") == build["tokenizer_sha256"]
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert build["weights_sha256"] in card
+    assert build["corpus_digest"] in card
+
+
+@pytest.mark.parametrize("precision", ["nf4", "float32"])
+def test_the_measured_model_does_what_it_must(build, precision):
+    found = build["metrics"][precision]
+    for name in ("facts completed", "few-shot, held-out", "bare instructions answered"):
+        assert found[name]["n"] >= 200
+    assert shortfalls(found) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [
+        ("facts completed", {"rate": 0.62}),
+        ("bare instructions answered", {"high": 0.2}),
+        ("pair critic, held-out: balanced accuracy", {"low": 0.58}),
+        ("zero-shot content, held-out", {"high": 0.99}),
+    ],
+)
+def test_a_build_that_falls_short_is_found(build, name, rate):
+    found = copy.deepcopy(build["metrics"]["nf4"])
+    found[name] |= rate
+    assert len(shortfalls(found)) == 1
+
+
+def test_the_model_is_small_enough_to_carry():
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 8_000_000
