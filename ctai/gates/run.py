@@ -6,6 +6,7 @@ The stages themselves are `ctai.gates.contamination`, `data` and `evaluation`; t
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,9 @@ class Run:
 
     def header(self) -> list[str]:
         """What the run is and what of it already stands, for the head of the report."""
-        done = [gate.name for gate in GATES if standing(self.rundir, self.config, gate).verdict]
+        # a gate that stands on one that does not is going to be decided again
+        standing_gates = takewhile(lambda gate: standing(self.rundir, self.config, gate).verdict, GATES)
+        done = [gate.name for gate in standing_gates]
         control = f", control {self.config.control}" if self.config.control != "none" else ""
         lines = [
             f"ctai: profile {self.config.profile}, model {self.config.model.name}, seed {self.config.seed}{control}",
