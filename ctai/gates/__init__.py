@@ -27,6 +27,19 @@ class GateSpec(NamedTuple):
     outputs: tuple[str, ...]
 
 
+_QC_METRICS = (
+    "runaway_rate",
+    "token_limit_rate",
+    "delimiter_rate",
+    "truncated_rate",
+    "median_tokens",
+    "instruction_acceptance",
+    "pair_acceptance",
+    "duplicate_rate",
+    "heldout_overlap",
+    "kept_faults",
+)
+
 GATES: tuple[GateSpec, ...] = (
     GateSpec(
         "1",
@@ -66,16 +79,7 @@ GATES: tuple[GateSpec, ...] = (
         "a small batch of self-made data meets every quality threshold",
         (
             "kept_examples",
-            "runaway_rate",
-            "token_limit_rate",
-            "delimiter_rate",
-            "truncated_rate",
-            "median_tokens",
-            "instruction_acceptance",
-            "pair_acceptance",
-            "duplicate_rate",
-            "heldout_overlap",
-            "kept_faults",
+            *_QC_METRICS,
         ),
         ("pilot", "qc"),
         ("artifacts/pilot*", "evidence/pilot_ladder.json"),
@@ -87,16 +91,7 @@ GATES: tuple[GateSpec, ...] = (
         (
             "unique_examples",
             "failed_shards",
-            "runaway_rate",
-            "token_limit_rate",
-            "delimiter_rate",
-            "truncated_rate",
-            "median_tokens",
-            "instruction_acceptance",
-            "pair_acceptance",
-            "duplicate_rate",
-            "heldout_overlap",
-            "kept_faults",
+            *_QC_METRICS,
         ),
         ("scale",),
         (

@@ -1,0 +1,180 @@
+"""Records about data: examples, what was rejected and why, what was generated, quality control, the test set."""
+
+from typing import Any, Literal
+
+from ctai.records.core import Critique, FinishReason, Interval, Metric, Rate, Record, Sampling, Stored
+
+
+class ExampleMetadata(Record):
+    """Where an example comes from; with the recorded prompt it is enough to make the example again."""
+
+    git_commit: str
+    git_dirty: bool
+    loader_version: str
+    model: str
+    weights_digest: str
+    quantization: str
+    template_disabled: bool
+    sentinel_tests_passed: bool
+    stage: str
+    shard: int
+    item: int
+    seed: int
+    sampling: Sampling
+    run_id: str
+    response_tokens: int
+
+
+class Example(Stored):
+    """One line of a dataset: a pair, how it was made and how it was judged."""
+
+    instruction: str
+    response: str
+    prompt: str
+    completion: str
+    finish_reason: FinishReason
+    instruction_critique: Critique
+    pair_critique: Critique
+    metadata: ExampleMetadata
+
+
+class Rejection(Stored):
+    """Something generated that was not kept, with the phase and the reason, so that no loss is silent.
+
+    `prompt` and `seed` are those of the response, where there was one; those of lists are in the `GenerationRound`.
+    """
+
+    phase: Literal["parse", "instruction", "response", "pair", "dedup", "decontaminate"]
+    reason: str
+    instruction: str
+    response: str = ""
+    completion: str = ""
+    finish_reason: FinishReason | None = None
+    critique: Critique | None = None
+    shard: int
+    item: int
+    repeats: str = ""
+    prompt: str = ""
+    seed: int | None = None
+
+
+class GeneratedResponse(Record):
+    """What quality control needs to know of one generated response, kept or not.
+
+    `tokens` counts the cleaned text. `faults` are those of the cleaned text, `raw_faults` those of all that the model
+    wrote. `heuristic_cut` says that the cleaner had to cut more than the stop string and what follows it.
+    """
+
+    item: int
+    tokens: int
+    finish_reason: FinishReason
+    delimiter_found: bool
+    heuristic_cut: bool
+    faults: tuple[str, ...]
+    raw_faults: tuple[str, ...]
+
+
+class GeneratedList(Record):
+    """One list of instructions as it was asked for and as it came back."""
+
+    prompt: str
+    seed: int
+    raw: str
+    finish_reason: FinishReason
+
+
+class GenerationRound(Stored):
+    """Everything that one round of a shard generated and judged, so that rates are over all of it.
+
+    `list_lines` counts the lines in the generated lists, `parsed` the instructions found in them.
+    """
+
+    shard: int
+    round: int
+    lists: tuple[GeneratedList, ...]
+    list_lines: int
+    parsed: int
+    instruction_critiques: tuple[Critique, ...]
+    responses: tuple[GeneratedResponse, ...]
+    pair_critiques: tuple[Critique, ...]
+
+
+class RoundBatch(Stored):
+    """The file of one finished round: what it generated, what was kept of it and what was not."""
+
+    generation: GenerationRound
+    examples: tuple[Example, ...]
+    rejections: tuple[Rejection, ...]
+
+
+class CriticCalibration(Stored):
+    """How well the critic agrees with labelled probes on the model at hand.
+
+    `balanced_accuracy` is of `is_good`, `auroc` of `logp_a - logp_b`. `coverage_mean` is the mean of P(A) + P(B).
+    `label_bias` is the mean P(A) / (P(A) + P(B)) where there is nothing to judge; 0.5 is no bias. `swap_agreement` is
+    the rate of the same verdict when the worked examples stand in reverse order. `acceptance` is the rate of accepted
+    probes by kind; `good` ones should be.
+    """
+
+    kind: Literal["instructions", "pairs"]
+    n: int
+    balanced_accuracy: float
+    balanced_accuracy_interval: Interval
+    auroc: float
+    auroc_interval: Interval
+    coverage_mean: float
+    coverage_minimum: float
+    label_bias: float
+    swap_agreement: Rate
+    acceptance: dict[str, Rate]
+
+
+class TokenStats(Record):
+    """Response lengths in tokens."""
+
+    n: int
+    median: float
+    mean: float
+    p95: float
+    maximum: int
+
+
+class QcSummary(Stored):
+    """Quality control of a pilot, a shard or the merged union."""
+
+    stage: str
+    counts: dict[str, int]
+    acceptance: dict[str, Rate]
+    token_stats: TokenStats
+    margins: dict[str, dict[str, float]]
+    rates: dict[str, Rate]
+    thresholds: tuple[Metric, ...]
+    thresholds_passed: bool
+    failed_reasons: tuple[str, ...]
+    inputs: dict[str, str]
+    run_id: str
+
+
+class HeldoutItem(Stored):
+    """One instruction of the frozen test set; its family's checker scores the answers."""
+
+    item: int
+    family: str
+    type: str
+    key: str
+    instruction: str
+
+
+class PilotAttempt(Record):
+    """One rung of the pilot's ladder: the parameters it used, and what quality control said."""
+
+    folder: str
+    generation: dict[str, Any]
+    passed: bool
+    reasons: tuple[str, ...]
+
+
+class PilotLadder(Stored):
+    """The pilot and its retries, in order; the last one is the pilot that the gate judges."""
+
+    attempts: tuple[PilotAttempt, ...]

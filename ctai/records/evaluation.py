@@ -1,0 +1,99 @@
+"""Records about training and evaluation: the adapter's manifest, answers, and the comparison of the arms."""
+
+from typing import Any
+
+from ctai.records.core import FinishReason, Interval, Rate, Record, Stored
+
+
+class TrainingManifest(Stored):
+    """What an adapter was trained on, and how it went."""
+
+    dataset: str
+    dataset_digest: str
+    qc_summary: str
+    qc_summary_digest: str
+    scale_verdict: str
+    base_weights_digest: str
+    hyperparameters: dict[str, Any]
+    examples: int
+    supervised_tokens: int
+    steps: int
+    epochs: float
+    loss_first: float
+    loss_last: float
+    losses: tuple[float, ...]
+    checkpoints: tuple[str, ...]
+    adapter: str
+    adapter_digest: str
+    success_marker: str
+    evaluation: str
+    run_id: str
+
+
+class TrainingStep(Record):
+    """One optimizer step; `loss` is the mean over the step's supervised tokens, in nats."""
+
+    step: int
+    epoch: float
+    learning_rate: float
+    loss: float
+
+
+class EvaluationItem(Stored):
+    """One answer of one arm to one held-out item, scored on raw output."""
+
+    arm: str
+    item: int
+    family: str
+    type: str
+    instruction: str
+    prompt: str
+    response: str
+    raw: str
+    finish_reason: FinishReason
+    content: bool
+    strict: bool
+    failure_reason: str
+    tokens: int
+
+
+class McNemar(Record):
+    """McNemar's test on paired outcomes: the two discordant counts, named so that they cannot be swapped."""
+
+    only_base: int
+    only_sft: int
+    statistic: float
+    p_value: float
+    exact: bool
+
+
+class PairedComparison(Record):
+    """Two arms on the same items, on one success level."""
+
+    n: int
+    base: Rate
+    sft: Rate
+    lift: float
+    lift_interval: Interval
+    mcnemar: McNemar
+    cohens_h: float
+    p_adjusted: float | None = None
+    significant: bool | None = None
+    regression: bool = False
+
+
+class EvaluationSummary(Stored):
+    """The evaluation of one adapter against its base."""
+
+    overall: PairedComparison
+    overall_strict: PairedComparison
+    by_type: dict[str, PairedComparison]
+    baselines: dict[str, Rate]
+    bh_correction: dict[str, float]
+    non_regression: dict[str, str]
+    arms: dict[str, str]
+    logit_difference: float
+    noise_floor: Rate
+    go: bool
+    metadata: dict[str, Any]
+    run_id: str

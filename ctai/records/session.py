@@ -1,0 +1,79 @@
+"""Records about a run: stages, verdicts, and the session manifest."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from ctai.records.core import Metric, Outcome, Record, Stored
+from ctai.records.model import Environment
+
+
+class Verdict(Stored):
+    """What a gate decided, bound to what it judged.
+
+    `artifacts` maps paths relative to the run directory to SHA-256; `previous` is the digest of the verdict before
+    it; `key` is the digest of everything the gate depends on. A verdict is `incomplete` when not all of the gate's
+    tests ran.
+    """
+
+    gate: str
+    outcome: Outcome
+    key: str
+    metrics: tuple[Metric, ...]
+    artifacts: dict[str, str]
+    previous: str | None
+    reasons: tuple[str, ...]
+    config_digest: str
+    code_digest: str
+    weights_digest: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the next gate may start."""
+        return self.outcome == "passed"
+
+
+class StageManifest(Stored):
+    """Written last by a stage: its existence means that the stage is complete."""
+
+    stage: str
+    key: str
+    inputs: dict[str, str]
+    artifacts: dict[str, str]
+    parameters: dict[str, Any]
+    outcome: str = "complete"
+    notes: tuple[str, ...] = ()
+    run_id: str
+
+
+class Phase(Record):
+    """One entry of the session manifest."""
+
+    name: str
+    started: datetime
+    ended: datetime | None
+    seconds: float
+    commands: tuple[str, ...]
+    parameters: dict[str, Any]
+    outcome: str
+    reasons: tuple[str, ...] = ()
+    artifacts: dict[str, str] = Field(default_factory=dict)
+
+
+class SessionManifest(Stored):
+    """The log of a run directory: every phase of every session appends to it."""
+
+    session_id: str
+    run_id: str
+    started: datetime
+    host: str
+    environment: Environment
+    model: str
+    config: dict[str, Any]
+    planned: tuple[str, ...]
+    budgets: dict[str, float]
+    timeouts: dict[str, float]
+    phases: tuple[Phase, ...] = ()
+    notes: tuple[str, ...] = ()
