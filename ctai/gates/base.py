@@ -22,14 +22,6 @@ class BaseModel:
         self._loaded: Any = None
         self._provenance: ModelProvenance | None = None
 
-    def locate(self) -> sources.Source:
-        """Where the files are.
-
-        Raises:
-            CtaiError: there is no such model.
-        """
-        return self._source
-
     @cached_property
     def _source(self) -> sources.Source:
         return sources.resolve(self._settings.name, self._settings.revision)

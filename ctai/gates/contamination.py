@@ -7,7 +7,7 @@ from ctai.gates.evidence import Measured
 from ctai.gates.run import EXAMINATION, Run
 from ctai.model.sentinels import COMPLETION_FLOOR, CONTROL_MASS_CEILING, STOPPED_CEILING
 from ctai.records import ContaminationFinding, ContaminationReport, Metric
-from ctai.rundir import read_record, sha256_file, write_json
+from ctai.rundir import read_record, write_json
 
 _CHECKS = ("special_tokens", "names", "adapter_files", "attached_adapter", "weight_files", "instruct_weights")
 
@@ -49,7 +49,7 @@ def _measured(run: Run, report: ContaminationReport, path: Path) -> Measured:
     notes: tuple[str, ...] = ()
     if provenance is not None and provenance.sentinels is not None and provenance.sentinels.follows_instructions:
         notes = ("this base model already follows instructions in part: gate headroom judges whether that leaves room",)
-    return Measured("contamination", tuple(metrics), {artifact: sha256_file(path)}, run.base.weights_digest, notes)
+    return run.judged("contamination", metrics, (path,), notes)
 
 
 def _findings_metric(report: ContaminationReport, check: str, artifact: str) -> Metric:

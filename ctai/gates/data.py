@@ -13,7 +13,7 @@ from ctai.generate.critic import CriticCalibration, InstructionCritic, calibrate
 from ctai.generate.merge import merge_shards
 from ctai.generate.shard import make_shard, pilot_ladder
 from ctai.records import HeldoutItem, Metric, PilotAttempt, PilotLadder, QcSummary, Rejection
-from ctai.rundir import read_jsonl, read_record, sha256_file, write_json, write_jsonl
+from ctai.rundir import read_jsonl, read_record, write_json, write_jsonl
 from ctai.statistics import mcnemar_power
 from ctai.tasks.heldout import build_heldout
 from ctai.tasks.probes import InstructionProbe, PairProbe, instruction_probes, pair_probes
@@ -38,7 +38,7 @@ def calibrate_instruments(run: Run) -> Measured:
         metrics += [_critic_metric(run, kind, path) for kind, (path, _) in found.items()]
         files = [run.rundir.heldout, *(path for path, _ in found.values())]
         reused = heldout_reused and all(reused for _, reused in found.values())
-        return run.finish_gate(_measured(run, "instruments", metrics, files), reused=reused, phase=phase)
+        return run.finish_gate(run.judged("instruments", metrics, files), reused=reused, phase=phase)
 
 
 def freeze_heldout(run: Run) -> tuple[list[HeldoutItem], bool]:
@@ -129,7 +129,7 @@ def make_pilot(run: Run) -> Measured:
         phase.parameters["attempts"] = [attempt.model_dump(mode="json") for attempt in attempts]
         ladder = run.rundir.evidence / "pilot_ladder.json"
         write_json(ladder, PilotLadder(attempts=tuple(attempts)))
-        measured = _measured(run, "pilot", summary.thresholds, (*_shard_files(folder), ladder))
+        measured = run.judged("pilot", summary.thresholds, (*_shard_files(folder), ladder))
         if not summary.thresholds_passed:
             write_packet(run.rundir, measured, attempts, read_jsonl(folder / "rejections.jsonl", Rejection))
         return run.finish_gate(measured, reused=reused, phase=phase)
@@ -176,11 +176,6 @@ def _make_shard(
     return made.summary, made.reused
 
 
-def _measured(run: Run, gate: str, metrics: Sequence[Metric], files: Sequence[Path]) -> Measured:
-    artifacts = {run.rundir.relative(path): sha256_file(path) for path in files}
-    return Measured(gate, tuple(metrics), artifacts, run.base.weights_digest)
-
-
 # ------------------------------------------------------------------------------------------------------- 3: scale
 
 
@@ -201,7 +196,7 @@ def make_scale_dataset(run: Run) -> Measured:
             artifact=run.rundir.relative(merged.qc_path),
         )  # fmt: skip
         files = [run.rundir.dataset, merged.qc_path, *(file for folder in folders for file in _shard_files(folder))]
-        measured = _measured(run, "scale", (*merged.summary.thresholds, shards), files)
+        measured = run.judged("scale", (*merged.summary.thresholds, shards), files)
         reused = merged.reused and all(reused for _, reused in made)
         return run.finish_gate(measured, reused=reused, phase=phase)
 

@@ -22,7 +22,7 @@ from ctai.evaluate import (
     repartitioned_arm,
     sft_arm,
 )
-from ctai.evaluate_summary import REGRESSION, noise_floor, summarize_evaluation, write_evaluation
+from ctai.evaluate_summary import GUARDED_TYPES, REGRESSION, noise_floor, summarize_evaluation, write_evaluation
 from ctai.gates.base import AdaptedModel
 from ctai.gates.evidence import Measured
 from ctai.gates.review import write_packet
@@ -30,7 +30,7 @@ from ctai.gates.run import Run
 from ctai.prompts import CompletionStylePrompts
 from ctai.provenance import derive_seed
 from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Metric, Rate, Record, TrainingManifest
-from ctai.rundir import digest_of, read_jsonl, read_record, sha256_file
+from ctai.rundir import digest_of, read_jsonl, read_record
 from ctai.statistics import rate
 from ctai.tasks.seeds import few_shot_examples
 from ctai.train import train_adapter
@@ -67,8 +67,7 @@ def measure_headroom(run: Run) -> Measured:
             artifact=run.rundir.relative(paths[0]),
             note=f"few-shot {few_shot.value:.3f}; base against base in other batches differs on {noise.value:.3f}",
         )
-        artifacts = {run.rundir.relative(path): sha256_file(path) for path in paths}
-        measured = Measured("headroom", (metric,), artifacts, run.base.weights_digest)
+        measured = run.judged("headroom", (metric,), paths)
         return run.finish_gate(measured, reused=all(found.reused for found in answers.values()), phase=phase)
 
 
@@ -114,11 +113,10 @@ def train_and_evaluate(run: Run) -> Measured:
             config = _tuned(config)
         phase.parameters["learning_rate"] = config.training.learning_rate
         phase.parameters["attempts"] = attempt + 1
-        artifacts = {run.rundir.relative(path): sha256_file(path) for path in files}
         notes = (f"look {attempt + 1} at the test set",) if attempt else ()
         sources = (run.rundir.relative(paths[2]), run.rundir.relative(look.adapter / "training_manifest.json"))
         metrics = _metrics(run, summary, training, *sources)
-        measured = Measured("evaluation", metrics, artifacts, run.base.weights_digest, notes)
+        measured = run.judged("evaluation", metrics, files, notes)
         if not summary.go:
             write_packet(run.rundir, measured, history, ())
         return run.finish_gate(measured, reused=reused, phase=phase)
@@ -210,7 +208,6 @@ def _metrics(
 ) -> tuple[Metric, ...]:
     settings, overall = run.config.evaluation, summary.overall
     interval = overall.lift_interval
-    regressions = {kind: _regression_metric(kind, summary, artifact) for kind in ("safety", "format")}
     table = overall.mcnemar
     return (
         Metric(name="supervised_tokens", value=training.supervised_tokens, comparison=">", threshold=0, artifact=manifest),
@@ -230,7 +227,7 @@ def _metrics(
             name="lift_interval_width", value=interval.high - interval.low, comparison="<=",
             threshold=settings.max_interval_width, n=overall.n, artifact=artifact,
         ),
-        *regressions.values(),
+        *(_regression_metric(kind, summary, artifact) for kind in GUARDED_TYPES),
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from ctai.gates.preflight import preflight
 from ctai.gates.progress import TerminalProgress
 from ctai.provenance import OpenPhase, Session, code_digest, environment, run_id
 from ctai.records import ContaminationReport, Metric, Verdict, utc_now
-from ctai.rundir import RunDir, Stage, digest_of, read_record
+from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file
 
 # What gate 1 found, relative to the run directory.
 EXAMINATION = ("evidence", "contamination", "examination.json")
@@ -67,6 +67,13 @@ class Run:
                 yield opened
             finally:
                 self.seconds[gate] = self.seconds.get(gate, 0.0) + (utc_now() - started).total_seconds()
+
+    def judged(
+        self, gate: str, metrics: Iterable[Metric], files: Iterable[Path], notes: tuple[str, ...] = ()
+    ) -> Measured:
+        """What a gate measured, bound to the digests of the files that it was measured from."""
+        artifacts = {self.rundir.relative(path): sha256_file(path) for path in files}
+        return Measured(gate, tuple(metrics), artifacts, self.base.weights_digest, notes)
 
     def finish_gate(self, measured: Measured, *, reused: bool, phase: OpenPhase | None = None) -> Measured:
         """Keep what a gate measured, for its tests, its verdict and the session manifest."""
