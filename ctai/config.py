@@ -17,7 +17,7 @@ from ctai.errors import ConfigError
 from ctai.prompts import LIST_STOP_STRINGS, STOP_STRINGS
 from ctai.records import Record, Sampling
 
-Control = Literal["none", "shuffled", "seeds-only", "no-critic", "untrained"]
+Control = Literal["none", "shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained"]
 BUILT_IN_PROFILES = ("embedded", "pod")
 
 
@@ -153,6 +153,7 @@ class RunConfig(Record):
     profile: str = "embedded"
     seed: int = 0
     control: Control = "none"
+    control_data: str = Field("", description="the dataset of another run, for control foreign")
     model: ModelSettings = ModelSettings()
     generation: GenerationSettings = GenerationSettings()
     pilot: PilotSettings = PilotSettings()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ctai.gates.run import Run
     from ctai.records import Metric, Verdict
 
-CONTROLS = ("shuffled", "seeds-only", "no-critic", "untrained")
+CONTROLS = ("shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained")
 _STATE = pytest.StashKey["GateSession"]()
 
 

@@ -15,6 +15,7 @@ from ctai.errors import RefusedError
 from ctai.model.clean import adapter_digest
 from ctai.model.contamination import InputGuard
 from ctai.model.engine import TextEngine
+from ctai.prompts import Pair
 from ctai.provenance import Progress, code_digest
 from ctai.records import Example, ModelProvenance, QcSummary, TrainingManifest, Verdict
 from ctai.rundir import (
@@ -28,7 +29,8 @@ from ctai.rundir import (
     write_json,
     write_jsonl,
 )
-from ctai.train_data import EncodedPairs, data_order, encode_pairs, end_of_text_id, steps_for, training_pairs
+from ctai.train_controls import training_pairs
+from ctai.train_data import EncodedPairs, data_order, encode_pairs, end_of_text_id, steps_for
 from ctai.train_loop import Fitted, Plan, fit
 
 SUCCESS_MARKER = "TRAINING_SUCCESS"
@@ -175,13 +177,17 @@ def _stage(model: TrainableModel, inputs: _Inputs, config: RunConfig, rundir: Ru
         "qc_summary": inputs.qc_summary_digest,
         "scale_verdict": digest_of(inputs.verdict),
     }
+    if config.control_data:
+        digests["control_data"] = sha256_file(Path(config.control_data))
     return Stage(rundir, "training", folder, parameters, digests)
 
 
 def _data(model: TrainableModel, examples: list[Example], config: RunConfig) -> _Data:
     """The training pairs in tokens, none of which belongs to a chat template."""
     tokenizer, provenance = model.tokenizer, model.provenance
-    pairs = training_pairs(examples, config.control, config.seed)
+    own = _pairs(examples)
+    foreign = _pairs(read_jsonl(Path(config.control_data), Example)) if config.control_data else []
+    pairs = training_pairs(own, config.control, config.seed, foreign)
     encoded = encode_pairs(
         tokenizer,
         pairs,
@@ -191,8 +197,12 @@ def _data(model: TrainableModel, examples: list[Example], config: RunConfig) -> 
     )
     guard = InputGuard(dict(zip(provenance.control_token_ids, provenance.control_tokens, strict=True)))
     guard.check([*pair.prompt, *pair.completion] for pair in encoded.pairs)
-    dataset = {(example.instruction, example.response) for example in examples}
+    dataset = set(own)
     return _Data(len(examples), sum(pair not in dataset for pair in pairs), encoded)
+
+
+def _pairs(examples: list[Example]) -> list[Pair]:
+    return [Pair(example.instruction, example.response) for example in examples]
 
 
 def _plan(data: _Data, model: TrainableModel, config: RunConfig) -> Plan:

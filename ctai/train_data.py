@@ -1,4 +1,4 @@
-"""From kept examples to training batches: which pairs, which tokens carry loss, in which order.
+"""From pairs to training batches: which tokens carry loss, in which order.
 
 Owns the token layout of supervised fine-tuning. It knows no optimizer and no adapter (`ctai.train`).
 """
@@ -10,12 +10,9 @@ from typing import Protocol
 
 import torch
 
-from ctai.config import Control
 from ctai.errors import CtaiError
 from ctai.prompts import DELIMITER, CompletionStylePrompts, Pair
 from ctai.provenance import derive_seed
-from ctai.records import Example
-from ctai.tasks.seeds import seed_pairs
 
 IGNORED = -100
 
@@ -61,28 +58,6 @@ class Batch:
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
     labels: torch.Tensor
-
-
-def training_pairs(examples: Sequence[Example], control: Control, seed: int) -> list[Pair]:
-    """The pairs that a run trains on: the dataset's own, or what its control puts in their place.
-
-    Args:
-        examples: the dataset.
-        control: `shuffled` gives every instruction the response of another example; `seeds-only` takes the
-            few hand-written pairs that all generation starts from; every other value keeps the dataset as it
-            is.
-        seed: the run's seed.
-
-    Raises:
-        CtaiError: when there are too few examples to shuffle.
-    """
-    if control == "seeds-only":
-        return list(seed_pairs())
-    pairs = [Pair(example.instruction, example.response) for example in examples]
-    if control != "shuffled":
-        return pairs
-    order = _derangement(len(pairs), derive_seed(seed, "training", "shuffled"))
-    return [Pair(pair.instruction, pairs[other].response) for pair, other in zip(pairs, order, strict=True)]
 
 
 def end_of_text_id(tokenizer: Tokenizer, control_token_ids: Sequence[int]) -> int:
@@ -190,15 +165,3 @@ def collate(pairs: Sequence[Encoded], padding_id: int) -> Batch:
 
 def _ids(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
     return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _derangement(count: int, seed: int) -> list[int]:
-    """A seeded permutation without a fixed point: one cycle through all positions (Sattolo, IPL 22, 1986)."""
-    if count < 2:
-        raise CtaiError(f"responses cannot be shuffled among {count} examples; at least 2 are needed")
-    generator = random.Random(seed)
-    order = list(range(count))
-    for i in range(count - 1, 0, -1):
-        j = generator.randrange(i)
-        order[i], order[j] = order[j], order[i]
-    return order

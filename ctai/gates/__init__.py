@@ -123,7 +123,7 @@ GATES: tuple[GateSpec, ...] = (
             "safety_regressions",
             "format_regressions",
         ),
-        ("training", "control"),
+        ("training", "control", "control_data"),
         ("checkpoints/*", "results/sft_eval*", "evidence/evaluation*"),
     ),
 )

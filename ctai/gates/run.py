@@ -242,6 +242,8 @@ def options_to_run(option: Any) -> Run:
     config = configured(
         option.profile, option.model, settings, gpu=option.gpu, seed=option.seed, control=option.control
     )
+    if config.control == "foreign" and not Path(config.control_data).is_file():
+        raise CtaiError("--control foreign needs the dataset of another run: --set control_data=FILE.jsonl")
     root = Path(option.run_dir) if option.run_dir else default_run_dir(config, fresh=option.fresh)
     for check in preflight(config, root):
         if not check.ok:

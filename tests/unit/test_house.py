@@ -19,7 +19,7 @@ FLOORS = {
     2: ("config", "prompts", "statistics", "rundir", "provenance", "_files"),
     3: ("tasks", "qc", "detectors", "detect_truncation"),
     4: ("model",),
-    5: ("generate", "train", "train_data", "train_loop", "evaluate", "evaluate_summary"),
+    5: ("generate", "train", "train_controls", "train_data", "train_loop", "evaluate", "evaluate_summary"),
     6: ("gates",),
     7: ("pytest_plugin", "pytest_early", "report"),
     8: ("cli",),

@@ -34,7 +34,6 @@ from ctai.train_data import (
     end_of_text_id,
     micro_batches,
     steps_for,
-    training_pairs,
 )
 from ctai.train_loop import Plan, summed_loss
 
@@ -240,30 +239,7 @@ def test_a_chat_token_cannot_end_a_response(tiny_model):
         end_of_text_id(tiny_model.tokenizer, (end,))
 
 
-# -- pairs and order -----------------------------------------------------------------------------------------
-
-
-def test_shuffled_is_a_seeded_derangement():
-    examples = [example(number) for number in range(50)]
-    shuffled = training_pairs(examples, "shuffled", 3)
-    assert [pair.instruction for pair in shuffled] == [e.instruction for e in examples]
-    assert sorted(pair.response for pair in shuffled) == sorted(e.response for e in examples)
-    assert all(pair.response != e.response for pair, e in zip(shuffled, examples, strict=True))
-    assert shuffled == training_pairs(examples, "shuffled", 3)
-    assert shuffled != training_pairs(examples, "shuffled", 4)
-
-
-def test_one_example_cannot_be_shuffled():
-    with pytest.raises(CtaiError, match="cannot be shuffled"):
-        training_pairs([example(0)], "shuffled", 0)
-
-
-def test_controls_choose_the_pairs():
-    examples = [example(number) for number in range(5)]
-    own = [(e.instruction, e.response) for e in examples]
-    assert training_pairs(examples, "none", 0) == own
-    assert training_pairs(examples, "untrained", 0) == own
-    assert training_pairs(examples, "seeds-only", 0) == list(seed_pairs())
+# -- order -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("examples", "epochs", "steps"), [(16, 3, 6), (10, 3, 4), (10, 0.5, 1), (1, 0.1, 1)])
