@@ -5,7 +5,7 @@ does.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,10 @@ def summarize_evaluation(
     for name, items in baselines.items():
         _check_items(base_items, items, name, same_prompts=False)
     settings, seed = config.evaluation, derive_seed(config.seed, "evaluation", "bootstrap")
+    sft_content = [item.content for item in sft_items]
     content = compare_paired(
         [item.content for item in base_items],
-        [item.content for item in sft_items],
+        sft_content,
         [item.type for item in base_items],
         fdr=settings.fdr,
         samples=settings.bootstrap_samples,
@@ -66,6 +67,10 @@ def summarize_evaluation(
     strict = compare(
         [item.strict for item in base_items], [item.strict for item in sft_items], settings.bootstrap_samples, seed
     )
+    against = {
+        name: compare([item.content for item in items], sft_content, settings.bootstrap_samples, seed)
+        for name, items in baselines.items()
+    }
     non_regression = {kind: _regression(content.by_type.get(kind)) for kind in GUARDED_TYPES}
     reasons = no_go_reasons(content.overall, non_regression, logit_difference, settings)
     significant = sum(bool(comparison.significant) for comparison in content.by_type.values())
@@ -78,6 +83,7 @@ def summarize_evaluation(
             BASE_STOP_RULE: content.overall.base,
             **{name: _content_rate(items) for name, items in baselines.items()},
         },
+        against=against,
         bh_correction={"fdr": settings.fdr, "tests": len(content.by_type), "significant": significant},
         non_regression=non_regression,
         arms=dict(arms),
@@ -114,7 +120,7 @@ def no_go_reasons(
         logit_difference: between the arms.
         settings: the thresholds.
     """
-    p_value, interval = overall.mcnemar.p_value, overall.lift_interval
+    p_value, interval = overall.mcnemar.p_gain, overall.lift_interval
     width = interval.high - interval.low
     found = {
         "the arms do not differ: the adapter is not applied": not logit_difference > 0,
@@ -149,6 +155,7 @@ def summary_text(summary: EvaluationSummary) -> str:
     reasons = summary.metadata["no_go_reasons"]
     rows = {"content": summary.overall, "strict": summary.overall_strict}
     rows |= {f"  {kind} (content)": comparison for kind, comparison in summary.by_type.items()}
+    rows |= {f"over {name}": comparison for name, comparison in summary.against.items()}
     head = f"{'':<22}{'n':>5}  {'base':<21}{'sft':<21}{'lift':<25}{'p':>9}{'p adj.':>9}{'h':>7}"
     return "\n".join(
         [
@@ -157,6 +164,8 @@ def summary_text(summary: EvaluationSummary) -> str:
             "",
             head,
             *(_row(name, comparison) for name, comparison in rows.items()),
+            "",
+            *_learned(summary),
             "",
             "Baselines (success rate, 95% interval)",
             *(f"  {name:<20}{_rate_text(value)}" for name, value in summary.baselines.items()),
@@ -167,6 +176,16 @@ def summary_text(summary: EvaluationSummary) -> str:
             "",
         ]
     )
+
+
+def _learned(summary: EvaluationSummary) -> Iterator[str]:
+    """What the adapter taught: to answer, which a stop rule gives no arm, or only to stop."""
+    content, strict = summary.overall, summary.overall_strict
+    yield f"Learned to answer: {content.lift:+.3f} on content, over the base with a stop rule"
+    yield f"Learned to stop:   {strict.lift - content.lift:+.3f} on strict success beyond that"
+    for name, comparison in summary.against.items():
+        low, high = comparison.lift_interval.low, comparison.lift_interval.high
+        yield f"Over {name}, without training: {comparison.lift:+.3f} [{low:+.3f}, {high:+.3f}] on content"
 
 
 def _check_arms(

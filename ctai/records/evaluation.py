@@ -66,6 +66,11 @@ class McNemar(Record):
     p_value: float
     exact: bool
 
+    @property
+    def p_gain(self) -> float:
+        """The p-value as evidence that SFT is better: 1 where it wins no more pairs than it loses."""
+        return self.p_value if self.only_sft > self.only_base else 1.0
+
 
 class PairedComparison(Record):
     """Two arms on the same items, on one success level."""
@@ -83,12 +88,17 @@ class PairedComparison(Record):
 
 
 class EvaluationSummary(Stored):
-    """The evaluation of one adapter against its base."""
+    """The evaluation of one adapter against its base.
+
+    `overall` compares with the base zero-shot, on content, which a stop rule gives the base for free;
+    `overall_strict` adds what was learned about stopping. `against` compares SFT with each cheap baseline, on content.
+    """
 
     overall: PairedComparison
     overall_strict: PairedComparison
     by_type: dict[str, PairedComparison]
     baselines: dict[str, Rate]
+    against: dict[str, PairedComparison]
     bh_correction: dict[str, float]
     non_regression: dict[str, str]
     arms: dict[str, str]

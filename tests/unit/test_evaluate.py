@@ -27,6 +27,7 @@ from ctai.evaluate_summary import (
     NOT_APPLICABLE,
     REGRESSION,
     summarize_evaluation,
+    summary_text,
     write_evaluation,
 )
 from ctai.prompts import DELIMITER, CompletionStylePrompts
@@ -322,6 +323,9 @@ def test_numbers_of_a_small_example():
         "base_stop_rule": 3,
         BASE_FEW_SHOT: 6,
     }
+    over_few_shot = summary.against[BASE_FEW_SHOT]
+    assert (over_few_shot.mcnemar.only_base, over_few_shot.mcnemar.only_sft) == (1, 2)
+    assert "Over base_few_shot, without training: +0.100" in summary_text(summary)
     assert (summary.noise_floor.k, summary.noise_floor.n) == (2, 10)
     assert summary.metadata["failure_reasons"][SFT] == {"wrong answer": 3, "runs on": 1}
     assert not summary.go
@@ -348,7 +352,11 @@ def test_swapped_arms_turn_the_sign():
     assert backward.overall.cohens_h == -forward.overall.cohens_h
     assert backward.overall.mcnemar.p_value == forward.overall.mcnemar.p_value < 1e-9
     assert not backward.go
-    assert backward.metadata["no_go_reasons"] == ["SFT is not better on content (lift -0.600)"]
+    assert backward.overall.mcnemar.p_gain == 1.0  # significant, but for the base
+    assert backward.metadata["no_go_reasons"] == [
+        "SFT is not better on content (lift -0.600)",
+        "p = 1 is not below 0.01",
+    ]
 
 
 def test_learning_to_stop_alone_is_no_go():
