@@ -1,6 +1,7 @@
 """How often does a run pass that must not, and how often does a sound one? The study behind docs/false_passes.md.
 
-    python -m scripts.false_passes run --seeds 20 --out runs/false-passes      # hours on one core; goes on where it was
+    python -m scripts.false_passes run --seeds 20 --out runs/false-passes      # hours on one core; goes on where it was;
+                                                                               # started twice it uses two cores
     python -m scripts.false_passes table --out runs/false-passes               # writes docs/false_passes.md
 
 Each seed's sound run is made by `pytest -m gates`. Each faulty run is a copy of it whose training is spoilt by a control,
@@ -14,9 +15,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+from filelock import FileLock, Timeout
 
 from ctai.provenance import code_digest, git_state
 from ctai.records import EvaluationSummary, Record, Stored
@@ -75,31 +77,35 @@ class Job(NamedTuple):
     def folder(self) -> Path:
         return self.out / f"{self.kind}-{self.seed}"
 
-    def sound(self, seed: int) -> Path:
-        """The sound run of a seed."""
-        return self.out / f"{SOUND}-{seed}"
+    @property
+    def sound(self) -> Path:
+        """The sound run that it starts from."""
+        return self.out / f"{SOUND}-{self.seed}"
+
+    @property
+    def record(self) -> Path:
+        """Its outcome; there when it is done."""
+        return self.out / "outcomes" / f"{self.kind}-{self.seed}.json"
 
 
-def jobs(out: Path, first: int, seeds: int, kinds: list[Kind]) -> Iterator[Job]:
-    """Sound runs before all others, since these start from copies of them."""
-    for seed in range(first, first + seeds):
-        yield from (Job(kind, seed, out) for kind in kinds)
+def donor(seed: int, seeds: list[int]) -> int:
+    """The seed whose responses a foreign run is given."""
+    return seeds[(seeds.index(seed) + 1) % len(seeds)]
 
 
-def make(job: Job, all_seeds: list[int]) -> Outcome:
+def make(job: Job, seeds: list[int]) -> Outcome:
     """Make one run and say how it ended."""
     started = time.monotonic()
     arguments = ["--run-dir", str(job.folder), "--seed", str(job.seed)]
     if job.kind == "contaminated":
-        model = merged_model(job.sound(job.seed), job.out / f"model-{job.seed}")
+        model = merged_model(job.sound, job.out / f"model-{job.seed}")
         arguments += ["--model", str(model), "--profile", "embedded"]
     elif job.kind != SOUND:
-        copy_without_training(job.sound(job.seed), job.folder)
+        copy_without_training(job.sound, job.folder)
         arguments += ["--control", job.kind]
         if job.kind == "foreign":
-            other = all_seeds[(all_seeds.index(job.seed) + 1) % len(all_seeds)]
-            donor = job.sound(other) / "data" / "stage1_sft_data.jsonl"
-            arguments += ["--set", f"control_data={donor}"]
+            data = Job("sound", donor(job.seed, seeds), job.out).folder / "data" / "stage1_sft_data.jsonl"
+            arguments += ["--set", f"control_data={data}"]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-m", "gates", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode not in (0, 1):
@@ -225,16 +231,33 @@ def main() -> int:
         write_text(ROOT / "docs" / "false_passes.md", page(outcomes))
         return 0
     seeds = list(range(options.first, options.first + options.seeds))
-    work = sorted(jobs(out, options.first, options.seeds, options.kinds), key=lambda job: job.kind != SOUND)
-    for number, job in enumerate(work, start=1):
-        record = out / "outcomes" / f"{job.kind}-{job.seed}.json"
-        if record.exists():
-            continue
-        found = make(job, seeds)
-        write_json(record, found)
-        print(f"{number}/{len(work)} {job.kind} seed {job.seed}: {'PASSED' if found.passed else found.stopped_by} "
-              f"{found.sft_content} in {found.seconds:.0f} s", flush=True)  # fmt: skip
+    work = [Job(kind, seed, out) for kind in options.kinds for seed in seeds]
+    while waiting := [job for job in work if not job.record.exists()]:
+        if not any([worked(job, seeds) for job in waiting if ready(job, seeds)]):
+            time.sleep(5)  # what is left waits for another process
     return 0
+
+
+def ready(job: Job, seeds: list[int]) -> bool:
+    """Whether the sound runs that a job starts from are there."""
+    needed = {SOUND: [], "foreign": [job.seed, donor(job.seed, seeds)]}.get(job.kind, [job.seed])
+    return all(Job("sound", seed, job.out).record.exists() for seed in needed)
+
+
+def worked(job: Job, seeds: list[int]) -> bool:
+    """Make a run unless another process makes it or has made it."""
+    job.record.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(job.record.with_suffix(".lock"), blocking=False):
+            if job.record.exists():
+                return False
+            found = make(job, seeds)
+            write_json(job.record, found)
+    except Timeout:
+        return False
+    said = "PASSED" if found.passed else f"stopped by {found.stopped_by}"
+    print(f"{job.kind} seed {job.seed}: {said}, SFT {found.sft_content}, {found.seconds:.0f} s", flush=True)
+    return True
 
 
 if __name__ == "__main__":
