@@ -233,7 +233,7 @@ def main() -> int:
     seeds = list(range(options.first, options.first + options.seeds))
     work = [Job(kind, seed, out) for kind in options.kinds for seed in seeds]
     while waiting := [job for job in work if not job.record.exists()]:
-        if not any([worked(job, seeds) for job in waiting if ready(job, seeds)]):
+        if not any(worked(job, seeds) for job in waiting if ready(job, seeds)):
             time.sleep(5)  # what is left waits for another process
     return 0
 
