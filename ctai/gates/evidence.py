@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ctai.config import RunConfig
 from ctai.gates import GateSpec, gate_named, gates_before
+from ctai.gates.preregistration import departures, preregister
 from ctai.provenance import code_digest
 from ctai.records import Metric, Outcome, Verdict
 from ctai.rundir import RunDir, digest_of, read_record, sha256_file, write_json
@@ -89,6 +90,8 @@ def record_verdict(
         config_digest=config_digest(config, gate),
         code_digest=code_digest(),
         weights_digest=measured.weights_digest,
+        preregistration=digest_of(preregister(config)),
+        departures=departures(config, gate),
         notes=measured.notes,
     )
     if outcome == "incomplete" and standing(rundir, config, gate).verdict is not None:
@@ -140,6 +143,10 @@ def standing(rundir: RunDir, config: RunConfig, gate: GateSpec) -> Standing:
         return Standing(None, f"gate {gate.name} has not passed: {'; '.join(verdict.reasons) or verdict.outcome}")
     if verdict.code_digest != code_digest():
         return Standing(None, f"the verdict of gate {gate.name} is stale: ctai's code has changed since")
+    if verdict.preregistration != digest_of(preregister(config)):
+        return Standing(
+            None, f"the verdict of gate {gate.name} is stale: thresholds or test families have changed since"
+        )
     if verdict.config_digest != config_digest(config, gate):
         return Standing(None, f"the verdict of gate {gate.name} is stale: the configuration has changed since")
     if verdict.key != gate_key(config, gate, previous_digest(rundir, gate)):

@@ -24,13 +24,16 @@ from ctai.gates.evidence import (
     withdraw,
 )
 from ctai.gates.preflight import preflight
+from ctai.gates.preregistration import departures, preregister
 from ctai.gates.progress import TerminalProgress
 from ctai.provenance import OpenPhase, Session, code_digest, environment, run_id
 from ctai.records import ContaminationReport, Metric, Verdict, utc_now
-from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file
+from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, write_json
 
 # What gate 1 found, relative to the run directory.
 EXAMINATION = ("evidence", "contamination", "examination.json")
+# What the run has committed itself to before it measures anything.
+PREREGISTRATION = ("evidence", "preregistration.json")
 
 
 class Run:
@@ -50,6 +53,8 @@ class Run:
         self._open = ExitStack()
         self._open.enter_context(rundir.lock())
         self.session = Session(rundir, config, self.environment, self.run_id)
+        self.preregistration = preregister(config)
+        write_json(rundir.path(*PREREGISTRATION), self.preregistration)
 
     # -- stages ------------------------------------------------------------------------------------------------------
 
@@ -143,6 +148,8 @@ class Run:
             "git_dirty": str(env.git_dirty).lower(),
             "code_digest": env.code_digest,
             "config_digest": digest_of(self.config),
+            "preregistration": digest_of(self.preregistration),
+            "departures": "; ".join(departures(self.config, GATES[-1])) or "none",
             "profile": self.config.profile,
             "control": self.config.control,
             "seed": str(self.config.seed),
@@ -202,6 +209,7 @@ class Run:
             reused = "(reused)" if gate.name in self.reused else ""
             lines.append(f"{gate.number:>3}  {gate.name:<14}{word.upper():<13}{seconds:>6} {reused}".rstrip())
             if verdict and verdict.passed:
+                lines += [f"       not by the book: {departure}" for departure in verdict.departures]
                 lines += [f"       {m.sentence()}" for m in verdict.metrics if m.name in _KEY_NUMBERS]
             else:
                 lines.append(f"       {why_not(gate.name)}")

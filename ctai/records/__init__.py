@@ -49,7 +49,7 @@ from ctai.records.model import (
     SentinelReport,
     SentinelResult,
 )
-from ctai.records.session import Phase, SessionManifest, StageManifest, Verdict
+from ctai.records.session import Phase, Preregistration, SessionManifest, StageManifest, Verdict
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -78,6 +78,7 @@ __all__ = [
     "Phase",
     "PilotAttempt",
     "PilotLadder",
+    "Preregistration",
     "QcSummary",
     "Rate",
     "Record",

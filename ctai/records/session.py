@@ -9,12 +9,26 @@ from ctai.records.core import Metric, Outcome, Record, Stored
 from ctai.records.model import Environment
 
 
+class Preregistration(Stored):
+    """What a run commits itself to before it measures anything.
+
+    `thresholds` maps settings to values, `families` the test set's families to the digest of what they can ask.
+    """
+
+    hypothesis: str
+    thresholds: dict[str, float | bool | str]
+    families: dict[str, str]
+    heldout_count: int
+    seed: int
+
+
 class Verdict(Stored):
     """What a gate decided, bound to what it judged.
 
     `artifacts` maps paths relative to the run directory to SHA-256; `previous` is the digest of the verdict before
-    it; `key` is the digest of everything the gate depends on. A verdict is `incomplete` when not all of the gate's
-    tests ran.
+    it; `key` is the digest of everything the gate depends on; `preregistration` that of what the run had committed
+    itself to. `departures` names each threshold that is looser than ctai's own. A verdict is `incomplete` when not all
+    of the gate's tests ran.
     """
 
     gate: str
@@ -27,12 +41,19 @@ class Verdict(Stored):
     config_digest: str
     code_digest: str
     weights_digest: str
+    preregistration: str
+    departures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether the next gate may start."""
         return self.outcome == "passed"
+
+    @property
+    def by_the_book(self) -> bool:
+        """Whether the gate has passed with thresholds no looser than ctai's own."""
+        return self.passed and not self.departures
 
 
 class StageManifest(Stored):

@@ -117,7 +117,7 @@ def test_an_artifact_edited_after_its_gate_passed_makes_the_verdict_stale(rundir
 
 def test_another_configuration_makes_the_verdict_stale_but_later_sections_do_not(rundir):
     pass_gate(rundir, "contamination")
-    other_model = RunConfig.load("embedded", ["model.name=elsewhere"])
+    other_model = RunConfig(model=RunConfig().model.model_copy(update={"name": "elsewhere"}))
     other_training = RunConfig(training=RunConfig().training.model_copy(update={"rank": 8}))
     assert "configuration has changed" in standing(rundir, other_model, GATES[0]).problem
     assert standing(rundir, other_training, GATES[0]).verdict is not None

@@ -110,6 +110,7 @@ class Prepared:
             config_digest="",
             code_digest="",
             weights_digest="",
+            preregistration="",
         )
 
     def train(self, control="none", progress=None, verdict=None, **settings) -> TrainingManifest:

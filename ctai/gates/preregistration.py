@@ -1,0 +1,89 @@
+"""What a run commits itself to before it measures anything: thresholds, test families, hypothesis.
+
+The book is ctai's own: the thresholds of `ctai.config` as they are shipped. A user may set others, and the run goes on;
+but a verdict whose thresholds are looser than the book's says so, and is not one by the book.
+"""
+
+import operator
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from ctai.config import RunConfig
+from ctai.gates import GateSpec, gates_before
+from ctai.records import Preregistration
+from ctai.rundir import digest_of
+from ctai.tasks.families import EMBEDDED_FAMILIES, FAMILIES
+
+_HYPOTHESIS = (
+    "on the held-out items SFT gives right content more often than its base: McNemar's test, two-sided, counts when SFT "
+    "wins more of the discordant pairs; a second look at the test set has half the alpha"
+)
+_HIGHER, _LOWER, _OTHER = operator.gt, operator.lt, operator.ne
+
+
+class _Threshold(NamedTuple):
+    """A setting that decides what passes, and how a looser one compares with the book's."""
+
+    key: str
+    looser: Callable[[Any, Any], bool]
+
+
+_THRESHOLDS = (
+    *(_Threshold(f"qc.{name}", _HIGHER) for name in ("runaway", "token_limit", "delimiter", "truncated")),
+    *(_Threshold(f"qc.{name}", _HIGHER) for name in ("median_tokens", "duplicates", "overlap")),
+    *(_Threshold(f"qc.{name}", _LOWER) for name in ("instruction_acceptance", "pair_acceptance")),
+    _Threshold("critic.balanced_accuracy_floor", _LOWER),
+    _Threshold("critic.confident_margin", _LOWER),
+    _Threshold("generation.filter_with_critic", _OTHER),
+    _Threshold("heldout.minimum", _LOWER),
+    _Threshold("heldout.power", _LOWER),
+    _Threshold("heldout.lift_to_detect", _HIGHER),
+    _Threshold("evaluation.headroom_max_base", _HIGHER),
+    _Threshold("evaluation.alpha", _HIGHER),
+    _Threshold("evaluation.fdr", _HIGHER),
+    _Threshold("evaluation.max_interval_width", _HIGHER),
+)
+
+
+def preregister(config: RunConfig) -> Preregistration:
+    """What a run of this configuration commits itself to."""
+    return Preregistration(
+        hypothesis=_HYPOTHESIS,
+        thresholds={threshold.key: _value(config, threshold.key) for threshold in _THRESHOLDS},
+        families=_families(config.generation.embedded_world),
+        heldout_count=config.heldout.count,
+        seed=config.seed,
+    )
+
+
+def departures(config: RunConfig, gate: GateSpec) -> tuple[str, ...]:
+    """Where the thresholds that a gate stands on, its own or those of gates before it, are looser than the book's."""
+    book = RunConfig()
+    sections = {section for each in (*gates_before(gate.name), gate) for section in each.sections}
+    found = []
+    for key, looser in _THRESHOLDS:
+        mine, theirs = _value(config, key), _value(book, key)
+        if key.split(".")[0] in sections and looser(mine, theirs):
+            found.append(f"{key} is {_text(mine)}, by the book {_text(theirs)}")
+    if "control" in sections and config.control != book.control:
+        found.append(f"this is the control run {config.control}")
+    return tuple(found)
+
+
+def _value(config: RunConfig, key: str) -> Any:
+    value: Any = config
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@cache
+def _families(embedded: bool) -> dict[str, str]:
+    """The digest of what each family can ask, and in which words."""
+    chosen = EMBEDDED_FAMILIES if embedded else FAMILIES
+    return {family.name: digest_of([family.type, family.phrasings, family.keys]) for family in chosen}

@@ -1,0 +1,95 @@
+"""What a run commits itself to, and how a loosened threshold shows."""
+
+import pytest
+
+from ctai.config import RunConfig
+from ctai.gates import GATES, gate_named
+from ctai.gates.evidence import record_verdict, standing
+from ctai.gates.preregistration import _THRESHOLDS, departures, preregister
+from ctai.records import Preregistration
+from ctai.rundir import RunDir, digest_of
+from tests.unit.test_evidence import measured
+
+pytestmark = pytest.mark.unit
+
+LOOSER = {
+    "qc.runaway": 0.2,
+    "qc.token_limit": 0.2,
+    "qc.delimiter": 0.01,
+    "qc.truncated": 0.1,
+    "qc.median_tokens": 60,
+    "qc.duplicates": 0.1,
+    "qc.overlap": 0.1,
+    "qc.instruction_acceptance": 0.3,
+    "qc.pair_acceptance": 0.3,
+    "critic.balanced_accuracy_floor": 0.5,
+    "critic.confident_margin": 0.5,
+    "generation.filter_with_critic": "false",
+    "heldout.power": 0.5,
+    "heldout.lift_to_detect": 0.3,
+    "evaluation.headroom_max_base": 0.95,
+    "evaluation.alpha": 0.05,
+    "evaluation.fdr": 0.2,
+    "evaluation.max_interval_width": 0.3,
+}
+
+
+def configured(key: str, value: object) -> RunConfig:
+    return RunConfig.load("embedded", [f"{key}={value}"])
+
+
+def judged(rundir: RunDir, config: RunConfig, gate: str):
+    return record_verdict(rundir, config, measured(rundir, gate), dict.fromkeys(gate_named(gate).metrics, "passed"))
+
+
+def test_the_shipped_profiles_are_by_the_book():
+    for profile in ("embedded", "pod"):
+        assert departures(RunConfig.load(profile), GATES[-1]) == ()
+
+
+@pytest.mark.parametrize(("key", "value"), LOOSER.items())
+def test_a_loosened_threshold_is_named(key, value):
+    (departure,) = departures(configured(key, value), GATES[-1])
+    assert departure.startswith(f"{key} is ")
+
+
+def test_every_threshold_that_can_be_loosened_is_tried_here():
+    # heldout.minimum cannot go below 300
+    assert {threshold.key for threshold in _THRESHOLDS} == LOOSER.keys() | {"heldout.minimum"}
+
+
+@pytest.mark.parametrize(("key", "value"), [("qc.runaway", 0.01), ("evaluation.alpha", 0.001), ("heldout.power", 0.9)])
+def test_a_tightened_threshold_is_no_departure(key, value):
+    assert departures(configured(key, value), GATES[-1]) == ()
+
+
+def test_a_control_run_is_not_by_the_book():
+    control = RunConfig.load("embedded", control="seeds-only")
+    assert departures(control, GATES[-1]) == ("this is the control run seeds-only",)
+    assert departures(control, gate_named("scale")) == ()
+    assert preregister(control) == preregister(RunConfig.load("embedded"))  # a control starts from a sound run's data
+
+
+def test_a_verdict_with_a_loosened_threshold_passes_but_not_by_the_book(tmp_path):
+    rundir, config = RunDir.open(tmp_path), configured("qc.runaway", 0.2)
+    first = judged(rundir, config, "contamination")
+    assert first.by_the_book  # the thresholds that it stands on are as shipped
+    judged(rundir, config, "instruments")
+    pilot = judged(rundir, config, "pilot")
+    assert (pilot.passed, pilot.by_the_book) == (True, False)
+    assert pilot.departures == ("qc.runaway is 0.2, by the book 0.05",)
+    assert judged(rundir, config, "scale").departures == pilot.departures  # and so do all gates after it
+
+
+def test_a_threshold_changed_afterwards_makes_every_verdict_stale(tmp_path):
+    rundir, config = RunDir.open(tmp_path), RunConfig.load("embedded")
+    verdict = judged(rundir, config, "contamination")
+    assert verdict.preregistration == digest_of(preregister(config))
+    later = configured("evaluation.alpha", 0.05)
+    assert "thresholds or test families have changed" in standing(rundir, later, GATES[0]).problem
+
+
+def test_the_commitment_survives_being_written_and_read():
+    mine = preregister(RunConfig.load("pod"))
+    assert digest_of(Preregistration.model_validate_json(mine.model_dump_json())) == digest_of(mine)
+    assert len(mine.families) > len(preregister(RunConfig.load("embedded")).families) > 10
