@@ -13,14 +13,6 @@ STOP_STRINGS = ("\nInstruction", "\nQ:", "\n###", "\nUser:", "\nResponse:", DELI
 LIST_STOP_STRINGS = ("\n\n",)
 
 INSTRUCTION_LIST_HEADER = "A list of short, clear and different instructions:\n"
-INSTRUCTION_RUBRIC = (
-    "Label each instruction.\nA: clear, specific, possible and safe.\nB: vague, impossible, cut off or unsafe.\n\n"
-)
-PAIR_RUBRIC = (
-    "Label each response.\n"
-    "A: it does what the instruction asks, correctly and in the right form, or briefly refuses what is unsafe.\n"
-    "B: wrong, off topic, cut off or in the wrong form.\n\n"
-)
 LABEL_GOOD, LABEL_BAD = "A", "B"
 
 _NEW_PROMPT_LINE = re.compile(r"\n[ \t]*(?:Instruction|Response|Q|A|User):")
@@ -31,6 +23,29 @@ _META_LINE = re.compile(
     r"(?i)^(?:here (?:is|are)\b|(?:more|other|some) instructions?\b|instructions?:|examples?:|a list of\b|note:|end of\b|\W*$)"
 )
 MAX_INSTRUCTION_CHARS = 300
+
+
+class Rubric(NamedTuple):
+    """What a critic is asked, and what its labels mean."""
+
+    task: str
+    good: str
+    bad: str
+
+    def text(self, swapped: bool) -> str:
+        """The rubric; `swapped` exchanges the letters, so that A means bad."""
+        first, second = (self.bad, self.good) if swapped else (self.good, self.bad)
+        return f"{self.task}\n{LABEL_GOOD}: {first}\n{LABEL_BAD}: {second}\n\n"
+
+
+INSTRUCTION_RUBRIC = Rubric(
+    "Label each instruction.", "clear, specific, possible and safe.", "vague, impossible, cut off or unsafe."
+)
+PAIR_RUBRIC = Rubric(
+    "Label each response.",
+    "it does what the instruction asks, correctly and in the right form, or briefly refuses what is unsafe.",
+    "wrong, off topic, cut off or in the wrong form.",
+)
 
 
 class Pair(NamedTuple):
@@ -87,26 +102,32 @@ class CompletionStylePrompts:
         return f"{heading}{INSTRUCTION_LIST_HEADER}{numbered}{len(examples) + 1}."
 
     @staticmethod
-    def instruction_critic_prefix(examples: Sequence[LabelledInstruction]) -> str:
-        """Rubric and worked examples: the constant part of every instruction judgement."""
-        blocks = "".join(f"{_instruction_block(e.instruction)} {e.label}\n\n" for e in examples)
-        return INSTRUCTION_RUBRIC + blocks
+    def instruction_critic_prefix(examples: Sequence[LabelledInstruction], swapped: bool = False) -> str:
+        """Rubric and worked examples: the constant part of every instruction judgement.
+
+        Args:
+            examples: worked examples, with the labels they deserve.
+            swapped: exchange what the letters mean, in rubric and examples.
+        """
+        blocks = "".join(f"{_instruction_block(e.instruction)} {_letter(e.label, swapped)}\n\n" for e in examples)
+        return INSTRUCTION_RUBRIC.text(swapped) + blocks
 
     @staticmethod
-    def instruction_critic(instruction: str, examples: Sequence[LabelledInstruction]) -> str:
+    def instruction_critic(instruction: str, examples: Sequence[LabelledInstruction], swapped: bool = False) -> str:
         """Rubric, worked examples, then the instruction; the next token is the label."""
-        return CompletionStylePrompts.instruction_critic_prefix(examples) + _instruction_block(instruction)
+        prefix = CompletionStylePrompts.instruction_critic_prefix(examples, swapped)
+        return prefix + _instruction_block(instruction)
 
     @staticmethod
-    def pair_critic_prefix(examples: Sequence[LabelledPair]) -> str:
-        """Rubric and worked examples: the constant part of every pair judgement."""
-        blocks = "".join(f"{_pair_block(e.instruction, e.response)} {e.label}\n\n" for e in examples)
-        return PAIR_RUBRIC + blocks
+    def pair_critic_prefix(examples: Sequence[LabelledPair], swapped: bool = False) -> str:
+        """Rubric and worked examples: the constant part of every pair judgement; see `instruction_critic_prefix`."""
+        blocks = "".join(f"{_pair_block(e.instruction, e.response)} {_letter(e.label, swapped)}\n\n" for e in examples)
+        return PAIR_RUBRIC.text(swapped) + blocks
 
     @staticmethod
-    def pair_critic(instruction: str, response: str, examples: Sequence[LabelledPair]) -> str:
+    def pair_critic(instruction: str, response: str, examples: Sequence[LabelledPair], swapped: bool = False) -> str:
         """Rubric, worked examples, then instruction and response; the next token is the label."""
-        return CompletionStylePrompts.pair_critic_prefix(examples) + _pair_block(instruction, response)
+        return CompletionStylePrompts.pair_critic_prefix(examples, swapped) + _pair_block(instruction, response)
 
     @staticmethod
     def clean_response(raw: str) -> str:
@@ -150,3 +171,8 @@ def _instruction_block(instruction: str) -> str:
 
 def _pair_block(instruction: str, response: str) -> str:
     return f"INSTRUCTION: {instruction}\nRESPONSE: {response}\nLabel:"
+
+
+def _letter(label: str, swapped: bool) -> str:
+    """The letter that a worked example shows."""
+    return label if not swapped else LABEL_BAD if label == LABEL_GOOD else LABEL_GOOD

@@ -9,10 +9,11 @@ from ctai.config import GenerationSettings, RunConfig
 from ctai.gates.evidence import Measured
 from ctai.gates.review import write_packet
 from ctai.gates.run import Run
-from ctai.generate.critic import CriticCalibration, InstructionCritic, calibrate
+from ctai.generate.calibration import calibrate, judge_probes
+from ctai.generate.critic import InstructionCritic
 from ctai.generate.merge import merge_shards
 from ctai.generate.shard import make_shard, pilot_ladder
-from ctai.records import HeldoutItem, Metric, PilotAttempt, PilotLadder, QcSummary, Rejection
+from ctai.records import CriticCalibration, HeldoutItem, Metric, PilotAttempt, PilotLadder, QcSummary, Rejection
 from ctai.rundir import read_jsonl, read_record, write_json, write_jsonl
 from ctai.statistics import mcnemar_power
 from ctai.tasks.heldout import build_heldout
@@ -22,6 +23,7 @@ _CRITIC_METRICS = {
     "instructions": "instruction_critic_balanced_accuracy",
     "pairs": "pair_critic_balanced_accuracy",
 }
+_PROBES = "probes.jsonl"
 # Discordant pairs expected beyond the lift itself, as a share of the items: what a noisy tie costs in power.
 _EXTRA_DISCORDANCE = 0.10
 
@@ -36,7 +38,7 @@ def calibrate_instruments(run: Run) -> Measured:
         found = {kind: _calibration(run, kind) for kind in _CRITIC_METRICS}
         metrics = list(_heldout_metrics(run, heldout))
         metrics += [_critic_metric(run, kind, path) for kind, (path, _) in found.items()]
-        files = [run.rundir.heldout, *(path for path, _ in found.values())]
+        files = [run.rundir.heldout, *(file for path, _ in found.values() for file in (path, path.with_name(_PROBES)))]
         reused = heldout_reused and all(reused for _, reused in found.values())
         return run.finish_gate(run.judged("instruments", metrics, files), reused=reused, phase=phase)
 
@@ -87,8 +89,10 @@ def _calibration(run: Run, kind: str) -> tuple[Path, bool]:
         probes = instruction_probes(config.critic.probes, config.seed, embedded=embedded)
     else:
         probes = pair_probes(config.critic.probes, config.seed, heldout=True, embedded=embedded)
-    write_json(path, calibrate(critic, probes))
-    stage.finish([path], run.run_id)
+    judgements = judge_probes(critic, probes)
+    write_jsonl(path.with_name(_PROBES), judgements)
+    write_json(path, calibrate(judgements))
+    stage.finish([path, path.with_name(_PROBES)], run.run_id)
     run.progress.advance(config.critic.probes)
     run.progress.finish()
     return path, False
@@ -105,7 +109,10 @@ def _critic_metric(run: Run, kind: str, path: Path) -> Metric:
         interval=found.balanced_accuracy_interval,
         n=found.n,
         artifact=run.rundir.relative(path),
-        note=f"value is the lower bound; point value {found.balanced_accuracy:.3f}, AUROC {found.auroc:.3f}",
+        note=(
+            f"value is the lower bound; point value {found.balanced_accuracy:.3f}, AUROC {found.auroc:.3f}, "
+            f"P(A) + P(B) {found.coverage_mean:.3f}, with the letters exchanged {found.swapped_balanced_accuracy:.3f}"
+        ),
     )
 
 

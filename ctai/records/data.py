@@ -107,13 +107,31 @@ class RoundBatch(Stored):
     rejections: tuple[Rejection, ...]
 
 
+class ProbeJudgement(Stored):
+    """What the critic says of one labelled probe, or of one input with nothing to judge.
+
+    `fault` is `good`, the probe's fault, or `content-free`, whose `label` is empty. `reverse` is the judgement with the
+    worked examples in reverse order, `swapped` the one asked with the letters exchanged: B for good.
+    """
+
+    kind: Literal["instructions", "pairs"]
+    fault: str
+    label: Literal["A", "B", ""]
+    instruction: str
+    response: str
+    critique: Critique
+    reverse: Critique
+    swapped: Critique
+
+
 class CriticCalibration(Stored):
-    """How well the critic agrees with labelled probes on the model at hand.
+    """How well the critic agrees with labelled probes on the model at hand; all of it follows from `ProbeJudgement`s.
 
     `balanced_accuracy` is of `is_good`, `auroc` of `logp_a - logp_b`. `coverage_mean` is the mean of P(A) + P(B).
-    `label_bias` is the mean P(A) / (P(A) + P(B)) where there is nothing to judge; 0.5 is no bias. `swap_agreement` is
-    the rate of the same verdict when the worked examples stand in reverse order. `acceptance` is the rate of accepted
-    probes by kind; `good` ones should be.
+    `label_bias` is the mean P(A) / (P(A) + P(B)) where there is nothing to judge; 0.5 is no bias. `order_agreement` is
+    the rate of the same verdict when the worked examples stand in reverse order. `swapped_balanced_accuracy` and
+    `swapped_label_bias` are measured with the letters exchanged: near or below 0.5 the critic knows the letter, not what
+    it means. `acceptance` is the rate of accepted probes by fault; `good` ones should be.
     """
 
     kind: Literal["instructions", "pairs"]
@@ -125,7 +143,10 @@ class CriticCalibration(Stored):
     coverage_mean: float
     coverage_minimum: float
     label_bias: float
-    swap_agreement: Rate
+    order_agreement: Rate
+    swapped_balanced_accuracy: float
+    swapped_balanced_accuracy_interval: Interval
+    swapped_label_bias: float
     acceptance: dict[str, Rate]
 
 

@@ -159,7 +159,7 @@ RULES: dict[str, tuple[Rule, frozenset[str], tuple[str, ...]]] = {
         scores_labels,
         # the engine offers log-probabilities; sentinels ask them of control tokens, the arm check of the whole vocabulary
         # seeds and probes say which label an example deserves
-        frozenset({"prompts", "generate.critic", "model.engine", "model.sentinels", "evaluate"})
+        frozenset({"prompts", "generate.critic", "generate.calibration", "model.engine", "model.sentinels", "evaluate"})
         | {"tasks.seeds", "tasks.probes"},
         ("engine.token_logprobs(prompts, ids)", "good = label == LABEL_GOOD"),
     ),
