@@ -192,6 +192,8 @@ def make_scale_dataset(run: Run) -> Measured:
     target = math.ceil(config.scale.count * config.scale.oversample / config.scale.shards)
     with run.phase("scale", shards=config.scale.shards, count=config.scale.count) as phase:
         folders = [run.rundir.shard_dir(shard) for shard in range(config.scale.shards)]
+        if missing := [folder for folder in folders if not (folder / "manifest.json").exists()]:
+            run.announce("scale", target * len(missing), "lower scale.count")
         made = [_make_shard(run, config, folder, "scale", i, target, heldout) for i, folder in enumerate(folders)]
         merged = merge_shards(config, run.rundir, folders, heldout, run.run_id, run.progress)
         failed = [

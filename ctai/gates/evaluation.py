@@ -33,7 +33,8 @@ from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Metric,
 from ctai.rundir import digest_of, read_jsonl, read_record
 from ctai.statistics import rate
 from ctai.tasks.seeds import few_shot_examples
-from ctai.train import train_adapter
+from ctai.train import SUCCESS_MARKER, train_adapter
+from ctai.train_data import steps_for
 
 _ARM_CHECK_PROMPTS = 8
 _ADAPTER_FILES = ("training_manifest.json", "adapter_model.safetensors", "adapter_config.json")
@@ -131,6 +132,10 @@ def _look(run: Run, attempt: int) -> _Look:
 
 def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:
     run.progress.limit("training", config.limits.training)
+    if not (folder / SUCCESS_MARKER).exists():
+        examples = sum(1 for _ in run.rundir.dataset.open("rb"))
+        steps = steps_for(examples, config.training.epochs, config.training.batch_size)
+        run.announce("training", steps, "lower training.epochs")
     try:
         return train_adapter(
             run.base,
@@ -161,6 +166,7 @@ def _evaluate(
         return read_record(paths[2], EvaluationSummary), paths, True
     stage.begin()
     heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
+    run.announce("evaluation", len(heldout), "lower heldout.count")
     prompts = [CompletionStylePrompts.zero_shot(item.instruction) for item in heldout[:_ARM_CHECK_PROMPTS]]
     vocabulary = len(run.base.tokenizer)
     base_logprobs = next_token_logprobs(run.base, prompts, vocabulary)

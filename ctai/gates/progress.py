@@ -1,4 +1,4 @@
-"""Progress on the terminal while pytest captures output, with a rate, an estimate of what is left, and time limits."""
+"""Progress on the terminal while pytest captures output: rate, time left, and the limits of time and money."""
 
 import sys
 import time
@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from ctai.errors import CtaiError
+from ctai.gates.budget import Ledger
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_REDRAWS = 0.5
@@ -17,7 +18,8 @@ class TerminalProgress:
     On a terminal the line is redrawn in place; into a pipe a plain line is written every ten seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self._ledger = ledger
         self._reporter: Any = None
         self._capture: Any = None
         self._stage, self._total, self._done, self._note = "", 0, 0, ""
@@ -35,6 +37,8 @@ class TerminalProgress:
     def start(self, stage: str, total: int) -> None:
         """A stage of `total` steps begins."""
         self._stage, self._total, self._done, self._note = stage, total, 0, ""
+        if self._ledger:
+            self._ledger.start(stage, total)
         self._started = time.monotonic()
         self._drawn = 0.0 if self._on_terminal() else self._started
         self._draw()
@@ -43,10 +47,13 @@ class TerminalProgress:
         """`n` steps are done.
 
         Raises:
-            CtaiError: the time limit has passed; finished batches are on disk, so the same command resumes.
+            CtaiError: the time limit or the budget has passed; finished batches are on disk, so the same command
+                resumes.
         """
         self._done += n
         self._note = note
+        if self._ledger:
+            self._ledger.advance(n)
         if time.monotonic() > self._deadline:
             raise CtaiError(
                 f"{self._limit_name} passed its time limit of {self._limit_seconds:.0f} s and was stopped; finished "
@@ -56,6 +63,8 @@ class TerminalProgress:
 
     def finish(self) -> None:
         """The stage has ended."""
+        if self._ledger:
+            self._ledger.finish()
         seconds = time.monotonic() - self._started
         self._write(f"{self._stage}: {self._done} done in {_duration(seconds)} {self._note}".rstrip(), final=True)
 

@@ -14,6 +14,7 @@ from ctai.config import RunConfig
 from ctai.errors import CtaiError, RefusedError
 from ctai.gates import GATES, gate_named, gates_after
 from ctai.gates.base import BaseModel
+from ctai.gates.budget import Ledger
 from ctai.gates.evidence import (
     Measured,
     first_problem,
@@ -42,7 +43,6 @@ class Run:
     def __init__(self, config: RunConfig, rundir: RunDir) -> None:
         self.config = config
         self.rundir = rundir
-        self.progress = TerminalProgress()
         self.base = BaseModel(config.model)
         self.environment = environment(config.model.device)
         # limits say when to stop, not what is made: raising one must not make a run another run
@@ -52,6 +52,8 @@ class Run:
         self.reused: set[str] = set()
         self._open = ExitStack()
         self._open.enter_context(rundir.lock())
+        self.ledger = Ledger(rundir.logs / "budget_ledger.json", config.limits)
+        self.progress = TerminalProgress(self.ledger)
         self.session = Session(rundir, config, self.environment, self.run_id)
         self.preregistration = preregister(config)
         write_json(rundir.path(*PREREGISTRATION), self.preregistration)
@@ -91,6 +93,10 @@ class Run:
             self.reused.add(measured.gate)
             self.progress.say(f"{measured.gate}: reused, nothing it depends on has changed")
         return measured
+
+    def announce(self, stage: str, steps: int, advice: str) -> None:
+        """Say what a stage is going to take; see `Ledger.require`."""
+        self.progress.say(self.ledger.require(stage, steps, advice))
 
     # -- verdicts ----------------------------------------------------------------------------------------------------
 
@@ -134,7 +140,8 @@ class Run:
         return verdict
 
     def close(self) -> None:
-        """Let the run directory go."""
+        """Write what was used, and let the run directory go."""
+        self.ledger.finish()
         self._open.close()
 
     # -- what people see ---------------------------------------------------------------------------------------------

@@ -50,10 +50,20 @@ from ctai.records.model import (
     SentinelReport,
     SentinelResult,
 )
-from ctai.records.session import Phase, Preregistration, SessionManifest, StageManifest, Verdict
+from ctai.records.session import (
+    BudgetEntry,
+    BudgetLedger,
+    Phase,
+    Preregistration,
+    SessionManifest,
+    StageManifest,
+    Verdict,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
+    "BudgetEntry",
+    "BudgetLedger",
     "Comparison",
     "Completion",
     "ContaminationFinding",

@@ -69,6 +69,24 @@ class StageManifest(Stored):
     run_id: str
 
 
+class BudgetEntry(Record):
+    """What one stage has used so far, over all sessions."""
+
+    stage: str
+    seconds: float
+    steps: int
+
+
+class BudgetLedger(Stored):
+    """What a run directory has cost; `hours` are those of the machine."""
+
+    cost_per_hour_usd: float
+    budget_usd: float
+    hours: float
+    cost_usd: float
+    entries: tuple[BudgetEntry, ...]
+
+
 class Phase(Record):
     """One entry of the session manifest."""
 
