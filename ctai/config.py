@@ -142,6 +142,7 @@ class Limits(Record):
     headroom: float = 7200
     training: float = 43200
     evaluation: float = 14400
+    review: float = 600
     cost_per_hour_usd: float = Field(0.0, ge=0)
     budget_usd: float = Field(300.0, ge=0)
     minimum_free_gb: float = Field(2.0, ge=0)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ctai.config import GenerationSettings, RunConfig
 from ctai.gates.evidence import Measured
-from ctai.gates.review import write_packet
+from ctai.gates.review import Background, rejected
 from ctai.gates.run import Run
 from ctai.generate.calibration import calibrate, judge_probes
 from ctai.generate.critic import InstructionCritic
@@ -137,8 +137,8 @@ def make_pilot(run: Run) -> Measured:
         ladder = run.rundir.evidence / "pilot_ladder.json"
         write_json(ladder, PilotLadder(attempts=tuple(attempts)))
         measured = run.judged("pilot", summary.thresholds, (*_shard_files(folder), ladder))
-        if not summary.thresholds_passed:
-            write_packet(run.rundir, measured, attempts, read_jsonl(folder / "rejections.jsonl", Rejection))
+        lost = read_jsonl(folder / "rejections.jsonl", Rejection)
+        run.background["pilot"] = Background(tuple(attempts), rejected(lost))
         return run.finish_gate(measured, reused=reused, phase=phase)
 
 

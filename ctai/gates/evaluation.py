@@ -25,7 +25,7 @@ from ctai.evaluate import (
 from ctai.evaluate_summary import GUARDED_TYPES, REGRESSION, noise_floor, summarize_evaluation, write_evaluation
 from ctai.gates.base import AdaptedModel
 from ctai.gates.evidence import Measured
-from ctai.gates.review import write_packet
+from ctai.gates.review import Background, failed_answers
 from ctai.gates.run import Run
 from ctai.prompts import CompletionStylePrompts
 from ctai.provenance import derive_seed
@@ -118,8 +118,8 @@ def train_and_evaluate(run: Run) -> Measured:
         sources = (run.rundir.relative(paths[2]), run.rundir.relative(look.adapter / "training_manifest.json"))
         metrics = _metrics(config.evaluation, summary, training, *sources)
         measured = run.judged("evaluation", metrics, files, notes)
-        if not summary.go:
-            write_packet(run.rundir, measured, history, ())
+        wrong = failed_answers(read_jsonl(paths[1], EvaluationItem))
+        run.background["evaluation"] = Background(tuple(history), wrong)
         return run.finish_gate(measured, reused=reused, phase=phase)
 
 

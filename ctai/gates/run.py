@@ -3,6 +3,7 @@
 The stages themselves are `ctai.gates.contamination`, `data` and `evaluation`; this module gives them what they share.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,7 @@ from ctai.gates.evidence import (
 from ctai.gates.preflight import preflight
 from ctai.gates.preregistration import departures, preregister
 from ctai.gates.progress import TerminalProgress
+from ctai.gates.review import COMMAND_VARIABLE, Background, consult, set_aside, write_packet
 from ctai.provenance import OpenPhase, Session, code_digest, environment, run_id
 from ctai.records import ContaminationReport, Metric, Verdict, utc_now
 from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, write_json
@@ -48,6 +50,7 @@ class Run:
         # limits say when to stop, not what is made: raising one must not make a run another run
         self.run_id = run_id(digest_of(config.model_dump(mode="json", exclude={"limits"})), code_digest())
         self.measured: dict[str, Measured] = {}
+        self.background: dict[str, Background] = {}
         self.seconds: dict[str, float] = {}
         self.reused: set[str] = set()
         self._open = ExitStack()
@@ -128,7 +131,8 @@ class Run:
     def decide(self, gate: str, outcomes: Mapping[str, str], troubles: tuple[str, ...]) -> Verdict | None:
         """Write the verdict of a gate that was measured; None when there was nothing to judge.
 
-        When a gate has failed, what later gates left in the run directory earlier is moved aside.
+        When a gate has failed, what later gates left in the run directory earlier is moved aside, and a review packet is
+        written; when it has passed, the packet of an earlier failure is moved aside.
         """
         measured = self.measured.get(gate)
         if measured is None:
@@ -136,8 +140,20 @@ class Run:
         verdict = record_verdict(self.rundir, self.config, measured, outcomes, troubles)
         if verdict.outcome == "failed":
             withdraw(self.rundir, gates_after(gate))
+            self._review(measured)
+        elif verdict.passed:
+            set_aside(self.rundir, gate)
         self.session.note(f"gate {gate}: {verdict.outcome} {'; '.join(verdict.reasons)}".rstrip())
         return verdict
+
+    def _review(self, measured: Measured) -> None:
+        """Write the packet of a failed gate, and run the user's review command on it, if there is one."""
+        packet = write_packet(self.rundir, measured, self.background.get(measured.gate, Background()))
+        command = os.environ.get(COMMAND_VARIABLE, "").strip()
+        if command:
+            said = consult(self.rundir, packet, command, self.config.limits.review)
+            self.session.note(said)
+            self.progress.say(said)
 
     def close(self) -> None:
         """Write what was used, and let the run directory go."""
