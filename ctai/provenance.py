@@ -81,6 +81,15 @@ def loader_version() -> str:
     return f"{ctai.__version__}+{state.commit[:12]}{'.dirty' if state.dirty else ''}"
 
 
+def doubts_about(version: str) -> tuple[str, ...]:
+    """What a `loader_version` leaves open about the code that ran; empty when a commit holds all of it."""
+    if "+code." in version:
+        return (f"the code's commit is unknown: {version} names a digest only, and nobody can check that code out",)
+    if version.endswith(".dirty"):
+        return (f"the code was changed after its commit: {version} cannot be checked out",)
+    return ()
+
+
 def environment(device: str) -> Environment:
     """What the code runs on. `device` is `cpu` or a CUDA device; only for CUDA is torch imported."""
     state = git_state()

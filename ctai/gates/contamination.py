@@ -6,6 +6,7 @@ from typing import Any
 from ctai.gates.evidence import Measured
 from ctai.gates.run import EXAMINATION, Run
 from ctai.model.sentinels import COMPLETION_FLOOR, CONTROL_MASS_CEILING, STOPPED_CEILING
+from ctai.provenance import doubts_about
 from ctai.records import ContaminationFinding, ContaminationReport, Metric
 from ctai.rundir import read_record, write_json
 
@@ -46,9 +47,11 @@ def _measured(run: Run, report: ContaminationReport, path: Path) -> Measured:
         *(_findings_metric(report, check, artifact) for check in _CHECKS),
         *_sentinel_metrics(report, artifact),
     ]
-    notes: tuple[str, ...] = ()
+    notes = doubts_about(provenance.loader_version) if provenance is not None else ()
     if provenance is not None and provenance.sentinels is not None and provenance.sentinels.follows_instructions:
-        notes = ("this base model already follows instructions in part: gate headroom judges whether that leaves room",)
+        notes += (
+            "this base model already follows instructions in part: gate headroom judges whether that leaves room",
+        )
     return run.judged("contamination", metrics, (path,), notes)
 
 

@@ -221,6 +221,7 @@ class RoundMaker:
             weights_digest=model.weights_digest,
             quantization=model.quantization,
             template_disabled=model.template_disabled,
+            # typed as true: a model that did not pass gate 1 cannot come here, and if it did this would raise
             sentinel_tests_passed=model.sentinels is not None and not model.sentinels.instruct_weights,
             stage=origin.stage,
             shard=origin.shard,

@@ -4,6 +4,7 @@ Owns finding files and their digests. It reads no weights and judges nothing.
 """
 
 import contextlib
+import json
 import re
 from functools import lru_cache
 from importlib import resources
@@ -49,16 +50,33 @@ def resolve(name_or_path: str, revision: str | None = None) -> Source:
         CtaiError: there is no such model, or the hub cannot be reached.
     """
     if name_or_path == EMBEDDED:
-        folder = Path(str(resources.files("ctai.model").joinpath("embedded")))
-        if not folder.is_dir():
-            raise CtaiError("this installation of ctai lacks the embedded model; install it again")
-        return Source(name_or_path, EMBEDDED, folder, None, None)
+        return _embedded()
     path = Path(name_or_path).expanduser()
     if path.exists():
         return _local(name_or_path, path)
     if not _may_be_on_hub(name_or_path):
         raise CtaiError(f"model {name_or_path!r}: there is no such folder or .gguf file")
     return _from_hub(name_or_path, revision)
+
+
+def _embedded() -> Source:
+    """The model in the package, which must be the one that its build wrote: nothing was merged into it since.
+
+    Raises:
+        CtaiError: it is not there, or has other weights or another tokenizer.
+    """
+    folder = Path(str(resources.files("ctai.model").joinpath("embedded")))
+    if not (folder / "build.json").is_file():
+        raise CtaiError("this installation of ctai lacks the embedded model; install it again")
+    build = json.loads((folder / "build.json").read_text(encoding="utf-8"))
+    for name, key in (("model.safetensors", "weights_sha256"), ("tokenizer.json", "tokenizer_sha256")):
+        found = _file_digest(folder / name) if (folder / name).is_file() else "nothing"
+        if found != build[key]:
+            raise CtaiError(
+                f"{name} of the embedded model is not what its build wrote ({found[:12]} instead of "
+                f"{build[key][:12]}): install ctai again, and keep other weights in a folder of their own"
+            )
+    return Source(EMBEDDED, EMBEDDED, folder, None, None)
 
 
 def whereabouts(name_or_path: str, revision: str | None = None) -> str:

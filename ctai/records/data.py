@@ -6,7 +6,10 @@ from ctai.records.core import Critique, FinishReason, Interval, Metric, Rate, Re
 
 
 class ExampleMetadata(Record):
-    """Where an example comes from; with the recorded prompt it is enough to make the example again."""
+    """Where an example comes from; with the recorded prompt it is enough to make the example again.
+
+    An example of a model whose template was not disabled, or whose sentinels failed, can be neither written nor read.
+    """
 
     git_commit: str
     git_dirty: bool
@@ -14,8 +17,8 @@ class ExampleMetadata(Record):
     model: str
     weights_digest: str
     quantization: str
-    template_disabled: bool
-    sentinel_tests_passed: bool
+    template_disabled: Literal[True]
+    sentinel_tests_passed: Literal[True]
     stage: str
     shard: int
     item: int

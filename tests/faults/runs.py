@@ -1,0 +1,144 @@
+"""Copies of the finished run in which faults are planted, and what pytest says of the gates run in them."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ctai.gates import GATES, gate_named, gates_after
+from ctai.gates.evidence import read_verdict
+from ctai.records import Verdict
+from ctai.rundir import RunDir
+
+ROOT = Path(__file__).parents[2]
+# What costs money to make; verdicts and reports are written anew by every session.
+WORK = ("artifacts", "data", "checkpoints", "results")
+
+
+class Done(NamedTuple):
+    """A session of pytest over gates: how it ended, what it said, and the message of each test, by file and outcome."""
+
+    code: int
+    output: str
+    failed: Mapping[tuple[str, str], str]
+    skipped: Mapping[tuple[str, str], str]
+
+
+class RunCopy:
+    """A copy of the finished run that a test may spoil.
+
+    Attributes:
+        root: the copy.
+        rundir: the same, as a run directory.
+    """
+
+    def __init__(self, finished: Path, root: Path) -> None:
+        shutil.copytree(finished, root)
+        self.root = root
+        self.rundir = RunDir(root)
+        self.before = digests(root)
+
+    def gates(self, *arguments: str, checkout: Path = ROOT) -> Done:
+        """Run `pytest -m gates` on the copy."""
+        report = self.root.with_name(f"{self.root.name}-report.xml")
+        report.unlink(missing_ok=True)
+        done = subprocess.run(
+            command(self.root, f"--junitxml={report}", *arguments),
+            cwd=checkout, env=environment(checkout), capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+        failed, skipped = _cases(report)
+        return Done(done.returncode, done.stdout + done.stderr, failed, skipped)
+
+    def verdict(self, gate: str) -> Verdict | None:
+        """The verdict of a gate as it lies there."""
+        return read_verdict(self.rundir, gate_named(gate))
+
+    def lost(self) -> list[str]:
+        """Files of the finished run's work whose content is nowhere in the copy any more, not even superseded."""
+        there = set(digests(self.root).values())
+        return [name for name, digest in self.before.items() if name.split("/")[0] in WORK and digest not in there]
+
+    def left_after(self, gate: str) -> list[str]:
+        """What lies where gates after this one put their work; `superseded/` is another place."""
+        patterns = [pattern for later in gates_after(gate) for pattern in later.outputs]
+        return sorted(self.rundir.relative(path) for pattern in patterns for path in self.root.glob(pattern))
+
+
+def command(root: Path, *arguments: str) -> list[str]:
+    """The command of a gates run on a run directory."""
+    fixed = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "-m", "gates", f"--run-dir={root}"]
+    return [sys.executable, *fixed, *arguments, "tests/gates"]
+
+
+def environment(checkout: Path = ROOT) -> dict[str, str]:
+    """The environment of a gates run: offline, and with the ctai of a checkout."""
+    return os.environ | {"PYTHONPATH": str(checkout), "HF_HUB_OFFLINE": "1"}
+
+
+def stopped(copy: RunCopy, done: Done, gate: str, *metrics: str) -> str:
+    """Assert that a gate failed for these metrics, blocked all after it and lost nothing; returns its reasons.
+
+    The metrics are all those whose tests failed, unless none is named.
+    """
+    number = gate_named(gate).number
+    own = {name.removeprefix("test_") for file, name in done.failed if file == f"test_{number}_{gate}"}
+    assert done.code == 1, done.output
+    assert own >= set(metrics), done.output
+    assert len(own) == len(done.failed), f"other gates failed too:\n{done.output}"
+    verdict = copy.verdict(gate)
+    assert verdict is not None
+    assert verdict.outcome == "failed"
+    reasons = "; ".join(verdict.reasons)
+    assert all(any(reason.startswith(f"{metric} ") for reason in verdict.reasons) for metric in metrics), reasons
+    blocked(copy, done, gate, f"blocked by gate {gate}: {reasons}")
+    return reasons
+
+
+def blocked(copy: RunCopy, done: Done, gate: str, reason: str) -> None:
+    """Assert that all tests of later gates were skipped for this reason, that nothing of theirs is in place or lost."""
+    for later in gates_after(gate):
+        said = {why for (file, _), why in done.skipped.items() if file == f"test_{later.number}_{later.name}"}
+        assert said, f"gate {later.name} was not skipped:\n{done.output}"
+        assert all(why.startswith(reason) for why in said), said
+        assert copy.verdict(later.name) is None
+    assert copy.left_after(gate) == []
+    assert copy.lost() == []
+
+
+def refused(copy: RunCopy, done: Done, sentence: str) -> None:
+    """Assert that pytest refused to start, with this sentence, and left everything as it was."""
+    assert done.code == 4, done.output
+    assert sentence in done.output
+    assert "Traceback" not in done.output
+    there = digests(copy.root)
+    assert {name for name, digest in copy.before.items() if there.get(name) != digest} <= {"logs/session_manifest.json"}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file below a folder, by its relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _cases(report: Path) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
+    """The messages of tests that failed or could not be set up, and of those that were skipped."""
+    failed: dict[tuple[str, str], str] = {}
+    skipped: dict[tuple[str, str], str] = {}
+    if not report.is_file():
+        return failed, skipped
+    for case in ElementTree.parse(report).iter("testcase"):
+        key = (case.attrib["classname"].rpartition(".")[2], case.attrib["name"])
+        for child in case:
+            if child.tag in ("failure", "error"):
+                failed[key] = child.attrib["message"]
+            elif child.tag == "skipped":
+                skipped[key] = child.attrib["message"]
+    return failed, skipped
+
+
+GATE_FILES = {gate.name: f"test_{gate.number}_{gate.name}" for gate in GATES}
