@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ctai.gates import GATES, gate_named, gates_after
+from ctai.gates import gate_named, gates_after
 from ctai.gates.evidence import read_verdict
 from ctai.records import Verdict
 from ctai.rundir import RunDir
@@ -43,13 +43,18 @@ class RunCopy:
         self.rundir = RunDir(root)
         self.before = digests(root)
 
-    def gates(self, *arguments: str, checkout: Path = ROOT) -> Done:
-        """Run `pytest -m gates` on the copy."""
+    def settle(self) -> "RunCopy":
+        """Take what lies there now for the state that nothing may be lost of."""
+        self.before = digests(self.root)
+        return self
+
+    def gates(self, *arguments: str, code: Path = ROOT) -> Done:
+        """Run `pytest -m gates` on the copy, with the code of a checkout."""
         report = self.root.with_name(f"{self.root.name}-report.xml")
         report.unlink(missing_ok=True)
         done = subprocess.run(
             command(self.root, f"--junitxml={report}", *arguments),
-            cwd=checkout, env=environment(checkout), capture_output=True, text=True, timeout=600,
+            cwd=code, env=environment(code), capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         failed, skipped = _cases(report)
         return Done(done.returncode, done.stdout + done.stderr, failed, skipped)
@@ -75,9 +80,19 @@ def command(root: Path, *arguments: str) -> list[str]:
     return [sys.executable, *fixed, *arguments, "tests/gates"]
 
 
-def environment(checkout: Path = ROOT) -> dict[str, str]:
-    """The environment of a gates run: offline, and with the ctai of a checkout."""
-    return os.environ | {"PYTHONPATH": str(checkout), "HF_HUB_OFFLINE": "1"}
+def environment(code: Path = ROOT) -> dict[str, str]:
+    """The environment of a gates run: offline, and with the code of a checkout."""
+    return os.environ | {"PYTHONPATH": str(code), "HF_HUB_OFFLINE": "1"}
+
+
+def checkout(folder: Path) -> Path:
+    """A copy of what a gates run needs of this checkout, without its repository."""
+    folder.mkdir()
+    for name in ("conftest.py", "pytest.ini"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("ctai", "tests/gates"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 def stopped(copy: RunCopy, done: Done, gate: str, *metrics: str) -> str:
@@ -96,17 +111,22 @@ def stopped(copy: RunCopy, done: Done, gate: str, *metrics: str) -> str:
     reasons = "; ".join(verdict.reasons)
     assert all(any(reason.startswith(f"{metric} ") for reason in verdict.reasons) for metric in metrics), reasons
     blocked(copy, done, gate, f"blocked by gate {gate}: {reasons}")
+    assert not any(copy.verdict(later.name) for later in gates_after(gate))
+    assert copy.left_after(gate) == []
     return reasons
 
 
+def said_by(done: Done, gate: str, metric: str) -> str:
+    """What the failed test of a metric said."""
+    return done.failed[f"test_{gate_named(gate).number}_{gate}", f"test_{metric}"]
+
+
 def blocked(copy: RunCopy, done: Done, gate: str, reason: str) -> None:
-    """Assert that all tests of later gates were skipped for this reason, that nothing of theirs is in place or lost."""
+    """Assert that all tests of later gates were skipped for this reason, and that nothing was lost."""
     for later in gates_after(gate):
         said = {why for (file, _), why in done.skipped.items() if file == f"test_{later.number}_{later.name}"}
         assert said, f"gate {later.name} was not skipped:\n{done.output}"
         assert all(why.startswith(reason) for why in said), said
-        assert copy.verdict(later.name) is None
-    assert copy.left_after(gate) == []
     assert copy.lost() == []
 
 
@@ -139,6 +159,3 @@ def _cases(report: Path) -> tuple[dict[tuple[str, str], str], dict[tuple[str, st
             elif child.tag == "skipped":
                 skipped[key] = child.attrib["message"]
     return failed, skipped
-
-
-GATE_FILES = {gate.name: f"test_{gate.number}_{gate.name}" for gate in GATES}

@@ -196,6 +196,7 @@ def test_every_judgement_is_kept_and_gives_the_calibration_again():
     assert calibrate(again) == calibrate(judgements)
 
 
+@pytest.mark.fault(14, plant="a critic that says A to everything", check="calibration: balanced accuracy, label bias")
 def test_a_critic_that_says_a_to_everything_is_found_out():
     probes = pair_probes(60, 0, heldout=False)
     engine = ScriptedEngine(probabilities=lambda prompt: {" A": 0.9, " B": 0.05})

@@ -128,6 +128,7 @@ def test_token_logprobs_reuse_a_shared_prefix_without_a_difference(tiny_model: C
     assert together == pytest.approx(alone, abs=1e-4)
 
 
+@pytest.mark.fault(7, plant="answers with colons, line ends, lists and Q", check="generator: stop strings as a whole")
 @pytest.mark.parametrize(
     "text",
     [

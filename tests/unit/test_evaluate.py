@@ -114,6 +114,8 @@ def test_a_right_answer_with_a_stop_counts_twice(evaluate):
     assert [a.instruction for a in answers] == [item.instruction for item in heldout()]
 
 
+@pytest.mark.fault(22, plant="an answer that is right once cleaned", check="strict success on raw output")
+@pytest.mark.fault(18, plant="an answer that is right and runs on", check="strict success on raw output")
 def test_a_run_on_counts_for_content_and_not_strictly(evaluate):
     """The base arm has no stop strings and is not cleaned before it is judged."""
     model = ScriptedModel(lambda prompt: right_answer(prompt) + "\n\nInstruction: Name a colour.\nResponse: Red")
@@ -131,6 +133,7 @@ def test_an_answer_that_hits_the_budget_is_not_strict(evaluate):
     assert answer.tokens == CONFIG.evaluation.max_new_tokens
 
 
+@pytest.mark.fault(19, plant="a fluent short answer that is wrong", check="scorers of content")
 def test_a_wrong_answer_names_its_fault(evaluate):
     answer = evaluate(ScriptedModel(lambda prompt: " A blue whale"), base_arm(CONFIG))[0]
     assert not answer.content
@@ -346,6 +349,7 @@ def test_a_clear_lift_is_go():
     assert summary.overall.lift_interval.high - summary.overall.lift_interval.low <= 0.15
 
 
+@pytest.mark.fault(21, plant="a gain read the other way round", check="sign of the lift")
 def test_swapped_arms_turn_the_sign():
     forward, backward = many("1000000000", "1111111000"), many("1111111000", "1000000000")
     assert backward.overall.lift == -forward.overall.lift
@@ -359,6 +363,7 @@ def test_swapped_arms_turn_the_sign():
     ]
 
 
+@pytest.mark.fault(19, plant="an arm that only stops better", check="go needs a gain in content")
 def test_learning_to_stop_alone_is_no_go():
     base, sft = answers(BASE, "1100" * 80), answers(SFT, "1100" * 80, strict="1100" * 80)
     summary = summarize(base, sft)
@@ -398,12 +403,14 @@ def test_types_are_adjusted_together():
     assert summary.bh_correction == {"fdr": 0.10, "tests": 3, "significant": 2}
 
 
+@pytest.mark.fault(21, plant="an adapter that changes no logit", check="arm check")
 def test_arms_that_do_not_differ_are_no_go():
     summary = many("1000000000", "1111111000", logit_difference=0.0)
     assert summary.metadata["no_go_reasons"] == ["the arms do not differ: the adapter is not applied"]
     assert not summary.go
 
 
+@pytest.mark.fault(21, plant="arms swapped, or of the same weights", check="arm check")
 def test_mixed_up_arms_are_refused():
     base, sft = answers(BASE, "10"), answers(SFT, "11")
     with pytest.raises(CtaiError, match="the arms are mixed up"):

@@ -115,6 +115,7 @@ def test_an_artifact_edited_after_its_gate_passed_makes_the_verdict_stale(rundir
     assert "is missing" in standing(rundir, RunConfig(), GATES[0]).problem
 
 
+@pytest.mark.fault(28, plant="a verdict of another configuration", check="verdict: configuration")
 def test_another_configuration_makes_the_verdict_stale_but_later_sections_do_not(rundir):
     pass_gate(rundir, "contamination")
     other_model = RunConfig(model=RunConfig().model.model_copy(update={"name": "elsewhere"}))
@@ -123,6 +124,7 @@ def test_another_configuration_makes_the_verdict_stale_but_later_sections_do_not
     assert standing(rundir, other_training, GATES[0]).verdict is not None
 
 
+@pytest.mark.fault(28, plant="a verdict on an earlier one that was decided again", check="chain of verdicts")
 def test_deciding_an_earlier_gate_again_with_another_result_makes_later_verdicts_stale(rundir):
     pass_gate(rundir, "contamination")
     pass_gate(rundir, "instruments")
@@ -131,6 +133,7 @@ def test_deciding_an_earlier_gate_again_with_another_result_makes_later_verdicts
     assert "a gate before it was decided again" in standing(rundir, RunConfig(), gate_named("instruments")).problem
 
 
+@pytest.mark.fault(28, plant="a verdict of other code", check="verdict: code")
 def test_a_verdict_of_other_code_is_stale(rundir):
     verdict = pass_gate(rundir, "contamination")
     path = rundir.path(verdict_path(rundir, GATES[0]))

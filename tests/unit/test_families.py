@@ -131,6 +131,7 @@ def test_the_world_has_the_size_it_was_designed_for() -> None:
     assert {family.type for family in FAMILIES} == set(TYPES)
 
 
+@pytest.mark.fault(19, plant="right, wrong and evasive answers of any length", check="scorers against labels")
 @pytest.mark.parametrize(
     ("instruction", "response", "reason"),
     [

@@ -87,6 +87,9 @@ def test_kept_examples_are_right_new_and_not_held_out(examples):
     assert not {example.instruction for example in examples} & {pair.instruction for pair in HELDOUT}
 
 
+@pytest.mark.fault(
+    25, plant="every prompt that reached the engine, against the records", check="prompt taken from the call"
+)
 def test_the_prompt_is_recorded_as_it_was_sent(tmp_path):
     model = WorldModel()
     make(tmp_path, model)
@@ -151,6 +154,7 @@ def test_rates_are_over_all_rounds(shard):
     assert summary.rates["delimiter"].value == 0.0
 
 
+@pytest.mark.fault(11, plant="a model that proposes the same instruction again", check="online deduplication")
 def test_repetitions_are_rejected_with_what_they_repeat(tmp_path):
     class Repetitive(WorldModel):
         def propose(self, rng):
@@ -192,6 +196,7 @@ def test_another_shard_and_another_rotation_write_other_things(tmp_path):
 # ------------------------------------------------------------------------------------------------- resuming, reusing
 
 
+@pytest.mark.fault(27, plant="an interrupt within a round of a shard", check="resume by round")
 def test_a_killed_shard_resumes_and_ends_in_the_same_bytes(tmp_path, shard):
     model = Careless()
     model.interrupt_after = 50
@@ -284,6 +289,7 @@ def test_without_the_critic_filter_everything_of_good_form_is_kept_and_still_jud
     assert summary.rates["kept_faults"].k == 0
 
 
+@pytest.mark.fault(1, plant="a model that writes template text and chat tokens", check="parsing and response checks")
 def test_control_text_from_the_model_is_never_sent_back(tmp_path):
     class Contaminated(WorldModel):
         def propose(self, rng):
@@ -340,6 +346,9 @@ def test_fewer_examples_are_shown_where_the_context_is_short(tmp_path):
     assert 0 < max(shown) < 12
 
 
+@pytest.mark.fault(
+    9, plant="responses that run on within their line, where the cleaner does not cut", check="runaway_rate"
+)
 def test_runaway_generations_fail_the_summary(tmp_path):
     class Runaway(WorldModel):
         def respond(self, instruction, rng):

@@ -255,6 +255,9 @@ def test_an_adapters_digest_is_of_both_its_files(tmp_path: Path, tiny_adapter: P
     assert adapter_digest(folder) != adapter_digest(tiny_adapter)
 
 
+@pytest.mark.fault(
+    3, plant="the base used while an adapter is attached, and an adapter on an adapter", check="suspended engine"
+)
 def test_only_one_arm_can_be_used_at_a_time(tiny_model_folder: Path, tiny_adapter: Path) -> None:
     model = CleanModelLoader(str(tiny_model_folder)).load(sentinels=False)
     adapted = model.with_adapter(tiny_adapter)
@@ -271,6 +274,7 @@ def test_only_one_arm_can_be_used_at_a_time(tiny_model_folder: Path, tiny_adapte
         model.unload()
 
 
+@pytest.mark.fault(23, plant="both arms asked for at once", check="one set of weights in memory")
 def test_adapter_and_base_share_their_weights(tiny_model_folder: Path, tiny_adapter: Path) -> None:
     model = CleanModelLoader(str(tiny_model_folder)).load(sentinels=False)
     embedding = model.module.get_input_embeddings().weight

@@ -65,6 +65,7 @@ def instructions(rundir: RunDir) -> list[str]:
     return [example.instruction for example in read_jsonl(rundir.dataset, Example)]
 
 
+@pytest.mark.fault(11, plant="shards that repeat each other", check="merging: deduplication")
 def test_the_union_is_in_order_without_repetitions_and_held_out_items(rundir):
     merge(rundir, two_shards(rundir))
     assert instructions(rundir) == [
@@ -90,6 +91,7 @@ def test_the_summary_is_over_everything_the_shards_generated(rundir):
     assert set(summary.inputs) >= {"stage1_sft_data.jsonl", "dropped.jsonl"}
 
 
+@pytest.mark.fault(16, plant="a test item that the filter of the merge lets through", check="heldout_overlap")
 def test_an_overlap_that_the_filter_missed_is_counted(rundir, monkeypatch):
     monkeypatch.setattr(merging, "deduplicate", lambda records, *_: Deduplicated(list(records), []))
     summary = merge(rundir, two_shards(rundir)).summary

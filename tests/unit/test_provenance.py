@@ -54,6 +54,7 @@ def _forget_git_state() -> None:
     provenance.git_state.cache_clear()
 
 
+@pytest.mark.fault(24, plant="a clone with changes that no commit holds", check="provenance")
 def test_git_state_of_a_clean_and_a_dirty_clone(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", str(clone / "nowhere"))  # as inside a hook of another repository
     state = provenance.git_state(clone / "package")
@@ -69,6 +70,7 @@ def test_git_state_of_a_detached_head(clone: Path) -> None:
     assert provenance.git_state(clone).branch == "detached"
 
 
+@pytest.mark.fault(24, plant="code outside any clone", check="provenance")
 def test_git_state_outside_a_clone_and_of_an_ignored_folder_is_unknown(tmp_path: Path, clone: Path) -> None:
     installed = clone / "venv" / "package"
     installed.mkdir(parents=True)

@@ -25,6 +25,7 @@ LABELLED = [
 # ------------------------------------------------------------------------------------------------------- detectors
 
 
+@pytest.mark.fault(8, plant="labelled responses with long good ones among them", check="detectors measured on labels")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_detector_on_labelled_responses(fault):
     found = [fault in find_faults(row["text"], row["finish_reason"]) for row in LABELLED]
@@ -41,6 +42,7 @@ def test_the_labelled_set_has_hard_negatives():
     assert len({(row["text"], row["finish_reason"]) for row in LABELLED}) == len(LABELLED)
 
 
+@pytest.mark.fault(9, plant="faults that the cleaner leaves in the text", check="detectors on cleaned text")
 @pytest.mark.parametrize(
     ("raw", "fault"),
     [
@@ -55,6 +57,7 @@ def test_the_cleaner_does_not_hide_what_the_detectors_look_for(raw, fault):
     assert fault in find_faults(CompletionStylePrompts.clean_response(raw))
 
 
+@pytest.mark.fault(8, plant="a good answer of more than 400 characters and eight sentences", check="detector: runaway")
 def test_a_long_good_explanation_is_no_runaway():
     text = " ".join(f"Reason number {word} is that plants of the {word} kind need light." for word in
                     ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"))  # fmt: skip
@@ -107,6 +110,7 @@ def test_good_material_passes_everything():
     assert {metric.artifact for metric in summary.thresholds} == {"d.jsonl"}
 
 
+@pytest.mark.fault(11, plant="a kept example that is there twice, among other faults", check="duplicate_rate")
 @pytest.mark.parametrize(
     ("metric", "parts"),
     [
@@ -143,6 +147,7 @@ def test_rates_are_over_everything_generated_and_judged():
     assert (summary.acceptance["pair_judged"].k, summary.acceptance["pair_judged"].n) == (60, 60)
 
 
+@pytest.mark.fault(13, plant="judgements that are good and not confident", check="one definition of acceptance")
 def test_good_without_confidence_is_not_accepted():
     assert judged(pairs=[critique(0.99)] * 10).acceptance["pair"].k == 0
 

@@ -168,6 +168,8 @@ def logits(model) -> torch.Tensor:
 # -- tokens and labels ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(17, plant="real batches, padded with the end-of-text token", check="label mask")
+@pytest.mark.fault(18, plant="real batches: does the end-of-text token carry loss?", check="label mask")
 def test_only_completion_and_end_of_text_carry_loss(tiny_model):
     tokenizer = tiny_model.tokenizer
     pairs = [Pair(e.instruction, e.response) for e in map(example, range(11))]
@@ -215,6 +217,7 @@ def test_padding_does_not_change_the_loss(tiny_model):
     assert together.item() == pytest.approx(apart.item(), rel=1e-5)
 
 
+@pytest.mark.fault(18, plant="a response that holds the delimiter", check="token layout of training")
 def test_a_delimiter_is_never_trained_on(tiny_model):
     with pytest.raises(CtaiError, match="example 2 holds the delimiter"):
         encode_pairs(tiny_model.tokenizer, [Pair("a", "b"), Pair("a", f"b {DELIMITER}")], 0, 200)
@@ -271,6 +274,9 @@ def test_learning_rate_warms_up_and_falls_to_zero():
 # -- refusals ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(
+    15, plant="a verdict of gate scale that did not pass, or of another gate", check="refusal of training"
+)
 @pytest.mark.parametrize("update", [{"outcome": "failed"}, {"outcome": "incomplete"}, {"gate": "pilot"}])
 def test_refused_without_a_passed_scale_verdict(prepared, update):
     with pytest.raises(RefusedError, match="run gate scale first"):
@@ -278,6 +284,7 @@ def test_refused_without_a_passed_scale_verdict(prepared, update):
     assert not prepared.rundir.adapter_dir.exists()
 
 
+@pytest.mark.fault(26, plant="a dataset edited between gate 3 and training", check="refusal of training")
 def test_refused_when_the_dataset_was_edited_after_the_gate(prepared):
     text = prepared.rundir.dataset.read_text().replace("Paris", "Rome", 1)
     prepared.rundir.dataset.write_text(text)
@@ -299,11 +306,13 @@ def test_refused_when_the_dataset_lies_elsewhere(prepared, tmp_path):
         prepared.train()
 
 
+@pytest.mark.fault(15, plant="a QC summary that says thresholds_passed=false", check="refusal of training")
 def test_refused_when_qc_failed_even_if_the_verdict_passed(tmp_path, tiny_model):
     with pytest.raises(RefusedError, match=r"thresholds_passed=false \(runaway_rate 0\.209 >= 0\.05\)"):
         Prepared(tmp_path / "run", tiny_model, qc_passed=False).train()
 
 
+@pytest.mark.fault(3, plant="training on a model with an adapter attached", check="refusal of training")
 def test_refused_on_a_model_with_an_adapter(prepared):
     prepared.train()
     with prepared.model.with_adapter(prepared.rundir.adapter_dir) as adapted:
@@ -312,6 +321,7 @@ def test_refused_on_a_model_with_an_adapter(prepared):
             prepared.train(epochs=1)
 
 
+@pytest.mark.fault(1, plant="a chat token in the training data", check="token-ID check before training")
 def test_control_tokens_in_the_data_are_refused(prepared):
     model = prepared.model
     token = model.engine.encode(" Paris")[-1]
@@ -337,6 +347,9 @@ def test_training_learns_and_leaves_the_base_as_it_was(prepared):
         assert (logits(adapted) - before).abs().max() > 0.1
 
 
+@pytest.mark.fault(
+    17, plant="the first loss, against the base's own on the completions", check="loss of the first step"
+)
 def test_first_loss_is_that_of_the_base_on_the_completions(prepared):
     """An adapter starts as the identity, so the first step's loss can be had from the base alone."""
     prepared.train()
@@ -379,6 +392,7 @@ def test_target_modules_can_be_named(prepared):
     assert manifest.hyperparameters["resolved_target_modules"] == ["q_proj", "v_proj"]
 
 
+@pytest.mark.fault(27, plant="training interrupted at any step", check="resume by checkpoint")
 @pytest.mark.parametrize("interrupted_at", [1, 3, 5])
 def test_resumed_equals_uninterrupted(tmp_path, tiny_model, interrupted_at):
     whole = Prepared(tmp_path / "whole", tiny_model)

@@ -1,0 +1,61 @@
+"""Model folders with a fault in them, made from the embedded model by means that users have too."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import ctai
+
+EMBEDDED = Path(ctai.__file__).parent / "model" / "embedded"
+
+
+def copied(folder: Path) -> Path:
+    """The embedded model in another folder, its own account of itself left out."""
+    return Path(shutil.copytree(EMBEDDED, folder, ignore=shutil.ignore_patterns("README.md", "build.json")))
+
+
+def merged(adapter: Path, folder: Path) -> Path:
+    """The embedded model with an adapter merged into its weights."""
+    copied(folder)
+    base = AutoModelForCausalLM.from_pretrained(EMBEDDED, dtype=torch.float32)
+    whole: Any = PeftModel.from_pretrained(base, str(adapter))
+    whole.merge_and_unload().save_pretrained(folder)
+    return folder
+
+
+def blind_to_labels(folder: Path) -> Path:
+    """The embedded model with one and the same embedding for A and B: it cannot say which it means."""
+    copied(folder)
+    tokenizer = AutoTokenizer.from_pretrained(EMBEDDED)
+    model = AutoModelForCausalLM.from_pretrained(EMBEDDED, dtype=torch.float32)
+    rows = model.get_input_embeddings().weight.data
+    for good, bad in (("A", "B"), (" A", " B")):
+        (good_id,), (bad_id,) = tokenizer(good).input_ids, tokenizer(bad).input_ids
+        rows[bad_id] = rows[good_id]
+    model.save_pretrained(folder)
+    return folder
+
+
+def adds(token: str, folder: Path) -> Path:
+    """Let the tokenizer in a folder put a token before every text, and call it the beginning of the sequence."""
+    path = folder / "tokenizer.json"
+    tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    number = next(added["id"] for added in tokenizer["added_tokens"] if added["content"] == token)
+    special = {"SpecialToken": {"id": token, "type_id": 0}}
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    tokenizer["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [special, text],
+        "pair": [special, text, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {token: {"id": token, "ids": [number], "tokens": [token]}},
+    }
+    path.write_text(json.dumps(tokenizer), encoding="utf-8")
+    settings = folder / "tokenizer_config.json"
+    content = json.loads(settings.read_text(encoding="utf-8"))
+    settings.write_text(json.dumps({**content, "bos_token": token}), encoding="utf-8")
+    return folder

@@ -1,0 +1,50 @@
+"""Faults in training and evaluation, planted in a run."""
+
+import pytest
+
+from ctai.prompts import CompletionStylePrompts
+from ctai.records import EvaluationItem
+from ctai.rundir import read_jsonl
+from ctai.tasks import families
+from tests.faults.runs import RunCopy, said_by, stopped
+
+pytestmark = pytest.mark.faults
+
+ONE_LOOK = ("--set", "evaluation.retries=0")
+
+
+@pytest.mark.fault(
+    19, plant="responses swapped among instructions, each of a good length", check="gate evaluation: scorers"
+)
+def test_answers_of_the_right_length_and_the_wrong_content_fail(copy: RunCopy, says) -> None:
+    done = copy.gates("--control", "shuffled", "--set", "training.epochs=1", *ONE_LOOK)
+    stopped(copy, done, "evaluation", "content_lift")
+    says(said_by(done, "evaluation", "content_lift"))
+    items = read_jsonl(copy.rundir.results_dir / "sft_items.jsonl", EvaluationItem)
+    by_length = sum(1 <= len(item.response) <= 500 for item in items)
+    assert by_length == len(items), "by length alone all of these would have counted"
+
+
+@pytest.mark.fault(
+    21, plant="training that changes nothing: the SFT arm is the base", check="gate evaluation: arm_difference"
+)
+def test_two_arms_that_are_one_model_fail(copy: RunCopy, says) -> None:
+    nothing = ("--set", "training.learning_rate=1e-30", "--set", "training.epochs=0.1")
+    done = copy.gates(*nothing, *ONE_LOOK)
+    stopped(copy, done, "evaluation", "arm_difference", "content_lift")
+    says(said_by(done, "evaluation", "arm_difference"))
+
+
+@pytest.mark.fault(
+    22, plant="the base's own run-ons, and what they would score when cleaned", check="scoring of raw output"
+)
+def test_the_base_is_judged_on_all_that_it_wrote(copy: RunCopy, says) -> None:
+    items = read_jsonl(copy.rundir.results_dir / "base_items.jsonl", EvaluationItem)
+    raw = [families.check(item.instruction, item.raw, item.finish_reason) for item in items]
+    cleaned = [
+        families.check(item.instruction, CompletionStylePrompts.clean_response(item.raw), "eos") for item in items
+    ]
+    assert [(one.content, one.strict) for one in raw] == [(item.content, item.strict) for item in items]
+    flattered = sum(one.strict for one in cleaned) - sum(one.strict for one in raw)
+    assert flattered > len(items) / 4, "cleaning would have changed nothing, so this shows nothing"
+    says(f"{flattered} of {len(items)} answers would have been strict successes after cleaning, and are none")
