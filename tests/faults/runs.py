@@ -90,6 +90,8 @@ def checkout(folder: Path) -> Path:
     folder.mkdir()
     for name in ("conftest.py", "pytest.ini"):
         shutil.copy(ROOT / name, folder)
+    (folder / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "__init__.py", folder / "tests")
     for name in ("ctai", "tests/gates"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
@@ -155,7 +157,8 @@ def _cases(report: Path) -> tuple[dict[tuple[str, str], str], dict[tuple[str, st
         key = (case.attrib["classname"].rpartition(".")[2], case.attrib["name"])
         for child in case:
             if child.tag in ("failure", "error"):
-                failed[key] = child.attrib["message"]
+                # what a fixture raised is framed by pytest, what a test asserted is not
+                failed[key] = child.attrib["message"].removeprefix('failed on setup with "').removesuffix('"')
             elif child.tag == "skipped":
                 skipped[key] = child.attrib["message"]
     return failed, skipped

@@ -60,7 +60,7 @@ def test_answers_that_are_cut_off_stop_the_run(copy: RunCopy, says) -> None:
 
 @pytest.mark.fault(13, plant="a margin that few good judgements reach", check="gate pilot: pair_acceptance")
 def test_good_without_confidence_is_neither_kept_nor_counted(copy: RunCopy, says) -> None:
-    done = copy.gates(*QUICK, "--set", "critic.confident_margin=7")
+    done = copy.gates(*QUICK, "--set", "critic.confident_margin=6.5")
     says(stopped(copy, done, "pilot", "pair_acceptance"))
     rounds = read_jsonl(copy.rundir.pilot_dir / "generation.jsonl", GenerationRound)
     judged = [critique for one in rounds for critique in one.pair_critiques]

@@ -46,7 +46,8 @@ def test_edited_training_data_is_not_used(copy: RunCopy, says, capsys) -> None:
     done = copy.gates()
     assert done.code == 1
     (sentence,) = set(done.failed.values())
-    assert "stage1_sft_data.jsonl is not what the stage made (stage merge)" in sentence
+    reason = "data/stage1_sft_data.jsonl is not what the stage made (stage merge)"
+    assert reason in sentence
     for gate in ("headroom", "evaluation"):
         why = {reason for (file, _), reason in done.skipped.items() if file.endswith(gate)}
         assert why
@@ -57,7 +58,7 @@ def test_edited_training_data_is_not_used(copy: RunCopy, says, capsys) -> None:
     )
     assert main(["verify", str(copy.root)]) == 1
     assert "DIFFERS  data/stage1_sft_data.jsonl: changed" in capsys.readouterr().out
-    says(sentence.rpartition("/")[2])
+    says(reason)
 
 
 @pytest.mark.fault(26, plant="one byte of the adapter changed after gate 4", check="digest at each use, verify")
@@ -70,11 +71,12 @@ def test_an_edited_adapter_is_not_used(copy: RunCopy, says, capsys) -> None:
     done = copy.gates("-k", "evaluation")
     assert done.code == 1
     (sentence,) = set(done.failed.values())
-    assert "adapter_model.safetensors is not what the stage made (stage training)" in sentence
+    reason = "adapter_model.safetensors is not what the stage made (stage training)"
+    assert reason in sentence
     assert copy.lost() == []
     assert main(["verify", str(copy.root)]) == 1
     assert "DIFFERS  checkpoints/stage1_sft/adapter_model.safetensors: changed" in capsys.readouterr().out
-    says(sentence.rpartition("/")[2])
+    says(reason)
 
 
 def spoil(copy: RunCopy, path: Path) -> None:

@@ -22,7 +22,7 @@ def test_answers_of_the_right_length_and_the_wrong_content_fail(copy: RunCopy, s
     says(said_by(done, "evaluation", "content_lift"))
     items = read_jsonl(copy.rundir.results_dir / "sft_items.jsonl", EvaluationItem)
     by_length = sum(1 <= len(item.response) <= 500 for item in items)
-    assert by_length == len(items), "by length alone all of these would have counted"
+    assert by_length > 0.95 * len(items), "they are of no good length, so this shows nothing"
 
 
 @pytest.mark.fault(
