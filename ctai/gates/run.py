@@ -59,7 +59,6 @@ class Run:
         self.progress = TerminalProgress(self.ledger)
         self.session = Session(rundir, config, self.environment, self.run_id)
         self.preregistration = preregister(config)
-        write_json(rundir.path(*PREREGISTRATION), self.preregistration)
 
     # -- stages ------------------------------------------------------------------------------------------------------
 
@@ -69,8 +68,10 @@ class Run:
 
     @contextmanager
     def phase(self, gate: str, **parameters: Any) -> Iterator[OpenPhase]:
-        """A gate's work: logged in the session manifest and held to the gate's time limit."""
+        """A gate's work, after the run has committed itself: logged in the session manifest, held to its time limit."""
         started = utc_now()
+        # not before a gate starts: a run that is refused leaves the evidence of another as it is
+        write_json(self.rundir.path(*PREREGISTRATION), self.preregistration)
         self.progress.limit(gate, getattr(self.config.limits, gate))
         with self.session.phase(gate, parameters) as opened:
             try:

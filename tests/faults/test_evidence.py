@@ -129,10 +129,17 @@ def made(folder: Path) -> list[dict[str, Any]]:
 # ------------------------------------------------------------------------------------------------- other runs' evidence
 
 
-@pytest.mark.fault(28, plant="gate 4 of another seed on this run's evidence", check="verdict: configuration")
+@pytest.mark.fault(28, plant="gate 4 of another seed on this run's evidence", check="verdict: preregistration")
 def test_evidence_of_another_seed_does_not_count(copy: RunCopy, says) -> None:
-    sentence = "the verdict of gate instruments is stale: the configuration has changed since"
+    sentence = "gate headroom cannot start: the verdict of gate contamination is stale"
     refused(copy, copy.gates("--seed", "1", "-k", "headroom"), sentence)
+    says(sentence)
+
+
+@pytest.mark.fault(28, plant="gate 4 with other settings of generation", check="verdict: configuration")
+def test_evidence_of_other_settings_does_not_count(copy: RunCopy, says) -> None:
+    sentence = "the verdict of gate instruments is stale: the configuration has changed since"
+    refused(copy, copy.gates("--set", "generation.few_shot_examples=2", "-k", "headroom"), sentence)
     says(sentence)
 
 
