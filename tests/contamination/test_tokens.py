@@ -54,6 +54,9 @@ def test_a_control_id_is_found_in_any_position(rows: list[list[int]], token: int
 
 
 @given(before=st.text(max_size=20), after=st.text(max_size=20), token=st.sampled_from(tiny.CHAT_TOKENS))
+@pytest.mark.fault(
+    1, plant="a chat token in the text of a prompt, at any place", check="token-ID check before every call"
+)
 def test_a_control_token_in_the_text_of_a_prompt_is_refused(
     model: CleanModel, before: str, after: str, token: str
 ) -> None:
@@ -115,6 +118,7 @@ def test_real_chat_tokenizers(chat_tokenizers: list[Path]) -> None:
 # ------------------------------------------------------------------------------------------------- templates
 
 
+@pytest.mark.fault(1, plant="the tokenizer's template applied", check="disabled template")
 def test_any_use_of_the_template_raises(model: CleanModel) -> None:
     messages = [{"role": "user", "content": "x"}]
     with pytest.raises(ContaminationError, match="chat template is disabled"):
@@ -162,6 +166,7 @@ def test_allowing_bos_does_not_allow_another_token() -> None:
     assert [f.name for f in special_token_findings(tokenizer, True, {})] == ["special_tokens"]
 
 
+@pytest.mark.fault(6, plant="a tokenizer that adds BOS, with and without allow_bos", check="special-token delta")
 def test_bos_is_refused_or_recorded_by_the_loader(tmp_path: Path) -> None:
     folder = tiny.write_model(tmp_path / "model", tiny.make_tokenizer(adds_bos=True))
     with pytest.raises(ContaminationError, match="adds 1 special token"):
