@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ctai.tasks import world, world_words
-from ctai.tasks.base import Family, LetterFamily, ListFamily, TableFamily
+from ctai.tasks.base import Family
+from ctai.tasks.lists import ListFamily
+from ctai.tasks.tables import LetterFamily, TableFamily
 from ctai.tasks.world_words import number_word
 
 Table = Mapping[str, tuple[str, ...]]

@@ -7,7 +7,9 @@ as the capital of a country; ``base`` says what it can do.
 from __future__ import annotations
 
 from ctai.tasks import embedded, large
-from ctai.tasks.base import MAX_INSTRUCTION_CHARS, TYPES, Family, ListFamily, TableFamily, Verdict, normalize
+from ctai.tasks.base import MAX_INSTRUCTION_CHARS, TYPES, Family, Verdict, normalize
+from ctai.tasks.lists import ListFamily
+from ctai.tasks.tables import TableFamily
 
 __all__ = [
     "EMBEDDED_FAMILIES",

@@ -1,4 +1,4 @@
-"""Find an answer in a response: tokens, phrases, negation, and alternatives beside the answer.
+"""Find an answer in a response: tokens, phrases, negation, doubt, and alternatives beside the answer.
 
 Owns the text rules that all keyed families share. Does not know any family. Every function is linear in the
 length of its input, because responses of untrained models are arbitrary text.
@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from ctai.tasks import numbers
 from ctai.tasks.world_words import TENS, UNITS, words
 
 MAX_CHARS = 4000  # nothing longer can be a short answer, and no rule needs to look further
@@ -37,10 +38,18 @@ _ORDINARY = frozenset(
         "el la los las un una le les une der die das ein eine"
     )
 )
+_NAMING = frozenset(words("is are was were called named speak speaks"))
+_SUBJECT_ENDS = frozenset(words("is are was , which"))
 # Answers that are also common in sentences about something else ("the right answer"): rivals only beside the
 # answer.
 SOFT = frozenset({"right", "good", "first", "last"})
 MAX_REPEATS = 3  # more mentions of the same answer are a loop, not a sentence
+_SPELLED = re.compile(r"\b[^\W\d_](?:-[^\W\d_]){2,}\b|\b[^\W\d_](?:,? [^\W\d_]){3,}\b")
+_ELIDED = re.compile(r"\b[ld]'(?=\w)")
+_DOUBTS = re.compile(
+    r"\b(?:maybe|perhaps|possibly|(?:may|might|could) be|i guess|not (?:really |quite |so )?(?:sure|certain)|no idea"
+    r"|(?:do not|don't) (?:really )?know|hard to say|depends)\b"
+)
 _REFUSALS = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|not able|unable)"
     r"|i (?:can't|cannot|can not|won't|will not|do not know|don't know)|as an ai|not sure|no idea)\b"
@@ -63,10 +72,16 @@ def plain(text: str) -> str:
 
 
 def tokenize(text: str, *, fold: bool = True, numeric: bool = False) -> list[str]:
-    """Split into words, numbers and punctuation; ``numeric`` turns number words and ``1,000`` into digits."""
-    found = _TOKEN.findall(plain(text.casefold() if fold else text))
+    """Split into words, numbers and punctuation; ``numeric`` turns number words and ``1,000`` into digits.
+
+    Words that are spelled out letter by letter are joined, and the French article before a vowel is cut off.
+    """
+    text = plain(text.casefold() if fold else text)
+    text = _SPELLED.sub(lambda found: re.sub(r"[-, ]", "", found[0]), text)
+    text = _ELIDED.sub("", text)
+    found = _TOKEN.findall(numbers.with_operators(text) if numeric else text)
     tokens = _join_tens([_without_possessive(token) for token in found])
-    return [_digits(token) for token in tokens] if numeric else tokens
+    return numbers.join_numbers(tokens) if numeric else tokens
 
 
 def _without_possessive(token: str) -> str:
@@ -82,26 +97,6 @@ def _join_tens(tokens: list[str]) -> list[str]:
         else:
             joined.append(token)
     return joined
-
-
-def _digits(token: str) -> str:
-    if token == "plus":
-        return "+"
-    if token in UNITS:
-        return str(UNITS.index(token))
-    if token in TENS:
-        return str(TENS[token])
-    tens, _, unit = token.partition("-")
-    if tens in TENS and unit in UNITS:
-        return str(TENS[tens] + UNITS.index(unit))
-    if token[0].isdigit() or token[0] == "-":
-        return re.sub(r"\.0+$", "", token.replace(",", ""))
-    return token
-
-
-def is_number(token: str) -> bool:
-    """Whether a token is written in digits, with an optional sign and decimal point."""
-    return re.fullmatch(r"-?[0-9]+(?:\.[0-9]+)?", token) is not None
 
 
 def find_mentions(tokens: list[str], roles: Mapping[Phrase, str]) -> list[Mention]:
@@ -200,6 +195,44 @@ def has_stray_words(tokens: list[str], mentions: list[Mention], known: Collectio
     covered = {index for mention in mentions for index in range(mention.start, mention.end)}
     extra = {token.casefold() for at, token in enumerate(tokens) if at not in covered and token[0].isalnum()}
     return bool(extra - _ORDINARY - _OPENERS - set(known))
+
+
+def is_content_word(token: str) -> bool:
+    """Whether a token is a word with a meaning of its own, not one that any sentence has."""
+    return token[0].isalnum() and token not in _ORDINARY and token not in _OPENERS
+
+
+def is_too_long(text: str, sentence_words: int, all_words: int) -> bool:
+    """Whether a sentence has more words than an answer needs, or the response more than answer and explanation."""
+    sentences = re.split(r"[.!?]\s|\n", text)
+    return len(text.split()) > all_words or any(len(sentence.split()) > sentence_words for sentence in sentences)
+
+
+def is_doubted(text: str, right: Collection[str]) -> bool:
+    """Whether the response leaves open if its answer is right: "maybe Paris", "Paris, but I am not sure"."""
+    folded = plain(text).casefold()
+    found = (match[0].split()[0] for match in _DOUBTS.finditer(folded))
+    return any(word not in map(str.casefold, right) for word in found)
+
+
+def names_another(text: str, first: int, known: Collection[str]) -> bool:
+    """Whether a name that no table knows is given before the answer: "The capital is Split, Zagreb is only larger".
+
+    Args:
+        text: The whole response.
+        first: The token where the right answer begins.
+        known: Words of the question and of all answers in the table.
+    """
+    tokens = tokenize(text, fold=False)
+    for at, token in enumerate(tokens[:first]):
+        if not token[0].isupper() or token.isupper() or token.casefold() in known or not is_content_word(token.casefold()):
+            continue
+        before = [other for other in tokens[:at] if other not in ("the", "a", "an")]
+        opens = not before or before[-1] in _SENTENCE_ENDS
+        names = tokens[at + 1] in _SUBJECT_ENDS if opens else before[-1] in _NAMING
+        if names and not is_negated(tokens, Mention(at, at + 1, "rival"), known):
+            return True
+    return False
 
 
 def is_refusal(text: str) -> bool:

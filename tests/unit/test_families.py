@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctai.tasks.base import TYPES, LetterFamily
+from ctai.tasks.base import TYPES
 from ctai.tasks.families import (
     EMBEDDED_FAMILIES,
     FAMILIES,
@@ -23,6 +23,7 @@ from ctai.tasks.families import (
     normalize,
     parse,
 )
+from ctai.tasks.tables import LetterFamily
 
 pytestmark = pytest.mark.unit
 
@@ -267,11 +268,15 @@ class TestLargeFamilies:
         assert not content(ask, "{'name': 1, 'age': 2}")
         assert not content(ask, "[" * 3000)
 
-    def test_explanations(self) -> None:
-        ask = 'Explain how rain forms in one sentence, using the words "cloud" and "water".'
-        assert content(ask, "Water in clouds gets heavy and falls down.")
-        assert not content(ask, "Water in the sky gets heavy and falls down.")
-        assert not content(ask, "Water falls from a cloud in the sky. This is rain.")
+    def test_sentences(self) -> None:
+        ask = 'Write two sentences with the words "land" and "sea".'
+        assert content(ask, "The land is dry. The sea is wet.")
+        assert check(ask, "The land is dry and the sea is wet.").reason == "wrong count"
+        assert check(ask, "The land is dry. The lake is wet.").reason == "missing word"
+        assert check(ask, "The island is dry. The sea is wet.").reason == "missing word"
+        assert check(ask, "Land, sea, land, sea. Sea, land, sea, land.").reason == "no sentence"
+        assert check(ask, "The land is dry. The sea is").reason == "no sentence"
+        assert check(ask, "land sea. sea land.").reason == "no sentence"
 
     def test_word_count(self) -> None:
         ask = "Write a sentence of exactly 4 words about dogs."
