@@ -54,6 +54,13 @@ class Auroc(NamedTuple):
     interval: Interval
 
 
+class Kappa(NamedTuple):
+    """Agreement of two raters beyond chance. `value` is nan when no more than one label occurs: it passes no threshold."""
+
+    value: float
+    interval: Interval
+
+
 class Description(NamedTuple):
     """Where values lie. All are nan when there are none."""
 
@@ -256,16 +263,24 @@ def minimum_n(lift: float, discordance: float, power: float = 0.80, alpha: float
     return high
 
 
-def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float:
-    """Cohen's kappa of two raters (Cohen 1960); nan when no more than one label occurs."""
+def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> Kappa:
+    """Cohen's kappa of two raters (Cohen 1960) with a 95% interval by its asymptotic standard error (Fleiss et al. 1969).
+
+    Where the raters never differ there is no error to estimate, and the interval is [1, 1].
+    """
     _check_paired(a, b)
     order = {label: i for i, label in enumerate(dict.fromkeys((*a, *b)))}
     if len(order) < 2:
-        return math.nan
+        return Kappa(math.nan, Interval(low=-1.0, high=1.0))
     table = np.zeros((len(order), len(order)))
     for one, other in zip(a, b, strict=True):
         table[order[one], order[other]] += 1
-    return float(inter_rater.cohens_kappa(table, return_results=False))
+    if np.trace(table) == len(a):
+        return Kappa(1.0, Interval(low=1.0, high=1.0))
+    with np.errstate(invalid="ignore", divide="ignore"):  # of a test statistic that is not asked for
+        found = inter_rater.cohens_kappa(table)
+    low, high = max(-1.0, float(found.kappa_low)), min(1.0, float(found.kappa_upp))
+    return Kappa(float(found.kappa), Interval(low=low, high=high))
 
 
 def balanced_accuracy(labels: Sequence[bool], predictions: Sequence[bool]) -> BalancedAccuracy:

@@ -153,6 +153,55 @@ class CriticCalibration(Stored):
     acceptance: dict[str, Rate]
 
 
+class LabelledAnswer(Record):
+    """An answer that a reader has judged: is it right (`content`), and did the model also stop there (`strict`).
+
+    `kind` says what sort of answer it is, such as `hedge`.
+    """
+
+    family: str
+    instruction: str
+    response: str
+    finish_reason: FinishReason
+    content: bool
+    strict: bool
+    kind: str
+
+
+class FamilyAgreement(Record):
+    """How well the checker of one family agrees with the labels on content; `disagreements` are the responses."""
+
+    n: int
+    kappa: float
+    disagreements: tuple[str, ...]
+
+
+class ScorerCalibration(Stored):
+    """How well the families' checkers agree with labelled answers.
+
+    `kappa` is on content, `strict_kappa` on strict success. `agreement` is the rate of the same verdict on content,
+    `false_passes` that of wrong answers judged right, `false_failures` that of right answers judged wrong. `by_kind` is
+    the agreement by kind of answer. `labels_sha256` names the labelled file.
+    """
+
+    labels_sha256: str
+    n: int
+    kappa: float
+    kappa_interval: Interval
+    strict_kappa: float
+    strict_kappa_interval: Interval
+    agreement: Rate
+    false_passes: Rate
+    false_failures: Rate
+    by_family: dict[str, FamilyAgreement]
+    by_kind: dict[str, Rate]
+
+    @property
+    def weakest_family(self) -> str:
+        """The family whose checker agrees least; one whose kappa is not a number comes first."""
+        return min(self.by_family, key=lambda name: (self.by_family[name].kappa >= -1, self.by_family[name].kappa))
+
+
 class TokenStats(Record):
     """Response lengths in tokens."""
 

@@ -12,6 +12,12 @@ _WOODEN = ("tables", "chairs", "desks", "doors", "pencils", "violins", "fences")
 
 # family: {key: what is also right}
 _SYNONYMS: dict[str, dict[str, str]] = {
+    "capital": {
+        "Italy": "Roma", "Portugal": "Lisboa", "Austria": "Wien", "Poland": "Warszawa", "Denmark": "Kobenhavn",
+        "Greece": "Athina", "Russia": "Moskva", "Romania": "Bucuresti", "Serbia": "Beograd", "Belgium": "Bruxelles|Brussel",
+        "Ukraine": "Kyjiv", "Cuba": "La Habana|Habana", "Mexico": "Ciudad de Mexico", "Vietnam": "Ha Noi",
+        "Lebanon": "Beyrouth", "Syria": "Damas",
+    },
     "opposite": {
         "hot": "chilly|freezing|icy", "cold": "boiling", "big": "tiny", "small": "huge", "good": "awful|terrible",
         "bad": "excellent|great", "new": "ancient|used", "young": "elderly|aged", "fast": "sluggish",
@@ -37,7 +43,7 @@ _SYNONYMS: dict[str, dict[str, str]] = {
         "mechanic": "repair shop|auto shop", "priest": "chapel|cathedral|parish", "cashier": "checkout|till",
         "gardener": "park", "professor": "campus|lecture hall", "pilot": "flight deck", "astronaut": "spacecraft|orbit",
         "lifeguard": "swimming pool|shore", "bartender": "tavern|nightclub", "sailor": "vessel", "captain": "vessel",
-        "carpenter": "woodshop|building site|construction site",
+        "carpenter": "woodshop|woodworking shop|wood shop|building site|construction site",
     },
     "sound": {
         "dog": "yap|ruff|arf|yelp", "cat": "mew", "pig": "snort", "horse": "nicker|snort", "hen": "cackle",
@@ -47,6 +53,7 @@ _SYNONYMS: dict[str, dict[str, str]] = {
     "category": {
         **dict.fromkeys(("dog", "cat", "rabbit"), "pet"),
         **dict.fromkeys(("hammer", "saw", "wrench", "screwdriver", "drill", "shovel"), "implement"),
+        "milk": "dairy|dairy product",
     },
 }  # fmt: skip
 

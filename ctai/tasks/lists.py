@@ -20,7 +20,7 @@ from ctai.tasks.world_words import words
 _FRAME = frozenset(
     words(
         "a an the is are one two three another other others both first second third and as well such like for example "
-        "examples include includes included i would could can you name list say choose pick think of here there be some "
+        "examples include includes included i would could can you name list say choose pick think of here there be some so "
         "my answer answers known common popular sure yes these they we know to me give , . : ; ! ( )"
     )
 )

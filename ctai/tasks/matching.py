@@ -33,7 +33,7 @@ _ORDINARY = frozenset(
     words(
         "a an the it its is are was were be been being this that these those in on at of to for from with by "
         "as i you we he she they one which who where when what how and or so very also too usually often mostly "
-        "called means made located found known sometimes obviously clearly correct answer there here then than "
+        "called means becomes made located found known sometimes obviously clearly correct answer there here then than "
         "because since please thanks thank hope helps would can may will has have does do did if "
         "el la los las un una le les une der die das ein eine"
     )
@@ -142,32 +142,35 @@ def _negates(token: str, allowed: Collection[str]) -> bool:
     return (folded in _NEGATIONS or folded.endswith("n't")) and folded not in allowed
 
 
-def has_alternative(tokens: list[str], mention: Mention, known: Collection[str], right: Collection[str]) -> bool:
+def has_alternative(tokens: list[str], mention: Mention, known: Collection[str], answered: Collection[int]) -> bool:
     """Whether another content word is offered beside the answer: "Paris or Smurfville", "Lyon/Paris".
 
     Args:
         tokens: The whole response.
         mention: The answer.
         known: Words of the question, which a comma may join to the answer ("Paris, France") but "or" may not.
-        right: Words of accepted answers.
+        answered: The places of all tokens of right answers, which are no other answer: "small or little".
     """
-    after = tokens[mention.end : mention.end + 3]
-    before = tokens[max(0, mention.start - 3) : mention.start][::-1]
+    after = range(mention.end, min(len(tokens), mention.end + 3))
+    before = range(mention.start - 1, max(0, mention.start - 3) - 1, -1)
     listed = all(token.casefold() not in _ORDINARY or token in _ALTERNATIVES for token in tokens)
-    return any(_offers(side, known, right, listed) for side in (after, before))
+    return any(_offers(tokens, side, known, answered, listed) for side in (after, before))
 
 
-def _offers(side: list[str], known: Collection[str], right: Collection[str], listed: bool) -> bool:
+def _offers(
+    tokens: list[str], side: range, known: Collection[str], answered: Collection[int], listed: bool
+) -> bool:
     """Look outward from the answer. A comma joins alternatives only where the response is a bare list."""
-    joiners = [token for token in side if token in _ALTERNATIVES]
-    if not joiners or side[0] not in _ALTERNATIVES:
+    joiners = [tokens[at] for at in side if tokens[at] in _ALTERNATIVES]
+    if not joiners or tokens[side[0]] not in _ALTERNATIVES:
         return False
     chosen = bool({"or", "/"} & set(joiners))
-    neighbor = next((token for token in side if token not in _ALTERNATIVES), ".")
-    if not (listed or chosen) or neighbor.casefold() in _ORDINARY or neighbor.casefold() in right:
+    place = next((at for at in side if tokens[at] not in _ALTERNATIVES), None)
+    if place is None or place in answered or not (listed or chosen):
         return False
-    is_word = neighbor[0].isalnum() or neighbor[0] == "-"
-    return is_word and (chosen or neighbor.casefold() not in known)
+    neighbor = tokens[place].casefold()
+    is_word = neighbor not in _ORDINARY and (neighbor[0].isalnum() or neighbor[0] == "-")
+    return is_word and (chosen or neighbor not in known)
 
 
 def answer_region(tokens: list[str], question_words: Collection[str]) -> int:

@@ -37,12 +37,14 @@ def with_operators(text: str) -> str:
 
 
 def join_numbers(tokens: Sequence[str]) -> list[str]:
-    """Write numbers in digits without separators: "one hundred and five" and "1,000" become 105 and 1000."""
+    """Write numbers in digits without separators: "one hundred and five", "1,000" and "two pairs" are 105, 1000, 4."""
     joined: list[str] = []
     at = 0
     while at < len(tokens):
         value, after = _read_number(tokens, at)
         joined.append(_digits(tokens[at]) if value is None else str(value))
+        if tokens[at] in ("pair", "pairs") and joined[:-1] and joined[-2].isdecimal() and len(joined[-2]) < _MAX_DIGITS:
+            joined[-2:] = [str(2 * int(joined[-2]))]
         at = after
     return joined
 

@@ -63,8 +63,9 @@ class TableFamily(Family):
         if matching.is_doubted(text, self.right(key)):
             return "hedged"
         known = allowed | self._own_words(key)
+        answered = {at for mention in right for at in range(mention.start, mention.end)}
         if self._claims_a_rival(key, tokens, affirmed) or any(
-            matching.has_alternative(tokens, mention, known, self._answer_words(key)) for mention in right
+            matching.has_alternative(tokens, mention, known, answered) for mention in right
         ):
             return "several answers"
         return "wrong answer" if self._is_beside_the_point(key, text, tokens, mentions, right[0], known) else ""

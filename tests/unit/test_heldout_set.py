@@ -26,7 +26,7 @@ def test_items_are_held_out_different_and_parse_as_what_they_say(embedded):
 def test_only_the_large_world_asks_large_families():
     embedded = {family.name for family in FAMILIES if family.embedded}
     assert {item.family for item in build_heldout(320, 0, embedded=True)} <= embedded
-    assert {item.type for item in build_heldout(320, 0, embedded=False)} >= {"safety", "format", "explain", "translate"}
+    assert {item.type for item in build_heldout(320, 0, embedded=False)} >= {"safety", "format", "translate"}
 
 
 def test_types_take_turns_until_they_are_empty():
@@ -43,7 +43,7 @@ def test_the_seed_decides():
 
 def test_no_more_than_there_are():
     everything = sum(len(heldout_keys(family.name)) for family in FAMILIES)
-    assert len(build_heldout(10_000, 0, embedded=False)) == everything
+    assert len(build_heldout(10_000, 0, embedded=False)) == everything >= 800
 
 
 @pytest.mark.parametrize("embedded", [True, False])

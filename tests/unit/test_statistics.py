@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ctai import statistics
-from ctai.records import Metric
+from ctai.records import Interval, Metric
 
 pytestmark = pytest.mark.unit
 
@@ -222,9 +222,11 @@ def test_kappa_by_hand() -> None:
     """20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no: observed 0.7, by chance 0.5, kappa 0.4."""
     a = ["yes"] * 25 + ["no"] * 25
     b = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
-    assert statistics.cohen_kappa(a, b) == pytest.approx(0.4)
-    assert statistics.cohen_kappa(a, a) == 1
-    assert math.isnan(statistics.cohen_kappa(["yes"], ["yes"]))
+    found = statistics.cohen_kappa(a, b)
+    assert found.value == pytest.approx(0.4)
+    assert found.interval.low < 0.4 < found.interval.high
+    assert statistics.cohen_kappa(a, a) == (1, Interval(low=1, high=1))
+    assert math.isnan(statistics.cohen_kappa(["yes"], ["yes"]).value)
 
 
 def test_balanced_accuracy_by_hand() -> None:
