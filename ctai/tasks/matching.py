@@ -39,7 +39,7 @@ _ORDINARY = frozenset(
     )
 )
 _NAMING = frozenset(words("is are was were called named speak speaks"))
-_SUBJECT_ENDS = frozenset(words("is are was , which"))
+_SUBJECT_ENDS = (["is"], ["are"], ["was"], ["which"])
 # Answers that are also common in sentences about something else ("the right answer"): rivals only beside the
 # answer.
 SOFT = frozenset({"right", "good", "first", "last"})
@@ -48,7 +48,8 @@ _SPELLED = re.compile(r"\b[^\W\d_](?:-[^\W\d_]){2,}\b|\b[^\W\d_](?:,? [^\W\d_]){
 _ELIDED = re.compile(r"\b[ld]'(?=\w)")
 _DOUBTS = re.compile(
     r"\b(?:maybe|perhaps|possibly|(?:may|might|could) be|i guess|not (?:really |quite |so )?(?:sure|certain)|no idea"
-    r"|(?:do not|don't) (?:really )?know|hard to say|depends)\b"
+    r"|(?:do not|don't) (?:really )?know|hard to say|depends"
+    r"|(?:some|others|some people) say)\b"
 )
 _REFUSALS = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|not able|unable)"
@@ -218,24 +219,30 @@ def is_doubted(text: str, right: Collection[str]) -> bool:
     return any(word not in map(str.casefold, right) for word in found)
 
 
-def names_another(text: str, first: int, known: Collection[str]) -> bool:
-    """Whether a name that no table knows is given before the answer: "The capital is Split, Zagreb is only larger".
+def names_another(text: str, answer: Mention, known: Collection[str]) -> bool:
+    """Whether a name that no table knows is given besides: "The capital is Split, Zagreb is only larger".
 
     Args:
         text: The whole response.
-        first: The token where the right answer begins.
+        answer: The right answer that comes first.
         known: Words of the question and of all answers in the table.
     """
     tokens = tokenize(text, fold=False)
-    for at, token in enumerate(tokens[:first]):
-        if not token[0].isupper() or token.isupper() or token.casefold() in known or not is_content_word(token.casefold()):
-            continue
-        before = [other for other in tokens[:at] if other not in ("the", "a", "an")]
-        opens = not before or before[-1] in _SENTENCE_ENDS
-        names = tokens[at + 1] in _SUBJECT_ENDS if opens else before[-1] in _NAMING
-        if names and not is_negated(tokens, Mention(at, at + 1, "rival"), known):
+    before = ""
+    for at, token in enumerate(tokens[: answer.start]):
+        opens = not before or before in _SENTENCE_ENDS
+        after = [other for other in tokens[at + 1 : at + 3] if other != ","]
+        names = after[:1] in _SUBJECT_ENDS if opens else before in _NAMING
+        if names and _is_name(token, known) and not is_negated(tokens, Mention(at, at + 1, "rival"), known):
             return True
-    return False
+        before = before if token in ("the", "a", "an") else token
+    after = tokens[answer.end : answer.end + 2]
+    return len(after) == 2 and after[0] == "and" and _is_name(after[1], known)
+
+
+def _is_name(token: str, known: Collection[str]) -> bool:
+    folded = token.casefold()
+    return token[0].isupper() and not token.isupper() and folded not in known and is_content_word(folded)
 
 
 def is_refusal(text: str) -> bool:

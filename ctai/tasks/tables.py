@@ -89,7 +89,7 @@ class TableFamily(Family):
         if first.start >= matching.answer_region(tokens, self._own_words(key)) and not claims.concludes(tokens, first.start):
             return True
         if not (self.numeric or self.case_sensitive) and matching.names_another(
-            text, first.start, known | self._rival_words
+            text, first, known | self._rival_words
         ):
             return True
         return matching.has_stray_words(tokens, mentions, known | set(QUALIFIERS.get(self.name, ())))
@@ -177,6 +177,8 @@ class LetterFamily(TableFamily):
         letters = {tokens[index] for index in named}
         if not letters:
             return "negated"
+        if matching.is_doubted(text, ()):
+            return "hedged"
         if self.answer(key) not in letters:
             return "wrong answer"
         return "" if len(letters) == 1 else "several answers"

@@ -2,17 +2,21 @@
 
 import copy
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
 import ctai
 from ctai.rundir import sha256_file
+from scripts.build_embedded.batches import make_shard
 from scripts.build_embedded.floors import shortfalls
 
 pytestmark = pytest.mark.unit
 FOLDER = Path(ctai.__file__).parent / "model" / "embedded"
+FIRST_SHARD = "115d852a47c6a7b88e91be4bce0188e2aff334175ae3efbfbc2d14b5b363b8fc"
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +30,14 @@ def test_the_shipped_digests_are_those_of_the_build(build):
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert build["weights_sha256"] in card
     assert build["corpus_digest"] in card
+
+
+def test_the_corpus_is_still_the_one_that_the_model_was_trained_on(build):
+    """Of the first of 63 shards; `corpus_digest` in build.json goes on from it over all."""
+    plan = build["plan"]
+    tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+    shard = make_shard(tokenizer, f"corpus/{plan['seed']}/0", plan["shape"]["context"])
+    assert sha256(shard.tokens.tobytes()).hexdigest() == FIRST_SHARD
 
 
 @pytest.mark.parametrize("precision", ["nf4", "float32"])

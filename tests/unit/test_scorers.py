@@ -136,6 +136,11 @@ BIRDS = "Name two birds."
         (CAPITAL, "Lyon, which is not very far from Paris.", False),
         (CAPITAL, "The capital of France is Lyon, Paris is only larger.", False),
         (CAPITAL, "Maybe Paris, I am not sure.", False),
+        (CAPITAL, "Paris, though some say Lyon.", False),
+        (CAPITAL, "It is Paris and Lyon.", False),
+        (CAPITAL, "Therefore, it is Paris.", True),
+        (CAPITAL, "It is Paris and has been for long.", True),
+        ("What is the first letter of farm?", "Maybe f", False),
         # qualified answers, names of people, synonyms
         ("On which continent is Jordan?", "Western Asia", True),
         ("On which continent is Jordan?", "Cold Asia", False),
