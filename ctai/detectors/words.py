@@ -1,0 +1,146 @@
+"""Words that the detectors know, in the languages that base models write most: labels, verbs of tasks, function words.
+
+Owns word lists and nothing else; how a word counts is decided by the rule that asks for it.
+"""
+
+
+def _words(*texts: str) -> frozenset[str]:
+    return frozenset(word for text in texts for word in text.split())
+
+
+# ------------------------------------------------------------------------------------- labels, in lower case
+
+# Labels that open a prompt wherever they stand: no record and no answer has them.
+INSTRUCTION_LABELS = _words(
+    "instruction instructions anweisung anweisungen instrucción instrucciones instrução instruções istruzione istruzioni"
+    " consigne consignes opdracht instructie instruktion инструкция 指令 指示"
+)
+QUESTION_LABELS = _words(
+    "question q frage pregunta pergunta domanda vraag fråga questão вопрос 问题 問題 问 質問 query quiz"
+) | {"true or false", "true/false"}
+# Labels that open a prompt or a turn, but occur in records too ("User: admin"): their neighbours decide.
+PROMPT_LABELS = _words(
+    "input prompt task exercise problem challenge assignment eingabe aufgabe entrada tarea ejercicio problema tarefa"
+    " exercício entrée tâche exercice problème esercizio compito invoer taak oefening задание задача 任务 输入 入力"
+)
+ANSWER_LABELS = _words(
+    "answer a ans response output completion antwort respuesta resposta risposta réponse reponse antwoord svar"
+    " ausgabe salida saída sortie uitvoer ответ 答案 回答 答 输出 出力"
+)
+CHAT_LABELS = _words(
+    "human user assistant ai bot chatbot chatgpt gpt system model robot you me benutzer nutzer assistent usuario usuário"
+    " asistente assistente utilisateur utilisatrice utente gebruiker пользователь ассистент 用户 助手 ユーザー"
+)
+# Roles of people whose talk a base model goes on with; a name ("Tom:") is none of them.
+ROLE_LABELS = _words(
+    "student teacher pupil tutor professor customer agent client clerk support caller operator patient doctor"
+    " interviewer interviewee candidate guest host speaker comment commenter reply replies moderator admin op anonymous"
+    " poster reader visitor member asker expert editor coach parent child mom dad boss person friend narrator b"
+    " schüler schülerin lehrer lehrerin kunde kundin alumno alumna profesor profesora maestro maestra cliente"
+    " élève professeur étudiant étudiante studente studentessa insegnante professoressa aluno aluna professora"
+    " commentaire kommentar comentario comentário commento réplique"
+)
+# Words before the number of an exercise, a lesson or an example: "Problem 8.", "Example 3:", "Aufgabe 2".
+EXERCISE_WORDS = _words(
+    "q question problem exercise task ex quiz challenge assignment prompt instruction riddle puzzle worksheet test trivia"
+    " frage aufgabe übung pregunta ejercicio problema tarea pergunta exercício domanda esercizio exercice problème vraag"
+    " opgave oefening"
+)
+SERIES_WORDS = _words(
+    "example sample item part case chapter lesson unit section page activity card level round day response answer input"
+    " sentence passage beispiel kapitel lektion ejemplo capítulo lección exemple chapitre leçon esempio capitolo lezione"
+    " exemplo story text dialogue conversation solution"
+)
+NEXT_WORDS = _words("next new another your second third final last bonus follow-up extra more further sample practice review")
+
+# ------------------------------------------------------------------------------------- tasks and questions
+
+# Verbs that tell somebody to answer; a text of steps and advice hardly has them.
+TASK_VERBS = _words(
+    "name list explain describe define translate summarize summarise paraphrase rewrite rephrase calculate compute convert"
+    " identify classify spell solve simplify compare contrast discuss evaluate state reverse generate compose suggest"
+    " mention outline prove determine conjugate unscramble categorize differentiate factor underline nenne nennen erkläre"
+    " erklären übersetze übersetzen beschreibe beschreiben berechne berechnen nombra explica describe traduce calcula define"
+    " escribe enumera nommez nomme expliquez explique décrivez décris traduisez traduis calculez citez cite définis"
+    " nomina spiega descrivi traduci calcola elenca scrivi descreva explique traduza calcule noem beschrijf vertaal"
+)
+# Verbs that do so with an object: "Write a poem", "Give two examples"; alone they are steps: "Write it down".
+TASK_VERBS_WITH_OBJECT = _words(
+    "write give tell provide create complete construct analyze estimate predict schreibe schreib gib ergänze"
+    " escriba escreva écrivez écris donnez donne dé da"
+)
+# Verbs of steps and advice that are tasks in a numbered exercise only: "4. Choose the right word."
+STEP_VERBS = _words(
+    "find choose answer fill correct design implement draw arrange sort round say select match replace decide imagine pick"
+    " show express rank guess add subtract multiply divide make use put turn change read combine finde"
+)
+TASK_OBJECTS = _words(
+    "a an the one two three four five six seven eight nine ten me this these each all another how what why which whether"
+    " in ein eine einen drei zwei den die das un una uno dos tres el la los las deux trois le les due tre"
+)
+QUESTION_WORDS = _words(
+    "what who whom whose where when why how which is are was were do does did can could will would should has have"
+    " was wer wen wem wessen wo wann warum wie welche welcher welches welchen wieviel"
+    " qué quién cuál cuándo dónde cómo cuánto cuántos cuántas que quel quelle quels quelles qui où quand comment combien"
+    " pourquoi cosa chi quale quali dove quando perché quanto quanti quante qual quem onde como quantos quantas wat wie"
+    " waar wanneer hoeveel"
+)
+# Words that tie a question to what was said before, or to the reader: such a question belongs to an answer.
+TYING_WORDS = _words(
+    "it its this these those they them their he him his she her you your yours we us our i me my mine so but then"
+)
+INTERJECTIONS = _words("hi hello hey sure great good well wow oh okay ok thanks please listen look interesting question idea")
+
+# ------------------------------------------------------------------------------------- function words
+
+# A sentence does not end with these, when they end a text of several words.
+ENGLISH_OPEN_WORDS = _words(
+    "the a an of and or but nor because to with by from for as than if whether although while unless until since",
+    "into onto between among through during without within toward towards upon via despite about",
+    "is are was were am be been being has have had will would shall should could may might must can",
+    "my your his her its our their which whose that who whom where when very",
+    "such every each not also both either neither include includes including e.g i.e",
+)
+# The same for other languages, each with the words by which a text in it is known.
+FOREIGN_OPEN_WORDS = {
+    "German": (
+        _words("der die das und ist nicht ein eine zu den mit von auf für im dem des sich wird sind wenn weil durch werden"),
+        _words(
+            "der den dem des ein eine einen einem einer eines und oder aber sondern weil dass wenn nachdem obwohl während bevor"
+            " damit von für im am zum zur vom beim ins sowie sehr seine seinen ihre ihren meine meinen unsere jeder jede die"
+            " zwischen gegen ohne bis etwa wegen als"
+        ),
+    ),
+    "Spanish": (
+        _words("el la los las un una de del que y en con por para se es son su al como"),
+        _words(
+            "el la los las un una unos unas de del al y e o u que con por para en sin sobre entre desde hasta su sus mi mis tu tus"
+            " muy como porque cuando pero si es son fue está están cada hacia"
+        ),
+    ),
+    "French": (
+        _words("le la les un une des de du et que qui dans est pour par sur pas au aux en se sont il elle on"),
+        _words(
+            "le la les un une des de du et ou que qui dans avec pour par sur sans au aux en ce cette ces son sa ses leur leurs"
+            " très mais parce est sont chaque entre vers comme si dont mon ma mes notre votre à"
+        ),
+    ),
+    "Italian": (
+        _words("il lo la gli le un una di del della e che in con per è sono si da al nel non"),
+        _words(
+            "il lo la gli le i un uno una di del dello della dei delle e ed o che con per in da dal dalla su sul nel nella al alla"
+            " molto ma perché quando se come è sono tra fra ogni suo sua suoi loro"
+        ),
+    ),
+    "Portuguese": (
+        _words("o a os as um uma de do da dos das e que em com por para no na se não é são ao"),
+        _words(
+            "o os as um uma uns umas de do da dos das e ou que com por para em no na nos nas ao muito mas porque quando se como"
+            " é são entre cada seu sua seus suas"
+        ),
+    ),
+    "Dutch": (
+        _words("de het een en van in op met voor is dat die niet zijn wordt door te er"),
+        _words("de het een en of van op met voor aan dat die omdat als maar door te tussen naar bij uit zeer elke zijn hun"),
+    ),
+}  # fmt: skip
