@@ -23,6 +23,11 @@ _ANNOUNCING = re.compile(
 )
 
 
+# "[Answer] Lima", "<question>Who?</question>" and "\\begin{exercise}" are labels too.
+_ENCLOSED_LABEL = re.compile(r"(?:\[(?P<a>[^\W\d_]{1,15})\]|<(?P<b>[^\W\d_]{1,15})>|\\begin\{(?P<c>[^\W\d_]{1,15})\})[ \t]*(?P<value>.*)")
+_CODE_START = re.compile(r"(?:def|class|function|public|private|fn|func|int|void|import|from|const|let|var|#include)\b")
+
+
 class Line(NamedTuple):
     """A line with something in it: `label` in lower case where it is `Label: value`, else empty.
 
@@ -50,18 +55,23 @@ def without_quotes(text: str) -> str:
 def read_lines(text: str) -> list[Line]:
     """The lines that hold something, without decoration, each with the label it may start with."""
     lines: list[Line] = []
-    opens = True
+    opens, is_code = True, bool(_CODE_START.match(text))
     for raw in text.split("\n"):
         stripped = raw.strip()
         if not stripped or _RULE.match(stripped):
             opens = True
             continue
-        lines.append(_line(stripped, opens))
+        inside = is_code and raw[0].isspace()  # what stands in the body of code labels nothing
+        lines.append(Line(stripped, opens, "", 0, "", False) if inside else _line(stripped, opens))
         opens = False
     return lines
 
 
 def _line(stripped: str, opens: bool) -> Line:
+    enclosed = _ENCLOSED_LABEL.match(stripped)
+    if enclosed:
+        label = str(enclosed["a"] or enclosed["b"] or enclosed["c"])
+        return Line(stripped, opens, label.casefold(), 0, enclosed["value"], True)
     decoration = _DECORATION.match(stripped)
     bare = stripped[decoration.end() :] if decoration else stripped
     found = _LABEL.match(bare)

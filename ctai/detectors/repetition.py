@@ -8,7 +8,7 @@ from itertools import pairwise
 from ctai.detectors.layout import count_words
 
 _WORDS = re.compile(r"\w+(?:['\u2019]\w+)*")
-_LIST_MARK = re.compile(r"^[ \t]*(?:\(?\d{1,3}[.)]|[-*\u2022])[ \t]+")
+_LIST_MARK = re.compile(r"^[ \t]*(?:\(?\d{1,3}[.)]|[-*\u2022]|[^\W\d_]{1,12} \d{1,3}[:.)])[ \t]+")
 _INLINE_MARK = re.compile(r"(?<!\S)\(?\d{1,3}[.)](?=\s)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\u201d]*\s+|\n+")
 # A sign too often in a row; rules, blanks, dots and the zeros of a large number are honest.
@@ -59,7 +59,10 @@ def _repeats_sentences(text: str) -> bool:
     sentences = [sentence for sentence in sentences if count_words(sentence) >= 4]
     if len(sentences) >= 6 and "\n" in text:
         return _most(sentences) >= 3 and len(sentences) - len(set(sentences)) >= _REFRAIN_SHARE * len(sentences)
-    return _most(sentences) >= 3 or any(a == b for a, b in pairwise(sentences))
+    again = any(a == b for a, b in pairwise(sentences)) or any(
+        sentences[at - 2 : at] == sentences[at : at + 2] for at in range(2, len(sentences) - 1)
+    )
+    return _most(sentences) >= 3 or again
 
 
 def _repeats_phrase(text: str) -> bool:
@@ -69,11 +72,11 @@ def _repeats_phrase(text: str) -> bool:
 
 
 def _copies(words: Sequence[str], size: int) -> int:
-    """The most copies in a row of any phrase of `size` words, one of them no number."""
+    """The most copies in a row of any phrase of `size` words, one of them no number if it is short."""
     longest = run = 0
     for at in range(size, len(words)):
         run = run + 1 if words[at] == words[at - size] else 0
-        if run > longest and not all(word.isdigit() for word in words[at - size + 1 : at + 1]):
+        if run > longest and (size > 2 or not all(word.isdigit() for word in words[at - size + 1 : at + 1])):
             longest = run
     return longest // size + 1 if longest else 1
 

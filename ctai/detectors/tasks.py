@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ctai.detectors.layout import announces, bare, count_words, read_lines, without_quotes
 from ctai.detectors.words import (
+    EXERCISE_THINGS,
     INTERJECTIONS,
     QUESTION_WORDS,
     STEP_VERBS,
@@ -21,6 +22,7 @@ from ctai.detectors.words import (
 
 _SENTENCE = re.compile(r"(?<=[.!?\u3002\uff1f])[\"')\]\u201d*_]*\s+")
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+_TRUE_OR_FALSE = re.compile(r"(?i)(?:true or false|yes or no|right or wrong)\W\s*\w")
 _SHORT_ANSWER, _ANSWER, _PARAGRAPH = 3, 15, 40  # in words
 _CHOICE = re.compile(r"[-*\[( ]{0,3}[a-eA-E][.)\]][ \t]*\S")
 
@@ -58,11 +60,15 @@ def is_task(text: str, *, numbered: bool = False) -> bool:
     after = text.casefold().partition(words[0])[2].lstrip()
     objects = words[1] in TASK_OBJECTS or after[:1] in "\"'\u201c\u00ab(" or words[1].isdigit()
     with_object = TASK_VERBS_WITH_OBJECT | STEP_VERBS if numbered else TASK_VERBS_WITH_OBJECT
+    if capital and words[0] in STEP_VERBS and not EXERCISE_THINGS.isdisjoint(_WORD.findall(text[:200].casefold())):
+        return objects
     return capital and (words[0] in TASK_VERBS or (words[0] in with_object and objects))
 
 
 def is_question(text: str) -> bool:
     """Whether a sentence is a whole question: it starts as one, or with a preposition before that, and ends as one."""
+    if _TRUE_OR_FALSE.match(text):
+        return True
     if not text.rstrip(" *_\"')").endswith(("?", "\uff1f")):
         return False
     words = [word.casefold() for word in _WORD.findall(text[:400])]
@@ -98,7 +104,8 @@ def _units(text: str) -> list[_Unit]:
         for at, part in enumerate(parts):
             starts = "" if at else "paragraph" if line.opens else "line"
             words = {word.casefold() for word in _WORD.findall(part)}
-            tied = not TYING_WORDS.isdisjoint(words) or count_words(part) < 4
+            first = next(iter(_WORD.findall(part[:40])), "").casefold()
+            tied = not TYING_WORDS.isdisjoint(words) or first in ("but", "so", "and", "then") or count_words(part) < 4
             labelled = bool(line.label) and at == 0
             question = is_question(part) and not labelled
             task = is_task(part, numbered=labelled) and (not labelled or _is_task_label(line.label))
@@ -147,7 +154,7 @@ def _takes_turns_by_line(units: Sequence[_Unit]) -> bool:
     turns = [at for at in range(1, len(lines)) if asks[at] and not asks[at - 1]]
     answered = [at for at in turns if at + 1 < len(lines) and not asks[at + 1] and count_words(lines[at + 1].text) <= 12]
     choices = [at for at in turns if at + 2 < len(lines) and all(_CHOICE.match(u.text) for u in lines[at + 1 : at + 3])]
-    short = count_words(lines[0].text) <= _SHORT_ANSWER and not (told_first or lines[0].labelled)
+    short = lines[0].text[0] not in "<[" and count_words(lines[0].text) <= _SHORT_ANSWER and not (told_first or lines[0].labelled)
     return len(answered) >= 2 or bool(choices) or (short and len(answered) == 1) or (short and bool(turns) and lines[1].asks)
 
 
@@ -158,7 +165,11 @@ def _takes_turns_by_sentence(units: Sequence[_Unit]) -> bool:
     turns = [at for at in range(1, len(units)) if units[at].asks and not (units[at - 1].asks or units[at - 1].question)]
     answered = [at for at in turns if at + 1 < len(units) and count_words(units[at + 1].text) <= _ANSWER]
     told = [at for at in turns if units[at].task]
-    return len(answered) >= 2 and len(told) < len(turns) or len(told) >= 2 and not units[0].task and len(answered) >= 2
+    if len(answered) >= 2 and (len(told) < len(turns) or not units[0].task):
+        return True
+    brief = [count_words(unit.text) <= _SHORT_ANSWER and unit.text.endswith((".", "!")) for unit in units]
+    bare_answers = [at for at in range(1, len(units) - 1) if units[at].question and brief[at - 1] and brief[at + 1]]
+    return len(bare_answers) >= 2 and brief[0]
 
 
 def _asks_once(units: Sequence[_Unit]) -> bool:

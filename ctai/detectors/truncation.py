@@ -19,7 +19,8 @@ _PREFIX_TALK = re.compile(r"(?i)\bprefix(?:es)?\b")
 _LIST_MARK = re.compile(r"^(?:\d{1,3}[.)]|[-*\u2022])\s+")
 _LIST_MARK_ONLY = re.compile(r"^(?:\d{1,3}[.)]|[-*\u2022])$")
 _TERMINAL = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][)\]\"'\u2019\u201d*_`]*$")
-_NO_PROSE = re.compile(r"^(?:[-*\u2022>|#]|\d{1,3}[.)]\s|[A-H][:.)]\s|https?://)|[{}<>|=\\]|\w\(|://")
+_CODE_SIGN = re.compile(r"[{}<>|=\\]|\w\(|://")
+_NO_PROSE = re.compile(rf"^(?:[-*\u2022>|#]|\d{{1,3}}[.)]\s|[A-H][:.)]\s|https?://)|{_CODE_SIGN.pattern}")
 _TABLE_ROW = re.compile(r"^\|.*\|$")
 
 # Words that end a sentence now and then ("I know who they are", "yes, you can", "a friend of his"): the words
@@ -81,6 +82,7 @@ _CLAUSE = re.compile(
     r"|\b(?:the|an?|every|no|any|some)\w{0,5} \w+ (?:I|you|we|they|he|she|it)\b"
 )
 _STATEMENT = re.compile(r"[(){}=*<>\[\]]|^(?:return|import|using|let|var|int|break|SELECT|DROP)\b")
+_KEYWORD = re.compile(r"(?:return|import|using|let|var|int)\b")
 _CONNECTED = re.compile(r"[\w.']+")
 _LAST_CHARS = 2000  # of the last line
 _LONG_SENTENCE = 10  # words: whoever writes so many ends them with a full stop
@@ -142,7 +144,9 @@ def _ends_open(last: str, text: str) -> bool:
 
 def _leaves_open(text: str) -> bool:
     """Whether a bracket or a double quote is open at the end; `1)` closes none, quoted signs do not count."""
-    bare = _EMOTICON.sub("", _QUOTED.sub("", text))
+    if text.count('"""') % 2:
+        return True
+    bare = _EMOTICON.sub("", _QUOTED.sub("", text.replace('"""', "")))
     opening, closing = ("\u201e", "\u201c\u201d") if "\u201e" in bare else ("\u201c", "\u201d")
     if _DOUBLE_QUOTE.search(bare) or bare.count(opening) > sum(map(bare.count, closing)):
         return True
@@ -157,7 +161,7 @@ def _leaves_open(text: str) -> bool:
 def _ends_on_function_word(last: str) -> bool:
     """Whether the last of several words is one that needs another after it."""
     last = _LIST_MARK.sub("", last)
-    if _NO_PROSE.search(last):
+    if _NO_PROSE.match(last) or _KEYWORD.match(last) or _CODE_SIGN.search(" ".join(last.split()[-3:])):
         return False
     last = _LABEL.sub("", last)
     words = [word.rstrip(".").casefold() for word in _CONNECTED.findall(last.rstrip(".\u2026"))]

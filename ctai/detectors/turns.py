@@ -14,6 +14,7 @@ from ctai.detectors.words import (
     ANSWER_LABELS,
     CHAT_LABELS,
     EXERCISE_WORDS,
+    FIELD_LABELS,
     INSTRUCTION_LABELS,
     NEXT_WORDS,
     PROMPT_LABELS,
@@ -32,7 +33,7 @@ _INLINE_WORDS = (
     r"|Usuario|Instrucci\u00f3n|Domanda|Pergunta"
 )
 _INLINE_LABEL = re.compile(
-    rf"(?<=[.!?)])[ \t]+(?:{_INLINE_WORDS})(?:[ \t]?\d{{1,3}})?[ \t]?:[ \t]*[\"'\w\u00bf]"
+    rf"(?<=[.!?)])[ \t]+(?:\#{{1,6}}[ \t]*)?(?:{_INLINE_WORDS})(?:[ \t]?\d{{1,3}})?[ \t]?:[ \t]*[\"'\w\u00bf]"
     r"|(?<=\w)[ \t]+(?:\#{1,6}[ \t]*)?(?:Instruction|Question|Q|INSTRUCTION|QUESTION)(?:[ \t]?\d{1,3})?:[ \t]+[\"'\w]"
 )
 _USER_TURN = re.compile(
@@ -173,12 +174,17 @@ def _is_answer(lines: Sequence[Line], at: int) -> bool:
 def _repeats_exercise(lines: Sequence[Line]) -> bool:
     """Whether a block of labels recurs after an answer that has the form of its last value, as in few-shot examples."""
     labelled = [at for at, line in enumerate(lines) if line.label]
-    if not labelled or not _is_answer(lines, labelled[0]) or not lines[labelled[0]].opens:
+    if not labelled or labelled[0] == 0 or not lines[labelled[0]].opens or announces(lines[labelled[0] - 1].text):
         return False
     first, labels = lines[0].text, [lines[at].label for at in labelled]
     if any(parallel(first, line.text) and len(first) > 3 for line in lines[labelled[0] + 1 :] if not line.label):
         return len(labelled) >= 2
     last = lines[labelled[1]] if len(labelled) > 1 else None
+    if last and {labels[0], last.label} <= FIELD_LABELS and labels[0] != last.label:
+        return True
+    blocks = [at for at in labelled if lines[at].opens and lines[at].label == labels[0]]
+    if len(blocks) > 1 and len(set(labels)) > 1 and (_ENDED.search(first) or first[0].islower() or first[0].isdigit()):
+        return True
     if last is None or count_words(first) > 3 or count_words(last.value) > 3 or _ENDED.search(first):
         return False
     cycles = labels.count(labels[0]) > 1 and labels.count(last.label) > 1
@@ -241,18 +247,19 @@ def _is_bare_prompt(lines: Sequence[Line], at: int) -> bool:
 def _numbers_on(lines: Sequence[Line]) -> bool:
     """Whether a numbered exercise follows (`Q2.`, `Problem 8.`), or a series whose start the answer does not hold."""
     first = _numbered_word(lines[0].text) if lines else None
-    if lines and announces(lines[0].text):
-        return False
-    for line in lines[1:]:
+    announced = ""
+    for at, line in enumerate(lines[1:], start=1):
         found = _numbered_word(line.text)
-        if not found or (first and first[0] == found[0]):
+        if not found or (first and first[0] == found[0]) or announced == found[0]:
+            continue
+        if found[1] == 1 and (announces(lines[at - 1].text) or announces(lines[0].text)):
+            announced = found[0]
             continue
         word, number, rest = found
         asks = not rest or is_question(rest) or is_task(rest, numbered=True) or rest.endswith("?")
         if word in EXERCISE_WORDS and (asks or number > 1 or line.opens) and not line.text.endswith(","):
             return True
-        starts_late = number > 1 and not any(_numbered_word(other.text) == (word, number - 1, other.text) for other in lines)
-        if word in SERIES_WORDS and starts_late and _misses_before(lines, word, number):
+        if word in SERIES_WORDS and number > 1 and _misses_before(lines, word, number):
             return True
     return False
 

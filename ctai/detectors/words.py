@@ -40,6 +40,14 @@ ROLE_LABELS = _words(
     " élève professeur étudiant étudiante studente studentessa insegnante professoressa aluno aluna professora"
     " commentaire kommentar comentario comentário commento réplique"
 )
+# Fields of worked examples, in pairs: "Text:" and "Summary:", "English:" and "Italian:".
+FIELD_LABELS = _words(
+    "text topic story summary passage sentence article review sentiment label tweet headline translation context source"
+    " target word definition synonym antonym premise hypothesis category class rating keywords subject paragraph riddle"
+    " statement verdict document title poem joke code description equation result original corrected correction before after"
+    " english french german spanish italian portuguese dutch latin japanese chinese russian polish turkish swedish"
+    " completion command expression explanation fact claim emotion language country capital"
+)
 # Words before the number of an exercise, a lesson or an example: "Problem 8.", "Example 3:", "Aufgabe 2".
 EXERCISE_WORDS = _words(
     "q question problem exercise task ex quiz challenge assignment prompt instruction riddle puzzle worksheet test trivia"
@@ -74,6 +82,11 @@ STEP_VERBS = _words(
     "find choose answer fill correct design implement draw arrange sort round say select match replace decide imagine pick"
     " show express rank guess add subtract multiply divide make use put turn change read combine finde"
 )
+# What exercises are about: with one of these, a verb of steps is a task too ("Use the word in a sentence.").
+EXERCISE_THINGS = _words(
+    "sentence sentences paragraph essay story poem word words question questions following blank blanks text passage equation"
+    " equations verb noun adjective adverb synonym antonym function program exercise mistake mistakes statement haiku limerick"
+)
 TASK_OBJECTS = _words(
     "a an the one two three four five six seven eight nine ten me this these each all another how what why which whether"
     " in ein eine einen drei zwei den die das un una uno dos tres el la los las deux trois le les due tre"
@@ -87,7 +100,7 @@ QUESTION_WORDS = _words(
 )
 # Words that tie a question to what was said before, or to the reader: such a question belongs to an answer.
 TYING_WORDS = _words(
-    "it its this these those they them their he him his she her you your yours we us our i me my mine so but then"
+    "it its this these those they them their he him his she her you your yours we us our i me my mine"
 )
 INTERJECTIONS = _words("hi hello hey sure great good well wow oh okay ok thanks please listen look interesting question idea")
 
