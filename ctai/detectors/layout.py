@@ -23,6 +23,8 @@ _ANNOUNCING = re.compile(
 )
 
 
+# "Q. Who?" and "User> Who?"
+_LETTER_LABEL = re.compile(r"(?P<label>Q(?=[.)])|[^\W\d_]{2,12}(?=>+ ))(?P<number>\d?)[.)>]+[ \t]+(?P<value>\S.*)")
 # "[Answer] Lima", "<question>Who?</question>" and "\\begin{exercise}" are labels too.
 _ENCLOSED_LABEL = re.compile(r"(?:\[(?P<a>[^\W\d_]{1,15})\]|<(?P<b>[^\W\d_]{1,15})>|\\begin\{(?P<c>[^\W\d_]{1,15})\})[ \t]*(?P<value>.*)")
 _CODE_START = re.compile(r"(?:def|class|function|public|private|fn|func|int|void|import|from|const|let|var|#include)\b")
@@ -74,7 +76,7 @@ def _line(stripped: str, opens: bool) -> Line:
         return Line(stripped, opens, label.casefold(), 0, enclosed["value"], True)
     decoration = _DECORATION.match(stripped)
     bare = stripped[decoration.end() :] if decoration else stripped
-    found = _LABEL.match(bare)
+    found = _LABEL.match(bare) or _LETTER_LABEL.match(bare)
     if not found:
         return Line(stripped, opens, "", 0, "", False)
     label = " ".join(found["label"].split())

@@ -23,6 +23,8 @@ from ctai.detectors.words import (
 _SENTENCE = re.compile(r"(?<=[.!?\u3002\uff1f])[\"')\]\u201d*_]*\s+")
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _TRUE_OR_FALSE = re.compile(r"(?i)(?:true or false|yes or no|right or wrong)\W\s*\w")
+_GAP = re.compile(r"\w\W+_{3,}|_{3,}\W+\w")
+_RECORD_VERBS = {"name", "list", "state", "contrast", "reverse", "outline", "factor", "mention", "underline", "define"}
 _SHORT_ANSWER, _ANSWER, _PARAGRAPH = 3, 15, 40  # in words
 _CHOICE = re.compile(r"[-*\[( ]{0,3}[a-eA-E][.)\]][ \t]*\S")
 
@@ -40,7 +42,7 @@ class _Unit(NamedTuple):
 
     @property
     def asks(self) -> bool:
-        return self.task or (self.question and not self.tied)
+        return (self.task or self.question) and not self.tied
 
 
 def is_task(text: str, *, numbered: bool = False) -> bool:
@@ -50,6 +52,8 @@ def is_task(text: str, *, numbered: bool = False) -> bool:
         text: the sentence.
         numbered: it stands under a number that the text does not lead up to, so that verbs of steps count too.
     """
+    if _GAP.search(text):
+        return True
     words = [word.casefold() for word in _WORD.findall(text[:200])[:5]]
     while words and words[0] in ("now", "next", "then", "please", "also", "can", "could", "you", "bitte"):
         words = words[1:]
@@ -80,7 +84,9 @@ def is_question(text: str) -> bool:
 def _is_task_label(label: str) -> bool:
     """Whether a label is a task by itself: "Translate into French: good night"."""
     words = label.split()
-    return len(words) > 1 and words[1] in TASK_OBJECTS | {"to", "into", "en", "for", "from"}
+    if len(words) == 1:
+        return label in TASK_VERBS - _RECORD_VERBS
+    return words[1] in TASK_OBJECTS | {"to", "into", "en", "for", "from"}
 
 
 def asks_again(text: str) -> bool:
@@ -124,6 +130,8 @@ def _new_paragraph(units: Sequence[_Unit]) -> bool:
                 return True
             if unit.asks and unit.alone and before <= _PARAGRAPH and _is_answered_briefly(units, at):
                 return True
+            if unit.asks and before <= _ANSWER and [u.starts for u in units[at + 1 : at + 3]] in ([""], ["", "paragraph"]):
+                return count_words(units[at + 1].text) <= _ANSWER
         before += count_words(unit.text)
     return False
 
@@ -154,6 +162,10 @@ def _takes_turns_by_line(units: Sequence[_Unit]) -> bool:
     turns = [at for at in range(1, len(lines)) if asks[at] and not asks[at - 1]]
     answered = [at for at in turns if at + 1 < len(lines) and not asks[at + 1] and count_words(lines[at + 1].text) <= 12]
     choices = [at for at in turns if at + 2 < len(lines) and all(_CHOICE.match(u.text) for u in lines[at + 1 : at + 3])]
+    brief = [count_words(unit.text) <= _SHORT_ANSWER for unit in lines]
+    chain = [at for at in range(1, len(lines) - 1) if lines[at].text.endswith("?") and not lines[at].labelled]
+    if len([at for at in chain if brief[at - 1] and brief[at + 1] and not brief[at]]) >= 2 and brief[0]:
+        return True
     short = lines[0].text[0] not in "<[" and count_words(lines[0].text) <= _SHORT_ANSWER and not (told_first or lines[0].labelled)
     return len(answered) >= 2 or bool(choices) or (short and len(answered) == 1) or (short and bool(turns) and lines[1].asks)
 

@@ -34,6 +34,7 @@ _INLINE_WORDS = (
 )
 _INLINE_LABEL = re.compile(
     rf"(?<=[.!?)])[ \t]+(?:\#{{1,6}}[ \t]*)?(?:{_INLINE_WORDS})(?:[ \t]?\d{{1,3}})?[ \t]?:[ \t]*[\"'\w\u00bf]"
+    r"|(?<=[.!?])[ \t]+(?:Next|Another|New|Second) (?:question|problem|task|exercise)\b"
     r"|(?<=\w)[ \t]+(?:\#{1,6}[ \t]*)?(?:Instruction|Question|Q|INSTRUCTION|QUESTION)(?:[ \t]?\d{1,3})?:[ \t]+[\"'\w]"
 )
 _USER_TURN = re.compile(
@@ -62,6 +63,7 @@ _FURNITURE = re.compile(
     r"|.{0,40}\d{1,2}:\d{2} ?[ap]m$|this (?:entry|post|article|question|thread|page) (?:was|has|is)\b|thread starter"
     r"|(?:now )?(?:it'?s )?your turn\b|(?:now )?(?:you )?try (?:it|this|these)?\b|(?:the )?next (?:question|problem|task)\b"
     r"|more (?:questions|examples|exercises|problems)\b|practice (?:questions?|problems?|exercises?)\b"
+    r"|@\w{2,20}[ ,:]|edit(?: \d)?:|update(?: \d)?:|if you (?:liked|enjoyed|found) this\b|customers who\b|people also\b|pin recipe"
     r"|join (?:us|now|the discussion)|(?:see|view) all\b|download (?:the|this|now|pdf|our)|(?:share|tweet|pin it|email|print)$)"
 )
 

@@ -20,7 +20,7 @@ QUESTION_LABELS = _words(
 ) | {"true or false", "true/false"}
 # Labels that open a prompt or a turn, but occur in records too ("User: admin"): their neighbours decide.
 PROMPT_LABELS = _words(
-    "input prompt task exercise problem challenge assignment eingabe aufgabe entrada tarea ejercicio problema tarefa"
+    "input prompt task exercise exercises problem problems questions challenge assignment homework eingabe aufgabe entrada tarea ejercicio problema tarefa"
     " exercício entrée tâche exercice problème esercizio compito invoer taak oefening задание задача 任务 输入 入力"
 )
 ANSWER_LABELS = _words(
@@ -85,6 +85,7 @@ STEP_VERBS = _words(
 # What exercises are about: with one of these, a verb of steps is a task too ("Use the word in a sentence.").
 EXERCISE_THINGS = _words(
     "sentence sentences paragraph essay story poem word words question questions following blank blanks text passage equation"
+    " area perimeter volume angle sum product difference quotient derivative integral median mean probability percentage value"
     " equations verb noun adjective adverb synonym antonym function program exercise mistake mistakes statement haiku limerick"
 )
 TASK_OBJECTS = _words(

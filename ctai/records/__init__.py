@@ -45,6 +45,7 @@ from ctai.records.evaluation import (
     TrainingManifest,
     TrainingStep,
 )
+from ctai.records.instruments import DetectorCalibration, DetectorRates, DetectorSample, LabelledResponse
 from ctai.records.model import (
     ContaminationFinding,
     ContaminationReport,
@@ -73,6 +74,9 @@ __all__ = [
     "ContaminationReport",
     "CriticCalibration",
     "Critique",
+    "DetectorCalibration",
+    "DetectorRates",
+    "DetectorSample",
     "Environment",
     "EvaluationItem",
     "EvaluationSummary",
@@ -86,6 +90,7 @@ __all__ = [
     "HeldoutItem",
     "Interval",
     "LabelledAnswer",
+    "LabelledResponse",
     "McNemar",
     "Metric",
     "ModelProvenance",

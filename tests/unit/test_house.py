@@ -17,7 +17,7 @@ PACKAGE = Path(ctai.__file__).parent
 FLOORS = {
     1: ("records", "errors"),
     2: ("config", "prompts", "statistics", "rundir", "provenance", "_files"),
-    3: ("tasks", "qc", "detectors", "detect_truncation"),
+    3: ("tasks", "qc", "detectors"),
     4: ("model",),
     5: ("generate", "train", "train_controls", "train_data", "train_loop", "evaluate", "evaluate_summary"),
     6: ("gates",),

@@ -1,0 +1,47 @@
+"""The detectors measured on labelled responses, so that their rates can be trusted as far as the labels go.
+
+Owns the labelled responses, which are part of the package, and the calibration record.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ctai._files import read_jsonl, sha256_file
+from ctai.detectors import FAULTS, find_faults
+from ctai.records import DetectorCalibration, DetectorRates, DetectorSample, LabelledResponse
+from ctai.statistics import rate
+
+LABELLED_RESPONSES = Path(__file__).parents[1] / "tasks" / "labelled" / "responses.jsonl"
+
+
+def labelled_responses() -> list[LabelledResponse]:
+    """The labelled responses, in the order of the file."""
+    return read_jsonl(LABELLED_RESPONSES, LabelledResponse)
+
+
+def calibrate_detectors() -> DetectorCalibration:
+    """Precision and recall of every detector on the labelled responses; takes about a second."""
+    labelled = labelled_responses()
+    found = [find_faults(one.text, one.finish_reason) for one in labelled]
+    pairs = list(zip(labelled, found, strict=True))
+    origins = dict.fromkeys(one.origin for one in labelled)
+    return DetectorCalibration(
+        labels=sha256_file(LABELLED_RESPONSES),
+        everything=_sample(pairs),
+        origins={origin: _sample([pair for pair in pairs if pair[0].origin == origin]) for origin in origins},
+    )
+
+
+def _sample(pairs: Sequence[tuple[LabelledResponse, frozenset[str]]]) -> DetectorSample:
+    return DetectorSample(
+        n=len(pairs),
+        clean=sum(not labelled.faults for labelled, _ in pairs),
+        detectors={fault: _rates(fault, pairs) for fault in FAULTS},
+    )
+
+
+def _rates(fault: str, pairs: Sequence[tuple[LabelledResponse, frozenset[str]]]) -> DetectorRates:
+    labelled = [fault in one.faults for one, _ in pairs]
+    found = [fault in faults for _, faults in pairs]
+    both = sum(a and b for a, b in zip(labelled, found, strict=True))
+    return DetectorRates(precision=rate(both, sum(found)), recall=rate(both, sum(labelled)))
