@@ -85,6 +85,17 @@ class CriticSettings(Record):
     balanced_accuracy_floor: float = Field(0.6, ge=0, le=1)
 
 
+class InstrumentSettings(Record):
+    """How well checkers and detectors must agree with the labelled texts of the package.
+
+    `scorer_kappa` is a floor for the lower bound of Cohen's kappa; `detector_*` are floors for the worst detector.
+    """
+
+    scorer_kappa: float = Field(0.9, ge=0, le=1)
+    detector_precision: float = Field(0.95, ge=0, le=1)
+    detector_recall: float = Field(0.95, ge=0, le=1)
+
+
 class QcThresholds(Record):
     """Thresholds of MISSION for the pilot, each shard and the merged union."""
 
@@ -161,6 +172,7 @@ class RunConfig(Record):
     scale: ScaleSettings = ScaleSettings()
     heldout: HeldoutSettings = HeldoutSettings()
     critic: CriticSettings = CriticSettings()
+    instruments: InstrumentSettings = InstrumentSettings()
     qc: QcThresholds = QcThresholds()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()

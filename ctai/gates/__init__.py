@@ -63,14 +63,17 @@ GATES: tuple[GateSpec, ...] = (
     GateSpec(
         "2a",
         "instruments",
-        "the test set is large enough and the critic is better than chance, shown on labelled probes",
+        "the test set is large enough, and checkers, detectors and critic agree with labels",
         (
             "heldout_items",
             "heldout_power",
+            "scorer_kappa",
+            "detector_precision",
+            "detector_recall",
             "instruction_critic_balanced_accuracy",
             "pair_critic_balanced_accuracy",
         ),
-        ("seed", "critic", "heldout", "generation"),
+        ("seed", "critic", "heldout", "generation", "instruments"),
         ("evidence/instruments", "artifacts/heldout", "data/heldout.jsonl"),
     ),
     GateSpec(

@@ -33,6 +33,7 @@ _THRESHOLDS = (
     *(_Threshold(f"qc.{name}", _HIGHER) for name in ("runaway", "token_limit", "delimiter", "truncated")),
     *(_Threshold(f"qc.{name}", _HIGHER) for name in ("median_tokens", "duplicates", "overlap")),
     *(_Threshold(f"qc.{name}", _LOWER) for name in ("instruction_acceptance", "pair_acceptance")),
+    *(_Threshold(f"instruments.{name}", _LOWER) for name in ("scorer_kappa", "detector_precision", "detector_recall")),
     _Threshold("critic.balanced_accuracy_floor", _LOWER),
     _Threshold("critic.confident_margin", _LOWER),
     _Threshold("generation.filter_with_critic", _OTHER),

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from ctai.gates import contamination as gate_1
-from ctai.gates import data as gates_2_and_3
+from ctai.gates import data as gates_2b_and_3
 from ctai.gates import evaluation as gate_4
+from ctai.gates import instruments as gate_2a
 from ctai.gates.evidence import Measured
 from ctai.gates.run import Run
 from ctai.records import Metric
@@ -22,23 +23,23 @@ def base_model(gate_run: Run) -> Measured:
 
 @pytest.fixture(scope="session")
 def instruments(gate_run: Run) -> Measured:
-    """Gate 2a: the frozen test set, and the critic measured on labelled probes."""
+    """Gate 2a: the frozen test set, and every instrument measured on labels."""
     gate_run.require_passed("contamination")
-    return gates_2_and_3.calibrate_instruments(gate_run)
+    return gate_2a.calibrate_instruments(gate_run)
 
 
 @pytest.fixture(scope="session")
 def pilot(gate_run: Run) -> Measured:
     """Gate 2b: a small dataset with its quality control."""
     gate_run.require_passed("instruments")
-    return gates_2_and_3.make_pilot(gate_run)
+    return gates_2b_and_3.make_pilot(gate_run)
 
 
 @pytest.fixture(scope="session")
 def scale_dataset(gate_run: Run) -> Measured:
     """Gate 3: the merged dataset."""
     gate_run.require_passed("pilot")
-    return gates_2_and_3.make_scale_dataset(gate_run)
+    return gates_2b_and_3.make_scale_dataset(gate_run)
 
 
 @pytest.fixture(scope="session")

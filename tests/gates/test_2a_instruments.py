@@ -1,4 +1,4 @@
-"""Gate 2a: the test set is large enough, and the critic is better than chance. Each test asserts one threshold."""
+"""Gate 2a: the test set is large enough, and every instrument agrees with labels. Each test asserts one threshold."""
 
 import pytest
 
@@ -18,6 +18,24 @@ def test_heldout_items(instruments: Measured, judge: Judge) -> None:
 def test_heldout_power(instruments: Measured, judge: Judge) -> None:
     """The test set can show the lift that the run is after."""
     metric = judge(instruments, "heldout_power")
+    assert metric.passed, metric.sentence()
+
+
+def test_scorer_kappa(instruments: Measured, judge: Judge) -> None:
+    """The answer checkers agree with labelled answers: lower bound of Cohen's kappa."""
+    metric = judge(instruments, "scorer_kappa")
+    assert metric.passed, metric.sentence()
+
+
+def test_detector_precision(instruments: Measured, judge: Judge) -> None:
+    """What a detector of faults finds in labelled responses is there, for the worst of them."""
+    metric = judge(instruments, "detector_precision")
+    assert metric.passed, metric.sentence()
+
+
+def test_detector_recall(instruments: Measured, judge: Judge) -> None:
+    """What is wrong with labelled responses is found, by the worst detector too."""
+    metric = judge(instruments, "detector_recall")
     assert metric.passed, metric.sentence()
 
 
