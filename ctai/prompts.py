@@ -79,6 +79,22 @@ class CompletionStylePrompts:
         return f"Instruction: {instruction}\nResponse:"
 
     @staticmethod
+    def worksheets(instruction: str) -> dict[str, str]:
+        """An instruction in the forms that tuned weights know, by name: ctai's own and the two most common others.
+
+        For sentinels only. The second is that of many few-shot prompts, the third that of Alpaca (Taori et al. 2023).
+        """
+        request = "Write a response that appropriately completes the request."
+        return {
+            "instruction_response": CompletionStylePrompts.zero_shot(instruction),
+            "question_answer": f"Q: {instruction}\nA:",
+            "alpaca": (
+                f"Below is an instruction that describes a task. {request}\n\n"
+                f"### Instruction:\n{instruction}\n\n### Response:"
+            ),
+        }
+
+    @staticmethod
     def completion(response: str) -> str:
         """What follows `zero_shot` in training, before the end-of-text token."""
         return f" {response}"

@@ -56,6 +56,7 @@ GATES: tuple[GateSpec, ...] = (
             "sentinel_completion_rate",
             "sentinel_control_token_mass",
             "sentinel_followed_and_stopped_rate",
+            "sentinel_worksheet_stopped_rate",
         ),
         ("model",),
         ("evidence/contamination",),

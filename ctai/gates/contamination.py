@@ -5,9 +5,15 @@ from typing import Any
 
 from ctai.gates.evidence import Measured
 from ctai.gates.run import EXAMINATION, Run
-from ctai.model.sentinels import COMPLETION_FLOOR, CONTROL_MASS_CEILING, STOPPED_CEILING
+from ctai.model.sentinels import (
+    COMPLETION_FLOOR,
+    CONTROL_MASS_CEILING,
+    STOPPED_CEILING,
+    WORKSHEET_CEILING,
+    worst_worksheet,
+)
 from ctai.provenance import doubts_about
-from ctai.records import ContaminationFinding, ContaminationReport, Metric
+from ctai.records import ContaminationFinding, ContaminationReport, Metric, SentinelReport
 from ctai.rundir import read_record, write_json
 
 _CHECKS = ("special_tokens", "names", "adapter_files", "attached_adapter", "weight_files", "instruct_weights")
@@ -85,4 +91,25 @@ def _sentinel_metrics(report: ContaminationReport, artifact: str) -> list[Metric
             threshold=STOPPED_CEILING, interval=stopped.interval if stopped else None,
             n=stopped.n if stopped else None, artifact=artifact,
         ),
+        _worksheet_metric(sentinels, artifact),
     ]  # fmt: skip
+
+
+def _worksheet_metric(sentinels: SentinelReport | None, artifact: str) -> Metric:
+    """The ceiling is asserted on the lower bound: what a few answers do is no proof that weights were tuned."""
+    worst = worst_worksheet(sentinels.worksheets) if sentinels else None
+    return Metric(
+        name="sentinel_worksheet_stopped_rate",
+        value=worst.stopped.interval.low if worst else float("nan"),
+        comparison="<=",
+        threshold=WORKSHEET_CEILING,
+        interval=worst.stopped.interval if worst else None,
+        n=worst.stopped.n if worst else None,
+        artifact=artifact,
+        note=(
+            f"value is the lower bound; form {worst.form!r}: {worst.followed.k} of {worst.followed.n} instructions were "
+            f"answered rightly, {worst.stopped.k} of these answers were the end of the text"
+            if worst
+            else "the weights were not loaded"
+        ),
+    )

@@ -1,57 +1,39 @@
 """Sentinels: what a model does with raw prompts, and whether that is what a base model does.
 
-Owns the sentinel prompts, how each answer is judged (by content, never by length or shape) and the thresholds of the
-suite. Two findings are kept apart. *Instruct or contaminated weights* stop everything. *A base model that already
-follows instructions* is reported only: the headroom check judges that, before training.
+Owns the statistics of the suite and their thresholds; what is asked and which answers are right is in
+`sentinel_items`. Two findings are kept apart. *Instruct or contaminated weights* stop everything. *A base model that
+already follows instructions* is reported only: the headroom check judges that, before training.
 """
 
 import random
-import re
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ctai.model.contamination import Finding
 from ctai.model.engine import TextEngine
+from ctai.model.sentinel_items import bare_instructions, completes, facts
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import Completion, Rate, Sampling, SentinelReport, SentinelResult
+from ctai.records import Completion, Rate, Sampling, SentinelReport, SentinelResult, WorksheetRates
 from ctai.statistics import rate
-from ctai.tasks.families import EMBEDDED_FAMILIES, Family, by_name
 
-# The thresholds lie between controls, measured over three to five seeds of the suite each:
-#                                             completed    followed     and stopped   control mass   control written
-#   base: embedded                            0.36-0.64    0            0             2e-8           0
-#   instruct: embedded, tuned to answer       0.77-0.87    0.60-0.68    0.60-0.68     4e-7-2e-6      0
-#   chat: embedded, tuned on ChatML           0.36-0.56    0            0             0.92           0.97
-#   instruct: SmolLM2-135M-Instruct, 4 bit    0.33-0.41    0.04-0.07    0.03-0.05     0.27-0.29      0.35-0.45
-#   random weights                            0
-# Control mass tells chat models apart even when they follow nothing; "followed and stopped" tells those apart that end
-# their answers with a plain end of text. To follow without stopping is what capable base models do: no such threshold.
-# The floor of completions is only to tell a language model from noise, since small real models know few of the facts.
+# The thresholds lie between known base models and known tuned ones; docs/sentinels.md gives the measurements, which
+# scripts/calibrate_sentinels.py makes. Control mass tells chat models apart even when they follow nothing; "followed and
+# stopped" those that answer a bare instruction and end with a plain end of text; "worksheet" those tuned in a prompt format
+# such as ctai's own, which answer nothing without it. To follow without stopping is what capable base models do: no such
+# threshold. The floor of completions is only to tell a language model from noise: small real ones know few of the facts.
 CONTROL_MASS_CEILING = 0.02
 STOPPED_CEILING = 0.4
+WORKSHEET_CEILING = 0.8
 WRITTEN_CEILING = 0.05
 COMPLETION_FLOOR = 0.2
 FOLLOWED_NOTICE = 0.25
 
-_FACT_FAMILIES = (
-    "capital", "continent", "language", "opposite", "plural", "past", "comparative", "category", "material", "symbol",
-    "sum", "number_after", "calendar_after",
-)  # fmt: skip
 _FACTS_PER_FAMILY = 3
-_FIRST_WORDS = 6
-_LARGE_FAMILIES = ("json", "uppercase", "reverse", "sort_words", "sort_numbers", "sequence", "arithmetic", "translate")
+_WORKSHEET_DRAWS = 2
 _COMPLETION = Sampling(max_new_tokens=10)
 _ANSWER = Sampling(max_new_tokens=32)
-
-
-class BareInstruction(NamedTuple):
-    """An instruction without any framing, and whether a raw continuation fulfils it, up to where an answer ends."""
-
-    name: str
-    text: str
-    fulfilled: Callable[[str], bool]
 
 
 class _Judged(NamedTuple):
@@ -73,38 +55,49 @@ def run_sentinels(engine: TextEngine, control_ids: Sequence[int], seed: int = 0)
     """
     rng = random.Random(f"sentinels/{seed}")
     control = frozenset(control_ids)
-    facts, bare = _run_facts(engine, rng, control), _run_bare(engine, rng, control)
+    stated, bare = _run_facts(engine, rng, control), _run_bare(engine, rng, control)
     ends = _run_ends(engine, rng, sorted(control))
-    written = rate(sum(item.wrote_control for item in (*facts, *bare)), len(facts) + len(bare))
-    completed = _rate([item.success for item in facts])
+    sheets = _run_worksheets(engine, random.Random(f"worksheets/{seed}"), control)
+    worksheets = tuple(_worksheet_rates(form, judged) for form, judged in sheets.items())
+    written = _rate([item.wrote_control for item in (*stated, *bare)])
+    completed = _rate([item.success for item in stated])
     followed = _rate([item.success for item in bare])
     stopped = _rate([item.success and item.stopped for item in bare])
     mass = float(np.mean([result.value for result in ends]))
-    reasons = instruct_reasons(mass, written, stopped)
+    reasons = instruct_reasons(mass, written, stopped, worksheets)
     return SentinelReport(
         completion_rate=completed,
         followed_rate=followed,
         followed_and_stopped_rate=stopped,
+        worksheets=worksheets,
         control_token_mass=mass,
         statistic=(
             f"instruct weights if control-token mass > {CONTROL_MASS_CEILING}, or control tokens end more than "
             f"{WRITTEN_CEILING:.0%} of the answers, or more than {STOPPED_CEILING:.0%} of bare instructions are "
-            "followed and stopped after"
+            f"followed and stopped after, or surely (Wilson 95%) more than {WORKSHEET_CEILING:.0%} of the right answers "
+            "in one form of worksheet are"
         ),
         instruct_weights=bool(reasons),
         follows_instructions=followed.value >= FOLLOWED_NOTICE,
         reasons=(*reasons, *completion_reasons(completed)),
-        results=(*(item.result for item in (*facts, *bare)), *ends),
+        results=(
+            *(i.result for i in (*stated, *bare)),
+            *ends,
+            *(i.result for judged in sheets.values() for i in judged),
+        ),
     )
 
 
-def instruct_reasons(mass: float, written: Rate, stopped: Rate) -> tuple[str, ...]:
+def instruct_reasons(
+    mass: float, written: Rate, stopped: Rate, worksheets: Sequence[WorksheetRates]
+) -> tuple[str, ...]:
     """Why a model's behaviour is that of instruct or chat weights; empty when it is not.
 
     Args:
         mass: mean probability of a chat-control token after finished answers and statements.
         written: answers and completions that a chat-control token ended.
         stopped: bare instructions that were fulfilled, with the end of the text right after the answer.
+        worksheets: of each form, how often the end of the text came right after a right answer.
     """
     reasons = []
     # `not <=`: what is not a number must stop a model too
@@ -119,7 +112,18 @@ def instruct_reasons(mass: float, written: Rate, stopped: Rate) -> tuple[str, ..
             f"{stopped.k} of {stopped.n} bare instructions were followed, and the text ended right after the answer "
             f"(> {STOPPED_CEILING:.0%})"
         )
+    reasons += [
+        f"in the form {sheet.form!r}, {sheet.stopped.k} of {sheet.stopped.n} right answers were ended by the model itself "
+        f"(surely > {WORKSHEET_CEILING:.0%}), as after tuning in such a form: a merged adapter, or instruct weights"
+        for sheet in worksheets
+        if not sheet.stopped.interval.low <= WORKSHEET_CEILING
+    ]
     return tuple(reasons)
+
+
+def worst_worksheet(worksheets: Sequence[WorksheetRates]) -> WorksheetRates:
+    """The form in which it is surest that the model ends its answers."""
+    return max(worksheets, key=lambda sheet: sheet.stopped.interval.low)
 
 
 def completion_reasons(completed: Rate) -> tuple[str, ...]:
@@ -139,74 +143,11 @@ def sentinel_findings(report: SentinelReport) -> list[Finding]:
     return findings
 
 
-def completes(family: Family, key: str, continuation: str) -> bool:
-    """Whether a continuation of a statement begins with its answer.
-
-    It may lead up to it ("the city of Paris"), within its first six words, but not by way of another answer.
-    """
-    words = re.findall(r"[^\W_]+", continuation.strip().split("\n")[0].casefold())[:_FIRST_WORDS]
-    places = [place for answer in family.accepted(key) if (place := _place(answer, words)) is not None]
-    right = set(map(str.casefold, family.accepted(key)))
-    rivals = [_place(other, words) for other in family.candidates() if other.casefold() not in right]
-    if family.type == "number" and words:  # "11" is no candidate of every sum, but a wrong answer all the same
-        rivals += [index for index, word in enumerate(words) if word.isdigit() and word not in right]
-    return bool(places) and not any(rival is not None and rival < min(places) for rival in rivals)
-
-
-def bare_instructions(rng: random.Random) -> list[BareInstruction]:
-    """One instruction of every family that each English model knows, some of harder ones, and three of their own."""
-    families = (*EMBEDDED_FAMILIES, *map(by_name, _LARGE_FAMILIES))
-    drawn = [_of_family(family, family.instruction(rng)) for family in families]
-    own = [
-        BareInstruction("primes", "List the first five prime numbers.", _first_primes),
-        BareInstruction("pig_latin", 'Translate the word "garden" into Pig Latin.', _pig_latin),
-        BareInstruction("even_numbers", "Write three even numbers greater than 100.", _large_even_numbers),
-    ]
-    return drawn + own
-
-
-def _of_family(family: Family, text: str) -> BareInstruction:
-    return BareInstruction(family.name, text, lambda raw: family.check(text, raw).content)
-
-
-def _first_primes(raw: str) -> bool:
-    return _numbers(raw) == [2, 3, 5, 7, 11]
-
-
-def _pig_latin(raw: str) -> bool:
-    return re.search(r"\bardengay\b", CompletionStylePrompts.clean_response(raw).casefold()) is not None
-
-
-def _large_even_numbers(raw: str) -> bool:
-    numbers = _numbers(raw)
-    return len(set(numbers)) == len(numbers) == 3 and all(n > 100 and n % 2 == 0 for n in numbers)
-
-
-def _numbers(raw: str) -> list[int]:
-    return [int(digits) for digits in re.findall(r"\d{1,9}", CompletionStylePrompts.clean_response(raw))]
-
-
-def _place(answer: str, words: Sequence[str]) -> int | None:
-    """Where the words of an answer begin, if they are all there."""
-    wanted = re.findall(r"[^\W_]+", answer.casefold())
-    starts = range(len(words) - len(wanted) + 1)
-    return next((start for start in starts if wanted and list(words[start : start + len(wanted)]) == wanted), None)
-
-
-def _facts(rng: random.Random, count: int) -> list[tuple[Family, str, str]]:
-    """Family, key and the plainest statement of each fact, complete."""
-    drawn = []
-    for family in map(by_name, _FACT_FAMILIES):
-        for key in rng.sample(family.keys, count):
-            drawn.append((family, key, family.statements[0].replace("{key}", key)))
-    return drawn
-
-
 def _run_facts(engine: TextEngine, rng: random.Random, control: frozenset[int]) -> list[_Judged]:
-    facts = _facts(rng, _FACTS_PER_FAMILY)
-    prompts = [statement.split("{answer}")[0].rstrip() for _, _, statement in facts]
+    stated = facts(rng, _FACTS_PER_FAMILY)
+    prompts = [statement.split("{answer}")[0].rstrip() for _, _, statement in stated]
     judged = []
-    for (family, key, _), prompt, written in zip(facts, prompts, engine.generate(prompts, _COMPLETION), strict=True):
+    for (family, key, _), prompt, written in zip(stated, prompts, engine.generate(prompts, _COMPLETION), strict=True):
         good = completes(family, key, written.raw)
         detail = "" if good else f"none of: {', '.join(family.accepted(key)[:3])}"
         judged.append(_judged("completion", family.name, prompt, written, good, good, control, detail))
@@ -226,10 +167,31 @@ def _run_bare(engine: TextEngine, rng: random.Random, control: frozenset[int]) -
     return judged
 
 
+def _run_worksheets(engine: TextEngine, rng: random.Random, control: frozenset[int]) -> dict[str, list[_Judged]]:
+    """Instructions in the forms that tuned weights expect, ctai's own among them."""
+    asked = {item.text: item for _ in range(_WORKSHEET_DRAWS) for item in bare_instructions(rng)}.values()
+    sent = [(item, form, text) for item in asked for form, text in CompletionStylePrompts.worksheets(item.text).items()]
+    judged: dict[str, list[_Judged]] = {form: [] for _, form, _ in sent}
+    completions = engine.generate([prompt for *_, prompt in sent], _ANSWER)
+    for (item, form, prompt), written in zip(sent, completions, strict=True):
+        followed = item.fulfilled(written.raw)
+        bad = followed and _stopped(written)
+        detail = f"{form}: {'followed' if followed else 'not followed'}{' and stopped' if bad else ''}"
+        judged[form].append(_judged("worksheet", item.name, prompt, written, followed, not bad, control, detail))
+    return judged
+
+
+def _worksheet_rates(form: str, judged: Sequence[_Judged]) -> WorksheetRates:
+    right = [item for item in judged if item.success]
+    return WorksheetRates(
+        form=form, followed=rate(len(right), len(judged)), stopped=_rate([item.stopped for item in right])
+    )
+
+
 def _run_ends(engine: TextEngine, rng: random.Random, control: Sequence[int]) -> list[SentinelResult]:
     """The probability of a chat-control token where a text is finished: after statements and after answers."""
     prompts = []
-    for family, key, statement in _facts(rng, 2):
+    for family, key, statement in facts(rng, 2):
         complete = statement.replace("{answer}", family.answer(key))
         prompts += [complete, f"{family.render(key, 0)}\n{complete}"]
     masses = np.exp(engine.token_logprobs(prompts, control)).sum(axis=1)
@@ -248,7 +210,7 @@ def _run_ends(engine: TextEngine, rng: random.Random, control: Sequence[int]) ->
 
 
 def _judged(
-    kind: str,
+    kind: Literal["completion", "bare_instruction", "worksheet"],
     name: str,
     prompt: str,
     written: Completion,
@@ -260,7 +222,7 @@ def _judged(
     wrote = written.token_ids[-1] in control
     result = SentinelResult(
         name=name,
-        kind="completion" if kind == "completion" else "bare_instruction",
+        kind=kind,
         prompt=prompt,
         response=written.raw,
         finish_reason=written.finish_reason,

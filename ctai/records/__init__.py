@@ -53,6 +53,7 @@ from ctai.records.model import (
     ModelProvenance,
     SentinelReport,
     SentinelResult,
+    WorksheetRates,
 )
 from ctai.records.session import (
     BudgetEntry,
@@ -117,5 +118,6 @@ __all__ = [
     "TrainingManifest",
     "TrainingStep",
     "Verdict",
+    "WorksheetRates",
     "utc_now",
 ]

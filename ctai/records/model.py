@@ -9,7 +9,7 @@ class SentinelResult(Record):
     """One prompt of the sentinel suite and what the model did with it."""
 
     name: str
-    kind: Literal["completion", "bare_instruction", "control_token"]
+    kind: Literal["completion", "bare_instruction", "control_token", "worksheet"]
     prompt: str
     response: str
     finish_reason: FinishReason | None
@@ -18,12 +18,21 @@ class SentinelResult(Record):
     detail: str = ""
 
 
+class WorksheetRates(Record):
+    """Instructions in one form of worksheet: how many were answered rightly, and how often a right answer was the end."""
+
+    form: str
+    followed: Rate
+    stopped: Rate
+
+
 class SentinelReport(Record):
     """The suite's two findings, kept apart: instruct weights (stops everything) and instruction-following (reported)."""
 
     completion_rate: Rate
     followed_rate: Rate
     followed_and_stopped_rate: Rate
+    worksheets: tuple[WorksheetRates, ...]
     control_token_mass: float
     statistic: str
     instruct_weights: bool

@@ -1,8 +1,9 @@
-"""Two controls made from the embedded base model, which gate 1 must stop: an instruct twin and a chat twin.
+"""Controls made from the embedded base model, which gate 1 must stop: an instruct twin, a chat twin, a merged adapter.
 
-Owns their brief full fine-tuning. The instruct twin answers bare instructions and stops; the chat twin was trained on
-ChatML, so that chat-control tokens are likely for it. Their folders have neutral names: what stops them must be what
-they do, not what they are called.
+Owns their brief fine-tuning. The instruct twin answers bare instructions and stops; the chat twin was trained on ChatML,
+so that chat-control tokens are likely for it; `sft` is a LoRA adapter trained in the prompt format of ctai, as a run
+trains it, and merged into the weights. Their folders have neutral names: what stops them must be what they do, not what
+they are called.
 """
 
 import random
@@ -14,16 +15,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import ctai
+from ctai.prompts import CompletionStylePrompts
 from scripts.build_embedded import pages
 from scripts.build_embedded.tokenizer import IM_END, IM_START
 
-Kind = Literal["instruct", "chat"]
+Kind = Literal["instruct", "chat", "sft"]
 BASE = Path(ctai.__file__).parent / "model" / "embedded"
 STEPS, ROWS, RATE, SEED = 160, 24, 1e-3, 0
-_RECIPE = 1  # raise it when the recipe changes, so that cached controls are made again
+_LORA = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+_RECIPE = 2  # raise it when the recipe changes, so that cached controls are made again
 _IGNORED = -100
 
 
@@ -51,18 +55,21 @@ def build_control(kind: Kind, out: Path, base: Path = BASE) -> Path:
 
 
 def _tuned(kind: Kind, base: Path, tokenizer: Any) -> Any:
-    """Train all weights; random state of the caller is left as it was."""
+    """Train all weights, or an adapter that is then merged; random state of the caller is left as it was."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).train()
-        optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.95), weight_decay=0.0)
+        model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        model = get_peft_model(model, _LORA) if kind == "sft" else model
+        model.train()
+        trained = [weights for weights in model.parameters() if weights.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.95), weight_decay=0.0)
         for step, (ids, labels, mask) in enumerate(_batches(kind, tokenizer)):
             for group in optimizer.param_groups:
                 group["lr"] = RATE * min(1.0, (step + 1) / 10, 2 * (1 - step / STEPS))
             model(input_ids=ids, labels=labels, attention_mask=mask).loss.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-    return model.eval()
+    return (model.merge_and_unload() if kind == "sft" else model).eval()
 
 
 def _batches(kind: Kind, tokenizer: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
@@ -83,6 +90,10 @@ def _example(kind: Kind, tokenizer: Any, rng: random.Random) -> tuple[list[int],
         turns = [("user", item.instruction), ("assistant", answer)]
         ids = tokenizer("".join(f"{IM_START}{role}\n{text}{IM_END}\n" for role, text in turns)).input_ids
         return ids, ids
-    prompt = tokenizer(item.instruction + rng.choice(("", "\n", "\n\n"))).input_ids
-    completion = tokenizer(f" {answer}{pages.END}").input_ids
+    if kind == "sft":
+        text = CompletionStylePrompts.zero_shot(item.instruction)
+    else:
+        text = item.instruction + rng.choice(("", "\n", "\n\n"))
+    prompt = tokenizer(text).input_ids
+    completion = tokenizer(f"{CompletionStylePrompts.completion(answer)}{pages.END}").input_ids
     return prompt + completion, [_IGNORED] * len(prompt) + completion

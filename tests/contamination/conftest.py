@@ -7,12 +7,11 @@ Two optional ones come from outside: `CTAI_TOKENIZERS` names a folder whose subf
 import os
 import shutil
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from ctai.model.loader import CleanModelLoader, Examination
-from scripts.build_embedded.controls import build_control
+from scripts.build_embedded.controls import Kind, build_control
 from tests.unit import tiny
 
 
@@ -34,7 +33,7 @@ def base() -> Examination:
     return CleanModelLoader("embedded", batch_size=128).examine()
 
 
-def _twin(kind: Literal["instruct", "chat"], request: pytest.FixtureRequest) -> Examination:
+def _twin(kind: Kind, request: pytest.FixtureRequest) -> Examination:
     out = request.config.cache.mkdir("ctai-controls")
     return CleanModelLoader(str(build_control(kind, out)), batch_size=128).examine()
 
@@ -49,6 +48,12 @@ def instruct_twin(request: pytest.FixtureRequest) -> Examination:
 def chat_twin(request: pytest.FixtureRequest) -> Examination:
     """The embedded model, tuned on ChatML."""
     return _twin("chat", request)
+
+
+@pytest.fixture(scope="session")
+def merged_adapter(request: pytest.FixtureRequest) -> Examination:
+    """The embedded model with an adapter merged in that was trained in the prompt format of ctai."""
+    return _twin("sft", request)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,10 @@ import pytest
 from ctai.errors import ContaminationError
 from ctai.model import sentinels
 from ctai.model.loader import CleanModelLoader, Examination
-from ctai.model.sentinels import bare_instructions, completes, instruct_reasons, run_sentinels, sentinel_findings
-from ctai.records import SentinelReport
+from ctai.model.sentinel_items import BareInstruction, bare_instructions, completes
+from ctai.model.sentinels import instruct_reasons, run_sentinels, sentinel_findings, worst_worksheet
+from ctai.prompts import CompletionStylePrompts
+from ctai.records import SentinelReport, WorksheetRates
 from ctai.statistics import rate
 from ctai.tasks import families
 from ctai.tasks.families import EMBEDDED_FAMILIES, by_name
@@ -25,19 +27,38 @@ FACTS = {
     for statement in family.statements[:1]
     for key in family.keys
 }
+FORMS = CompletionStylePrompts.worksheets("{}")
+
+
+def framed(prompt: str) -> tuple[str, str]:
+    """The form of worksheet that a prompt has, and the instruction in it; no form when it is bare."""
+    for form, frame in FORMS.items():
+        before, after = frame.split("{}")
+        if prompt.startswith(before) and prompt.endswith(after):
+            return form, prompt.removeprefix(before).removesuffix(after)
+    return "", prompt.strip()
 
 
 def script(
-    ending: str = "\nIt is known.", follows: bool = False, knows: bool = True, mass: float = 0.0
+    ending: str = "\nIt is known.",
+    follows: bool = False,
+    knows: bool = True,
+    mass: float = 0.0,
+    tuned_in: str = "",
 ) -> tuple[ScriptedEngine, list[int]]:
-    """A model that may complete facts, may answer bare instructions, and ends its answers in a given way."""
+    """A model that may complete facts, may answer bare instructions, and ends its answers in a given way.
+
+    It answers every form of worksheet and runs on; `tuned_in` names the form in which it stops.
+    """
 
     def complete(prompt: str) -> str:
         if prompt in FACTS and knows:
             return f" {FACTS[prompt]}. And so on, and so on."
-        parsed = families.parse(prompt.strip())
-        if parsed and follows:
-            return f" {by_name(parsed[0]).answer(parsed[1])}{ending}"
+        form, instruction = framed(prompt)
+        parsed = families.parse(instruction)
+        if parsed and (follows or form):
+            last = "" if form and form == tuned_in else "\n\nQ: What else?\nA: Nothing." if form else ending
+            return f" {by_name(parsed[0]).answer(parsed[1])}{last}"
         return "\n\nWhat else is there to be asked about it? Nobody knows."
 
     engine = ScriptedEngine(complete, lambda _prompt: {CONTROL: mass} if mass else {})
@@ -83,10 +104,36 @@ def test_likely_control_tokens_are_instruct_weights() -> None:
     assert names(report(mass=0.001)) == []
 
 
-def test_a_mass_that_is_not_a_number_stops_a_model() -> None:
-    assert instruct_reasons(float("nan"), rate(0, 10), rate(0, 10)) != ()
-    assert instruct_reasons(0.0, rate(0, 0), rate(0, 10)) != ()
-    assert instruct_reasons(0.0, rate(0, 10), rate(0, 10)) == ()
+@pytest.mark.parametrize("form", FORMS)
+def test_answers_that_end_in_one_form_of_worksheet_are_tuned_weights(form: str) -> None:
+    found = report(tuned_in=form)
+    assert names(found) == ["instruct_weights"]
+    assert f"in the form '{form}'" in found.reasons[0]
+    assert len(found.reasons) == 1
+    worst = worst_worksheet(found.worksheets)
+    assert (worst.form, worst.stopped.value) == (form, 1)
+    assert found.followed_and_stopped_rate.k == 0
+
+
+def test_a_base_that_answers_every_worksheet_and_runs_on_passes() -> None:
+    found = report()
+    assert [sheet.form for sheet in found.worksheets] == list(FORMS)
+    assert all(sheet.followed.value > 0.5 and sheet.stopped.k == 0 for sheet in found.worksheets)
+
+
+def sheet(k: int, n: int) -> list[WorksheetRates]:
+    return [WorksheetRates(form="x", followed=rate(n, 74), stopped=rate(k, n))]
+
+
+@pytest.mark.parametrize(("k", "n", "stopped"), [(15, 15, False), (16, 16, True), (50, 50, True), (40, 50, False)])
+def test_the_worksheet_rule_needs_enough_answers_to_be_sure(k: int, n: int, stopped: bool) -> None:
+    assert bool(instruct_reasons(0.0, rate(0, 10), rate(0, 10), sheet(k, n))) is stopped
+
+
+def test_what_is_not_a_number_stops_a_model() -> None:
+    assert instruct_reasons(float("nan"), rate(0, 10), rate(0, 10), []) != ()
+    assert instruct_reasons(0.0, rate(0, 0), rate(0, 10), []) != ()
+    assert instruct_reasons(0.0, rate(0, 10), rate(0, 10), sheet(0, 0)) == ()  # no worksheet answered: no such evidence
 
 
 def test_written_control_tokens_are_instruct_weights() -> None:
@@ -154,7 +201,7 @@ def test_completions_are_judged_by_content(family: str, key: str, text: str, rig
     ],
 )
 def test_own_instructions_have_real_checks(name: str, right: str, wrong: str) -> None:
-    item: sentinels.BareInstruction = next(i for i in bare_instructions(random.Random(0)) if i.name == name)
+    item: BareInstruction = next(i for i in bare_instructions(random.Random(0)) if i.name == name)
     check: Callable[[str], bool] = item.fulfilled
     assert check(right)
     assert not check(wrong)
@@ -175,6 +222,7 @@ def test_the_embedded_base_passes(base: Examination) -> None:
     assert base.sentinels is not None
     assert base.sentinels.completion_rate.value >= 3 * sentinels.COMPLETION_FLOOR - 1e-9
     assert base.sentinels.followed_and_stopped_rate.value <= sentinels.STOPPED_CEILING / 4
+    assert worst_worksheet(base.sentinels.worksheets).stopped.interval.low <= sentinels.WORKSHEET_CEILING / 4
     assert base.sentinels.control_token_mass <= sentinels.CONTROL_MASS_CEILING / 10
 
 
@@ -186,6 +234,15 @@ def test_the_instruct_twin_is_stopped_by_what_it_does(instruct_twin: Examination
 def test_the_chat_twin_is_stopped_by_its_control_tokens(chat_twin: Examination) -> None:
     assert "instruct_weights" in [finding.name for finding in chat_twin.findings]
     assert "chat-control tokens have probability" in chat_twin.messages("instruct_weights")[0]
+
+
+def test_a_merged_adapter_is_stopped_by_how_it_ends_worksheets(merged_adapter: Examination) -> None:
+    assert [finding.name for finding in merged_adapter.findings] == ["instruct_weights"]
+    assert "in the form 'instruction_response'" in merged_adapter.findings[0].message
+    assert merged_adapter.sentinels is not None
+    assert (
+        merged_adapter.sentinels.followed_and_stopped_rate.value <= sentinels.STOPPED_CEILING / 4
+    )  # nothing else sees it
 
 
 def test_a_random_model_is_not_a_language_model(tiny_folder: Path) -> None:

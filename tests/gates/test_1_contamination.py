@@ -67,3 +67,9 @@ def test_sentinel_followed_and_stopped_rate(base_model: Measured, judge: Judge) 
     """It does not answer bare instructions and stop, as instruct weights do."""
     metric = judge(base_model, "sentinel_followed_and_stopped_rate")
     assert metric.passed, metric.sentence()
+
+
+def test_sentinel_worksheet_stopped_rate(base_model: Measured, judge: Judge) -> None:
+    """It does not end its answers in a form of worksheet, as weights tuned in one do: no adapter is merged in."""
+    metric = judge(base_model, "sentinel_worksheet_stopped_rate")
+    assert metric.passed, metric.sentence()

@@ -16,6 +16,7 @@ from ctai.records import (
     ModelProvenance,
     Sampling,
     SentinelReport,
+    WorksheetRates,
 )
 from ctai.statistics import rate
 from ctai.tasks import families
@@ -109,6 +110,7 @@ def provenance(**update) -> ModelProvenance:
     """The provenance of a scripted model that passed gate 1."""
     report = SentinelReport(
         completion_rate=rate(9, 10), followed_rate=rate(0, 10), followed_and_stopped_rate=rate(0, 10),
+        worksheets=(WorksheetRates(form="instruction_response", followed=rate(5, 10), stopped=rate(0, 5)),),
         control_token_mass=0.0, statistic="", instruct_weights=False, follows_instructions=False, reasons=(), results=(),
     )  # fmt: skip
     values = {
