@@ -80,18 +80,13 @@ class CompletionStylePrompts:
 
     @staticmethod
     def worksheets(instruction: str) -> dict[str, str]:
-        """An instruction in the forms that tuned weights know, by name: ctai's own and the two most common others.
+        """An instruction as on a sheet of tasks, by the name of the form: ctai's own and the most common other one.
 
-        For sentinels only. The second is that of many few-shot prompts, the third that of Alpaca (Taori et al. 2023).
+        For sentinels: weights that were tuned in such a form stop after the answer, where a base model runs on.
         """
-        request = "Write a response that appropriately completes the request."
         return {
             "instruction_response": CompletionStylePrompts.zero_shot(instruction),
             "question_answer": f"Q: {instruction}\nA:",
-            "alpaca": (
-                f"Below is an instruction that describes a task. {request}\n\n"
-                f"### Instruction:\n{instruction}\n\n### Response:"
-            ),
         }
 
     @staticmethod

@@ -107,8 +107,8 @@ def _worksheet_metric(sentinels: SentinelReport | None, artifact: str) -> Metric
         n=worst.stopped.n if worst else None,
         artifact=artifact,
         note=(
-            f"value is the lower bound; form {worst.form!r}: {worst.followed.k} of {worst.followed.n} instructions were "
-            f"answered rightly, {worst.stopped.k} of these answers were the end of the text"
+            f"value is the lower bound; form {worst.form!r}: after {worst.stopped.k} of {worst.stopped.n} answers the model "
+            f"ended the text itself; {worst.followed.k} answers were right"
             if worst
             else "the weights were not loaded"
         ),

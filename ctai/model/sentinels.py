@@ -18,11 +18,11 @@ from ctai.prompts import CompletionStylePrompts
 from ctai.records import Completion, Rate, Sampling, SentinelReport, SentinelResult, WorksheetRates
 from ctai.statistics import rate
 
-# The thresholds lie between known base models and known tuned ones; docs/sentinels.md gives the measurements, which
-# scripts/calibrate_sentinels.py makes. Control mass tells chat models apart even when they follow nothing; "followed and
-# stopped" those that answer a bare instruction and end with a plain end of text; "worksheet" those tuned in a prompt format
-# such as ctai's own, which answer nothing without it. To follow without stopping is what capable base models do: no such
-# threshold. The floor of completions is only to tell a language model from noise: small real ones know few of the facts.
+# The thresholds lie between known base models and known tuned ones: docs/sentinels.md, by scripts/calibrate_sentinels.py.
+# Control mass tells chat models apart even when they follow nothing; "followed and stopped" those that answer a bare
+# instruction and end with a plain end of text; "worksheet" those tuned in a prompt format such as ctai's own, which answer
+# nothing without it: that they stop tells, not that they are right. To follow without stopping is what capable base models
+# do: no such threshold. The floor of completions only tells a language model from noise: small ones know few of the facts.
 CONTROL_MASS_CEILING = 0.02
 STOPPED_CEILING = 0.4
 WORKSHEET_CEILING = 0.8
@@ -74,8 +74,8 @@ def run_sentinels(engine: TextEngine, control_ids: Sequence[int], seed: int = 0)
         statistic=(
             f"instruct weights if control-token mass > {CONTROL_MASS_CEILING}, or control tokens end more than "
             f"{WRITTEN_CEILING:.0%} of the answers, or more than {STOPPED_CEILING:.0%} of bare instructions are "
-            f"followed and stopped after, or surely (Wilson 95%) more than {WORKSHEET_CEILING:.0%} of the right answers "
-            "in one form of worksheet are"
+            f"followed and stopped after, or surely (Wilson 95%) more than {WORKSHEET_CEILING:.0%} of the answers to one "
+            "form of worksheet are"
         ),
         instruct_weights=bool(reasons),
         follows_instructions=followed.value >= FOLLOWED_NOTICE,
@@ -97,7 +97,7 @@ def instruct_reasons(
         mass: mean probability of a chat-control token after finished answers and statements.
         written: answers and completions that a chat-control token ended.
         stopped: bare instructions that were fulfilled, with the end of the text right after the answer.
-        worksheets: of each form, how often the end of the text came right after a right answer.
+        worksheets: of each form, how often the text ended right after an answer.
     """
     reasons = []
     # `not <=`: what is not a number must stop a model too
@@ -113,8 +113,8 @@ def instruct_reasons(
             f"(> {STOPPED_CEILING:.0%})"
         )
     reasons += [
-        f"in the form {sheet.form!r}, {sheet.stopped.k} of {sheet.stopped.n} right answers were ended by the model itself "
-        f"(surely > {WORKSHEET_CEILING:.0%}), as after tuning in such a form: a merged adapter, or instruct weights"
+        f"in the form {sheet.form!r}, the model ended the text itself right after {sheet.stopped.k} of {sheet.stopped.n} "
+        f"answers (surely > {WORKSHEET_CEILING:.0%}), as after tuning in such a form: a merged adapter or instruct weights"
         for sheet in worksheets
         if not sheet.stopped.interval.low <= WORKSHEET_CEILING
     ]
@@ -174,17 +174,17 @@ def _run_worksheets(engine: TextEngine, rng: random.Random, control: frozenset[i
     judged: dict[str, list[_Judged]] = {form: [] for _, form, _ in sent}
     completions = engine.generate([prompt for *_, prompt in sent], _ANSWER)
     for (item, form, prompt), written in zip(sent, completions, strict=True):
-        followed = item.fulfilled(written.raw)
-        bad = followed and _stopped(written)
-        detail = f"{form}: {'followed' if followed else 'not followed'}{' and stopped' if bad else ''}"
-        judged[form].append(_judged("worksheet", item.name, prompt, written, followed, not bad, control, detail))
+        followed, stopped = item.fulfilled(written.raw), _stopped(written)
+        detail = f"{'followed' if followed else 'not followed'}{' and stopped' if stopped else ''}"
+        judged[form].append(_judged("worksheet", item.name, prompt, written, followed, not stopped, control, detail))
     return judged
 
 
 def _worksheet_rates(form: str, judged: Sequence[_Judged]) -> WorksheetRates:
-    right = [item for item in judged if item.success]
     return WorksheetRates(
-        form=form, followed=rate(len(right), len(judged)), stopped=_rate([item.stopped for item in right])
+        form=form,
+        followed=_rate([item.success for item in judged]),
+        stopped=_rate([item.stopped for item in judged]),
     )
 
 
@@ -234,8 +234,9 @@ def _judged(
 
 
 def _stopped(written: Completion) -> bool:
-    """Whether the model ended the text by itself, with nothing after the answer."""
-    return written.finish_reason == "eos" and CompletionStylePrompts.clean_response(written.raw) == written.raw.strip()
+    """Whether the model wrote an answer and ended the text by itself, with nothing after the answer."""
+    text = written.raw.strip()
+    return bool(text) and written.finish_reason == "eos" and CompletionStylePrompts.clean_response(written.raw) == text
 
 
 def _rate(outcomes: Sequence[bool]) -> Rate:

@@ -19,7 +19,10 @@ class SentinelResult(Record):
 
 
 class WorksheetRates(Record):
-    """Instructions in one form of worksheet: how many were answered rightly, and how often a right answer was the end."""
+    """Instructions in one form of worksheet: how many were answered rightly, and after how many the text just ended.
+
+    `stopped` counts the answers, right or wrong, that the model ended by itself, with nothing after them.
+    """
 
     form: str
     followed: Rate

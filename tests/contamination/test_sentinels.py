@@ -59,7 +59,7 @@ def script(
         if parsed and (follows or form):
             last = "" if form and form == tuned_in else "\n\nQ: What else?\nA: Nothing." if form else ending
             return f" {by_name(parsed[0]).answer(parsed[1])}{last}"
-        return "\n\nWhat else is there to be asked about it? Nobody knows."
+        return "\n\nWhat else is there to be asked about it?\n\nNobody knows."
 
     engine = ScriptedEngine(complete, lambda _prompt: {CONTROL: mass} if mass else {})
     return engine, engine.encode(CONTROL)
@@ -111,7 +111,8 @@ def test_answers_that_end_in_one_form_of_worksheet_are_tuned_weights(form: str) 
     assert f"in the form '{form}'" in found.reasons[0]
     assert len(found.reasons) == 1
     worst = worst_worksheet(found.worksheets)
-    assert (worst.form, worst.stopped.value) == (form, 1)
+    assert worst.form == form
+    assert worst.stopped.value > 0.9
     assert found.followed_and_stopped_rate.k == 0
 
 
@@ -121,8 +122,22 @@ def test_a_base_that_answers_every_worksheet_and_runs_on_passes() -> None:
     assert all(sheet.followed.value > 0.5 and sheet.stopped.k == 0 for sheet in found.worksheets)
 
 
+def test_weights_tuned_on_wrong_answers_are_stopped_too() -> None:
+    engine = ScriptedEngine(
+        lambda prompt: " Nothing at all" if framed(prompt)[0] else f" {FACTS.get(prompt, 'I')}.\n\nSo."
+    )
+    found = run_sentinels(engine, [])
+    assert {sheet.followed.k for sheet in found.worksheets} == {0}
+    assert names(found) == ["instruct_weights"]
+
+
+def test_a_text_that_ends_before_an_answer_is_no_answer_that_stops() -> None:
+    engine = ScriptedEngine(lambda prompt: "\n" if framed(prompt)[0] else f" {FACTS.get(prompt, 'I')}.\n\nSo.")
+    assert names(run_sentinels(engine, [])) == []
+
+
 def sheet(k: int, n: int) -> list[WorksheetRates]:
-    return [WorksheetRates(form="x", followed=rate(n, 74), stopped=rate(k, n))]
+    return [WorksheetRates(form="x", followed=rate(0, n), stopped=rate(k, n))]
 
 
 @pytest.mark.parametrize(("k", "n", "stopped"), [(15, 15, False), (16, 16, True), (50, 50, True), (40, 50, False)])
