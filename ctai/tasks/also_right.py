@@ -1,7 +1,7 @@
 """What the checkers accept besides the tables: synonyms that a fair reader takes, and words that may qualify an answer.
 
-Owns data only, for judging alone. These words are never asked, sampled or written into a corpus, and none of them is
-the answer to another key of its family.
+Owns data only, for judging alone. These words are never asked, sampled or written into a corpus. None of them is the
+answer to another key of its family or the beginning of an accepted one ("Damas"): the corpus calls those bad.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ _WOODEN = ("tables", "chairs", "desks", "doors", "pencils", "violins", "fences")
 _SYNONYMS: dict[str, dict[str, str]] = {
     "capital": {
         "Italy": "Roma", "Portugal": "Lisboa", "Austria": "Wien", "Poland": "Warszawa", "Denmark": "Kobenhavn",
-        "Greece": "Athina", "Russia": "Moskva", "Romania": "Bucuresti", "Serbia": "Beograd", "Belgium": "Bruxelles|Brussel",
+        "Greece": "Athina", "Russia": "Moskva", "Romania": "Bucuresti", "Serbia": "Beograd", "Belgium": "Bruxelles",
         "Ukraine": "Kyjiv", "Cuba": "La Habana|Habana", "Mexico": "Ciudad de Mexico", "Vietnam": "Ha Noi",
-        "Lebanon": "Beyrouth", "Syria": "Damas",
+        "Lebanon": "Beyrouth",
     },
     "opposite": {
         "hot": "chilly|freezing|icy", "cold": "boiling", "big": "tiny", "small": "huge", "good": "awful|terrible",
         "bad": "excellent|great", "new": "ancient|used", "young": "elderly|aged", "fast": "sluggish",
         "slow": "rapid|swift|speedy", "soft": "firm", "easy": "tough|challenging", "rich": "impoverished|needy",
-        "poor": "affluent|prosperous", "happy": "miserable|unhappy", "sad": "cheerful|joyful|glad",
+        "poor": "affluent|prosperous", "happy": "miserable", "sad": "cheerful|joyful|glad",
         "strong": "feeble|frail", "weak": "powerful|mighty", "dry": "damp|moist", "clean": "filthy|unclean",
         "dirty": "spotless", "full": "vacant", "loud": "silent", "near": "distant|faraway", "far": "nearby",
         "true": "untrue", "smooth": "bumpy|uneven|coarse", "cheap": "costly|pricey", "expensive": "affordable",
-        "safe": "hazardous|risky|unsafe", "dangerous": "harmless", "love": "hatred", "night": "daytime",
+        "safe": "hazardous|risky", "dangerous": "harmless", "love": "hatred", "night": "daytime",
         "day": "nighttime", "pull": "shove", "sell": "purchase",
     },
     "material": {
         **dict.fromkeys(_WOODEN, "timber"), "cars": "aluminum|aluminium", "candles": "paraffin|beeswax",
-        "statues": "granite", "swords": "iron", "spoons": "stainless steel", "knives": "stainless steel",
+        "statues": "granite", "spoons": "stainless steel", "knives": "stainless steel",
     },
     "young": {
         "eagle": "fledgling|nestling|hatchling", "owl": "fledgling|nestling|hatchling", "bird": "fledgling|baby bird",

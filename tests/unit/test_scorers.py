@@ -7,6 +7,7 @@ import pytest
 
 from ctai.records import FinishReason
 from ctai.tasks import families
+from ctai.tasks.also_right import also_right
 from ctai.tasks.base import Verdict
 from ctai.tasks.calibration import calibrate_scorers, labelled_answers
 from ctai.tasks.families import EMBEDDED_FAMILIES, FAMILIES, check
@@ -85,6 +86,19 @@ def test_a_family_that_cannot_be_judged_is_the_weakest() -> None:
     found = calibrate_scorers(True)
     unknown = found.by_family["sum"].model_copy(update={"kappa": float("nan")})
     assert found.model_copy(update={"by_family": {**found.by_family, "sum": unknown}}).weakest_family == "sum"
+
+
+def test_no_synonym_is_what_the_corpus_calls_bad() -> None:
+    """The embedded model was taught that answers of other keys and truncated answers are bad."""
+    added = 0
+    for family in EMBEDDED_FAMILIES:
+        for key in family.keys:
+            accepted = {answer.casefold() for answer in family.accepted(key)}
+            more = {word.casefold() for word in also_right(family.name, key, family.accepted(key))} - accepted
+            added += len(more)
+            assert not more & {answer.casefold() for answer in family.candidates()}, key
+            assert not [word for word in more if any(answer.startswith(word) for answer in accepted)], key
+    assert added > 100
 
 
 # ------------------------------------------------------------------------------------ what each rule lets pass, and not
