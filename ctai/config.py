@@ -88,10 +88,12 @@ class CriticSettings(Record):
 class InstrumentSettings(Record):
     """How well checkers and detectors must agree with the labelled texts of the package.
 
-    `scorer_kappa` is a floor for the lower bound of Cohen's kappa; `detector_*` are floors for the worst detector.
+    `scorer_kappa` is a floor for the lower bound of Cohen's kappa over all families, `scorer_family_kappa` for the kappa
+    of the worst family; `detector_*` are floors for the worst detector.
     """
 
     scorer_kappa: float = Field(0.9, ge=0, le=1)
+    scorer_family_kappa: float = Field(0.8, ge=0, le=1)
     detector_precision: float = Field(0.95, ge=0, le=1)
     detector_recall: float = Field(0.95, ge=0, le=1)
 

@@ -69,6 +69,7 @@ GATES: tuple[GateSpec, ...] = (
             "heldout_items",
             "heldout_power",
             "scorer_kappa",
+            "scorer_family_kappa",
             "detector_precision",
             "detector_recall",
             "instruction_critic_balanced_accuracy",

@@ -27,6 +27,12 @@ def test_scorer_kappa(instruments: Measured, judge: Judge) -> None:
     assert metric.passed, metric.sentence()
 
 
+def test_scorer_family_kappa(instruments: Measured, judge: Judge) -> None:
+    """The checker of every family agrees with the labels, the weakest too."""
+    metric = judge(instruments, "scorer_family_kappa")
+    assert metric.passed, metric.sentence()
+
+
 def test_detector_precision(instruments: Measured, judge: Judge) -> None:
     """What a detector of faults finds in labelled responses is there, for the worst of them."""
     metric = judge(instruments, "detector_precision")

@@ -4,11 +4,12 @@ import pytest
 
 from ctai.config import RunConfig
 from ctai.detectors.calibration import calibrate_detectors
-from ctai.gates.instruments import critic_metric, detector_metrics, heldout_metrics, scorer_metric
+from ctai.gates.instruments import critic_metric, detector_metrics, heldout_metrics, scorer_metrics
 from ctai.generate.calibration import calibrate, judge_probes
 from ctai.generate.critic import InstructionCritic
 from ctai.records import DetectorRates
 from ctai.statistics import rate
+from ctai.tasks import families
 from ctai.tasks.base import Verdict
 from ctai.tasks.calibration import calibrate_scorers
 from ctai.tasks.heldout import build_heldout
@@ -21,8 +22,8 @@ CONFIG = RunConfig.load("embedded")
 
 @pytest.mark.parametrize("embedded", [True, False])
 def test_the_shipped_checkers_agree_with_labelled_answers(embedded):
-    metric = scorer_metric(CONFIG.instruments, calibrate_scorers(embedded), "a.json")
-    assert metric.passed, metric.sentence()
+    for metric in scorer_metrics(CONFIG.instruments, calibrate_scorers(embedded), "a.json"):
+        assert metric.passed, metric.sentence()
 
 
 def test_a_checker_that_measures_length_is_stopped():
@@ -30,7 +31,20 @@ def test_a_checker_that_measures_length_is_stopped():
         right = 5 <= len(response) <= 500
         return Verdict(right, right, "")
 
-    assert not scorer_metric(CONFIG.instruments, calibrate_scorers(True, by_length), "a.json").passed
+    metrics = scorer_metrics(CONFIG.instruments, calibrate_scorers(True, by_length), "a.json")
+    assert not any(metric.passed for metric in metrics)
+
+
+def test_a_checker_that_is_wrong_in_one_family_is_stopped():
+    def ignores_units(instruction: str, response: str, finish_reason: str) -> Verdict:
+        if instruction.startswith(("Convert", "Change", "Please convert")):
+            right = any(character.isdigit() for character in response)
+            return Verdict(right, right, "")
+        return families.check(instruction, response, finish_reason)
+
+    overall, worst = scorer_metrics(CONFIG.instruments, calibrate_scorers(False, ignores_units), "a.json")
+    assert overall.passed
+    assert not worst.passed
 
 
 def test_the_shipped_detectors_agree_with_labelled_responses():

@@ -23,6 +23,7 @@ LOOSER = {
     "qc.instruction_acceptance": 0.3,
     "qc.pair_acceptance": 0.3,
     "instruments.scorer_kappa": 0.5,
+    "instruments.scorer_family_kappa": 0.5,
     "instruments.detector_precision": 0.5,
     "instruments.detector_recall": 0.5,
     "critic.balanced_accuracy_floor": 0.5,
