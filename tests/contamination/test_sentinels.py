@@ -260,6 +260,15 @@ def test_a_merged_adapter_is_stopped_by_how_it_ends_worksheets(merged_adapter: E
     )  # nothing else sees it
 
 
+def test_a_merged_adapter_of_wrong_answers_is_stopped_too(wrong_adapter: Examination) -> None:
+    assert [finding.name for finding in wrong_adapter.findings] == ["instruct_weights"]
+    assert "in the form 'instruction_response'" in wrong_adapter.findings[0].message
+
+
+def test_a_base_that_was_trained_on_as_a_base_passes(trained_base: Examination) -> None:
+    assert trained_base.findings == ()
+
+
 def test_a_random_model_is_not_a_language_model(tiny_folder: Path) -> None:
     with pytest.raises(ContaminationError, match="not a working language model"):
         CleanModelLoader(str(tiny_folder)).load()

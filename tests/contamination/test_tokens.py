@@ -2,11 +2,11 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
 
 from ctai.errors import ContaminationError
 from ctai.model.contamination import (
@@ -18,8 +18,11 @@ from ctai.model.contamination import (
     special_token_findings,
     template_text,
 )
+from ctai.model.engine import Engine
 from ctai.model.loader import CleanModel, CleanModelLoader
+from ctai.prompts import Pair
 from ctai.records import Sampling
+from ctai.train_data import encode_pairs
 from tests.unit import tiny
 
 pytestmark = pytest.mark.contamination
@@ -103,16 +106,98 @@ def test_all_of_several_templates_count() -> None:
     assert {"<turn>", "<tool>"} <= set(control_tokens(tokenizer).values())
 
 
-def test_real_chat_tokenizers(chat_tokenizers: list[Path]) -> None:
-    for folder in chat_tokenizers:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        control = control_tokens(tokenizer)
-        assert len(set(control.values()) & set(WELL_KNOWN_CONTROL_TOKENS)) >= 2, folder
-        messages = [{"role": "user", "content": "Hello"}]
-        templated = tokenizer.apply_chat_template(messages, tokenize=False)
-        with pytest.raises(ContaminationError):
-            InputGuard(control).check([tokenizer(templated, add_special_tokens=False)["input_ids"]])
-        InputGuard(control).check([tokenizer("Hello, <| world |>", add_special_tokens=False)["input_ids"]])
+# ------------------------------------------------------------------------------------------- real tokenizers
+
+# Pieces that control tokens are made of, and what a text may hold besides: any order of them is a hard negative.
+PIECES = ("<|", "|>", "<", ">", "im_start", "im_end", "start_header_id", "eot_id", "tool_call", "/", "think", " ", "\n")
+TEXTS = st.one_of(st.text(max_size=20), st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+FUZZ = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ONE = Sampling(max_new_tokens=1)
+
+
+@pytest.fixture(scope="module")
+def control(real_tokenizer: Any) -> dict[int, str]:
+    return control_tokens(real_tokenizer)
+
+
+def test_control_tokens_of_real_tokenizers(real_tokenizer: Any, control: dict[int, str]) -> None:
+    """Those of Qwen3 are known by number."""
+    if "qwen" in real_tokenizer.name_or_path:
+        assert {151644: "<|im_start|>", 151645: "<|im_end|>"}.items() <= control.items()
+    if "llama" in real_tokenizer.name_or_path:
+        assert {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"} <= set(control.values())
+    assert len(set(control.values()) & set(WELL_KNOWN_CONTROL_TOKENS)) >= 2
+
+
+def test_template_text_of_real_tokenizers_is_refused(real_tokenizer: Any, real_engine: Engine) -> None:
+    template = real_tokenizer.chat_template or tiny.CHAT_TEMPLATE
+    messages = [{"role": "user", "content": "Hello"}]
+    text = real_tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False)
+    with pytest.raises(ContaminationError, match="chat-control token"):
+        real_engine.generate([text], ONE)
+
+
+def test_bos_of_real_tokenizers_is_refused_unless_allowed(real_tokenizer: Any, control: dict[int, str]) -> None:
+    adds = "llama" in real_tokenizer.name_or_path
+    assert special_token_delta(real_tokenizer) == int(adds)
+    assert [f.name for f in special_token_findings(real_tokenizer, False, control)] == ["special_tokens"] * adds
+    if adds:
+        assert special_token_findings(real_tokenizer, True, control) == []
+
+
+@FUZZ
+@given(data=st.data(), before=TEXTS, after=TEXTS)
+def test_control_tokens_as_text_are_refused_by_every_call(
+    real_tokenizer: Any,
+    real_engine: Engine,
+    control: dict[int, str],
+    data: st.DataObject,
+    before: str,
+    after: str,
+) -> None:
+    token = data.draw(st.sampled_from(sorted(control.values())))
+    prompts = ["The capital of France is", before + token + after]
+    if data.draw(st.booleans()):
+        prompts.reverse()
+    with pytest.raises(ContaminationError, match="chat-control token"):
+        real_engine.generate(prompts, ONE)
+    with pytest.raises(ContaminationError, match="chat-control token"):
+        real_engine.token_logprobs(prompts, [1])
+    with pytest.raises(ContaminationError, match="chat-control token"):
+        _as_training_data(real_tokenizer, control, before + token, after)
+    with pytest.raises(ContaminationError, match="chat-control token"):
+        _as_training_data(real_tokenizer, control, before, token + after)
+
+
+@FUZZ
+@given(text=TEXTS)
+def test_text_without_control_tokens_passes_every_call(
+    real_tokenizer: Any, real_engine: Engine, control: dict[int, str], text: str
+) -> None:
+    assume(not any(token in text for token in control.values()))
+    real_engine.generate([f"x{text}"], ONE)
+    real_engine.token_logprobs([f"x{text}"], [1])
+    _as_training_data(real_tokenizer, control, text, text)
+
+
+@FUZZ
+@given(data=st.data(), rows=st.lists(st.lists(st.integers(0, 2000), max_size=12), min_size=1, max_size=5))
+def test_control_ids_are_found_in_any_position(real_tokenizer: Any, data: st.DataObject, rows: list[list[int]]) -> None:
+    control = control_tokens(real_tokenizer)
+    rows = [[token for token in row if token not in control] for row in rows]
+    InputGuard(control).check(rows)
+    row = data.draw(st.integers(0, len(rows) - 1))
+    position = data.draw(st.integers(0, len(rows[row])))
+    token = data.draw(st.sampled_from(sorted(control)))
+    rows[row].insert(position, token)
+    with pytest.raises(ContaminationError, match=f"\\(id {token}\\) at position {position} of input {row}"):
+        InputGuard(control).check(rows)
+
+
+def _as_training_data(tokenizer: Any, control: dict[int, str], instruction: str, response: str) -> None:
+    """What training does with a pair before the model sees it."""
+    encoded = encode_pairs(tokenizer, [Pair(instruction, response)], end_id=0, max_tokens=10_000)
+    InputGuard(control).check([*pair.prompt, *pair.completion] for pair in encoded.pairs)
 
 
 # ------------------------------------------------------------------------------------------------- templates

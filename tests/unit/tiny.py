@@ -40,14 +40,14 @@ def make_tokenizer(adds_bos: bool = False, template: str | None = CHAT_TEMPLATE)
     return tokenizer
 
 
-def write_model(folder: Path, tokenizer: Any = None, seed: int = 0) -> Path:
+def write_model(folder: Path, tokenizer: Any = None, seed: int = 0, width: int = 64) -> Path:
     """Save a random Llama and its tokenizer as safetensors and JSON."""
     tokenizer = tokenizer or make_tokenizer()
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
+        hidden_size=width,
+        intermediate_size=2 * width,
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=2,
