@@ -51,7 +51,7 @@ def _measured(run: Run, report: ContaminationReport, path: Path) -> Measured:
     metrics = [
         Metric(name="template_disabled", value=template_gone, comparison="==", threshold=1, artifact=artifact),
         *(_findings_metric(report, check, artifact) for check in _CHECKS),
-        *_sentinel_metrics(report, artifact),
+        *sentinel_metrics(report, artifact),
     ]
     notes = doubts_about(provenance.loader_version) if provenance is not None else ()
     if provenance is not None and provenance.sentinels is not None and provenance.sentinels.follows_instructions:
@@ -69,7 +69,7 @@ def _findings_metric(report: ContaminationReport, check: str, artifact: str) -> 
     )  # fmt: skip
 
 
-def _sentinel_metrics(report: ContaminationReport, artifact: str) -> list[Metric]:
+def sentinel_metrics(report: ContaminationReport, artifact: str) -> list[Metric]:
     """What the suite measured; nan, which meets no threshold, when the weights were not even loaded."""
     sentinels = report.provenance.sentinels if report.provenance else None
     nan = float("nan")

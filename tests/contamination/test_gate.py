@@ -1,0 +1,68 @@
+"""Gate 1 against the checks: what a check finds fails a metric, and the page about the suite says what was measured."""
+
+import json
+from typing import Any, get_args
+
+import pytest
+
+from ctai.gates import gate_named
+from ctai.gates.contamination import sentinel_metrics
+from ctai.model import sentinels
+from ctai.model.contamination import Check
+from ctai.records import ContaminationReport
+from scripts import calibrate_sentinels as calibration
+from tests.contamination.test_sentinels import report
+from tests.unit import generated
+
+pytestmark = pytest.mark.contamination
+
+DATA: dict[str, Any] = json.loads(calibration.DATA.read_text())
+
+
+def failed(**traits: object) -> set[str]:
+    """The sentinel metrics that a model with these traits fails."""
+    provenance = generated.provenance(sentinels=report(**traits))
+    found = sentinel_metrics(ContaminationReport(findings=(), provenance=provenance), "x.json")
+    return {metric.name for metric in found if not metric.passed}
+
+
+def test_every_check_has_a_metric() -> None:
+    metrics = set(gate_named("contamination").metrics)
+    without = {check for check in get_args(Check) if f"{check}_findings" not in metrics}
+    assert without == {"language_model"}  # it is `sentinel_completion_rate`, as the next test shows
+    assert "sentinel_completion_rate" in metrics
+
+
+@pytest.mark.parametrize(
+    ("traits", "metric"),
+    [
+        ({}, None),
+        ({"knows": False}, "sentinel_completion_rate"),
+        ({"mass": 0.1}, "sentinel_control_token_mass"),
+        ({"follows": True, "ending": ""}, "sentinel_followed_and_stopped_rate"),
+        ({"tuned_in": "instruction_response"}, "sentinel_worksheet_stopped_rate"),
+    ],
+)
+def test_a_finding_of_the_suite_fails_its_metric_and_no_other(traits: dict[str, object], metric: str | None) -> None:
+    findings = {finding.name for finding in sentinels.sentinel_findings(report(**traits))}
+    assert failed(**traits) == ({metric} if metric else set())
+    assert findings == ({"language_model" if "knows" in traits else "instruct_weights"} if metric else set())
+
+
+def test_weights_that_were_not_loaded_meet_no_threshold() -> None:
+    found = sentinel_metrics(ContaminationReport(findings=(), provenance=None), "x.json")
+    assert {metric.name for metric in found} == {n for n in gate_named("contamination").metrics if "sentinel" in n}
+    assert not any(metric.passed for metric in found)
+
+
+def test_the_error_rates_were_measured_with_these_thresholds() -> None:
+    assert DATA["thresholds"] == {name: getattr(sentinels, name) for name in calibration.THRESHOLDS}
+    assert calibration.page(DATA) == calibration.PAGE.read_text()
+
+
+def test_the_main_controls_were_measured_with_many_seeds_and_judged_rightly() -> None:
+    main = [control for control in calibration.controls(calibration.ROOT, "smollm2") if control.main]
+    for control in main:
+        runs = DATA["controls"][control.name]["runs"]
+        assert {run["seed"] for run in runs} >= set(range(20)), control.name
+        assert {bool(run["findings"]) for run in runs} == {control.stops}, control.name
