@@ -181,10 +181,11 @@ def _run_worksheets(engine: TextEngine, rng: random.Random, control: frozenset[i
 
 
 def _worksheet_rates(form: str, judged: Sequence[_Judged]) -> WorksheetRates:
+    answered = [item for item in judged if item.result.response.strip()]
     return WorksheetRates(
         form=form,
         followed=_rate([item.success for item in judged]),
-        stopped=_rate([item.stopped for item in judged]),
+        stopped=_rate([item.stopped for item in answered]),
     )
 
 

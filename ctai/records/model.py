@@ -21,7 +21,8 @@ class SentinelResult(Record):
 class WorksheetRates(Record):
     """Instructions in one form of worksheet: how many were answered rightly, and after how many the text just ended.
 
-    `stopped` counts the answers, right or wrong, that the model ended by itself, with nothing after them.
+    `stopped` is of the answers, right or wrong, empty ones left out: those that the model ended itself, with nothing
+    after them.
     """
 
     form: str
