@@ -1,4 +1,4 @@
-"""The command line: `ctai preflight` and `ctai verify`. The run itself is `pytest -m gates`."""
+"""The command line: `ctai preflight`, `ctai verify` and `ctai report`. The run itself is `pytest -m gates`."""
 
 import argparse
 import sys
@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check the verdicts of a run directory and every digest they name")
     verify.add_argument("run_dir", metavar="DIR", type=Path)
     verify.set_defaults(command=_verify)
+    report = commands.add_parser("report", help="write DIR/report/index.html: one page on what became of a run")
+    report.add_argument("run_dir", metavar="DIR", type=Path)
+    report.set_defaults(command=_report)
     return parser
 
 
@@ -65,3 +68,10 @@ def _verify(options: argparse.Namespace) -> int:
         print(f"{gate:<14} {outcome}")
     print(f"{len(problems)} difference(s)" if problems else "every digest is as the evidence says")
     return 1 if problems else 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ctai.report import write_report
+
+    print(write_report(options.run_dir))
+    return 0

@@ -1,0 +1,179 @@
+"""Where the run comes from and what it took: code, model, environment, configuration, digests; time and cost."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from ctai.gates import GATES
+from ctai.records import Environment, ModelProvenance, Phase, SessionManifest
+from ctai.report.drawing import bar
+from ctai.report.source import Source
+from ctai.report.text import duration, number
+from ctai.rundir import digest_of
+
+
+class Fact(NamedTuple):
+    """One line of the provenance; digests and versions are set in a fixed width."""
+
+    name: str
+    value: str
+    code: bool = False
+
+
+class Link(NamedTuple):
+    """One verdict in the chain."""
+
+    number: str
+    gate: str
+    digest: str
+    previous: str
+    code: str
+    config: str
+    artifacts: dict[str, str]
+
+
+class TimeRow(NamedTuple):
+    """One phase of a session."""
+
+    phase: Phase
+    time: str
+    cost: str
+    bar: Markup
+
+
+class Times(NamedTuple):
+    """All phases, their sum, and the cost where a price is set."""
+
+    rows: tuple[TimeRow, ...]
+    total: str
+    cost: str
+    price: str
+
+
+class Run(NamedTuple):
+    """What identifies the run on the first screen."""
+
+    model: str
+    profile: str
+    seed: int
+    control: str
+    run_id: str
+    started: str
+    evidence: str
+
+
+def run_facts(source: Source) -> Run:
+    """The run in one line. The control is what the last evaluation says: a later session may have changed it."""
+    session = source.session
+    config = session.config if session else {}
+    seed = config.get("seed")
+    model = source.examination.provenance if source.examination else None
+    chain = chain_of(source)
+    return Run(
+        model=model.model_id if model else session.model if session else "unknown model",
+        profile=str(config.get("profile", "unknown")),
+        seed=seed if isinstance(seed, int) else 0,
+        control=_control(source, config),
+        run_id=session.run_id if session else "unknown",
+        started=f"{session.started:%Y-%m-%d %H:%M} UTC" if session else "",
+        evidence=chain[-1].digest if chain else "",
+    )
+
+
+def _control(source: Source, config: Mapping[str, Any]) -> str:
+    if source.attempts and source.attempts[-1].summary:
+        return str(source.attempts[-1].summary.metadata.get("control", "none"))
+    said = [p.parameters.get("control") for p in (source.session.phases if source.session else ())]
+    return str(next((one for one in reversed(said) if one is not None), config.get("control", "none")))
+
+
+def chain_of(source: Source) -> tuple[Link, ...]:
+    """The recorded verdicts in order, with their digests."""
+    verdicts = [(gate, source.verdicts[gate.name]) for gate in GATES if gate.name in source.verdicts]
+    return tuple(
+        Link(g.number, g.name, digest_of(v), v.previous or "", v.code_digest, v.config_digest, v.artifacts)
+        for g, v in verdicts
+    )
+
+
+def code_facts(environment: Environment) -> tuple[Fact, ...]:
+    """The code and what it ran on."""
+    memory = environment.device_memory_bytes
+    packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
+    return (
+        Fact("commit", environment.git_commit, code=True),
+        Fact("working tree", "dirty: it held changes that are in no commit" if environment.git_dirty else "clean"),
+        Fact("branch", environment.git_branch),
+        Fact("code digest", environment.code_digest, code=True),
+        Fact("loader", environment.loader_version, code=True),
+        Fact("device", environment.device + (f", {memory / 2**30:.0f} GiB" if memory else "")),
+        Fact("CUDA", environment.cuda or "none"),
+        Fact("platform", f"{environment.platform}, {environment.cpu_count} CPUs"),
+        Fact("Python", environment.python),
+        Fact("torch", environment.torch),
+        Fact("transformers", environment.transformers),
+        Fact("packages", packages),
+    )
+
+
+def model_facts(model: ModelProvenance) -> tuple[Fact, ...]:
+    """Which model was loaded, and how."""
+    double = ", double quantization" if model.double_quantization else ""
+    return (
+        Fact("model", model.model_id),
+        Fact("asked for as", model.requested),
+        Fact("revision", model.revision or "none"),
+        Fact("weights SHA-256", model.weights_digest, code=True),
+        Fact("tokenizer SHA-256", model.tokenizer_digest, code=True),
+        Fact("architecture", f"{model.architecture}, {number(float(model.parameters))} parameters"),
+        Fact("precision", f"{model.quantization}{double}, computed in {model.compute_dtype} on {model.device}"),
+        Fact("chat template", _template(model)),
+        Fact("special tokens", _special(model)),
+        Fact("control tokens", ", ".join(model.control_tokens) or "none"),
+    )
+
+
+def _template(model: ModelProvenance) -> str:
+    if not model.template_disabled:
+        return "not disabled"
+    return "there was one; disabled" if model.template_was_present else "there was none; disabled"
+
+
+def _special(model: ModelProvenance) -> str:
+    added = "added" if model.add_special_tokens else "not added"
+    bos = "; a BOS token is allowed by the configuration" if model.bos_allowed else ""
+    return f"{added}; tokenizing with them gives {model.special_token_delta} more{bos}"
+
+
+def config_facts(config: Mapping[str, Any], prefix: str = "") -> list[Fact]:
+    """The resolved configuration, one setting a line."""
+    facts: list[Fact] = []
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            facts += config_facts(value, f"{prefix}{key}.")
+        else:
+            facts.append(Fact(f"{prefix}{key}", repr(value) if isinstance(value, str) else str(value), code=True))
+    return facts
+
+
+def times(session: SessionManifest) -> Times | None:
+    """How long each phase took, and what it cost."""
+    if not session.phases:
+        return None
+    price = session.budgets.get("cost_per_hour_usd", 0.0)
+    longest = max(phase.seconds for phase in session.phases) or 1.0
+    rows = tuple(
+        TimeRow(
+            phase, duration(phase.seconds), _cost(phase.seconds, price),
+            bar(f"{phase.name}: {duration(phase.seconds)}", phase.seconds / longest, 120),
+        )
+        for phase in session.phases
+    )  # fmt: skip
+    total = sum(phase.seconds for phase in session.phases)
+    rate = f"{number(price)} USD an hour" if price > 0 else ""
+    return Times(rows, duration(total), _cost(total, price), rate)
+
+
+def _cost(seconds: float, price: float) -> str:
+    return f"{seconds * price / 3600:,.2f} USD" if price > 0 else ""

@@ -1,0 +1,179 @@
+"""What became of the run and of each gate: the verdict of the page, the strip of gates, and the metrics of a gate.
+
+The verdicts are the gates'; here they are only put into words. A gate counts as passed on the page only when its verdict
+says so, all gates before it passed, and what it judged is still as it was.
+"""
+
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from ctai.gates import GATES, GateSpec
+from ctai.records import Metric, Phase, Verdict
+from ctai.report.drawing import threshold_axis
+from ctai.report.source import Source
+from ctai.report.text import duration, number, words
+
+_COMPARISONS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least", "==": "exactly"}
+_WITHOUT_VERDICT = ("failed", "interrupted", "running")
+
+
+class State(NamedTuple):
+    """An outcome in a word, with the sign that stands beside it and the class it is drawn in."""
+
+    word: str
+    sign: str
+    kind: str
+
+
+PASSED = State("passed", "✓", "good")
+CHANGED = State("passed, then changed", "!", "warn")
+FAILED = State("failed", "✕", "bad")
+INCOMPLETE = State("incomplete", "◐", "warn")
+NOT_MEASURED = State("not measured", "✕", "bad")
+BLOCKED = State("blocked", "–", "none")
+NOT_RUN = State("not run", "·", "none")
+_OF_VERDICT = {"passed": PASSED, "failed": FAILED, "incomplete": INCOMPLETE}
+
+
+class MetricRow(NamedTuple):
+    """A metric as it is shown."""
+
+    metric: Metric
+    name: str
+    value: str
+    interval: str
+    must: str
+    axis: Markup
+    passed: bool
+
+
+class MetricGroup(NamedTuple):
+    """Metrics that were computed from one file, and its digest."""
+
+    artifact: str
+    digest: str
+    rows: tuple[MetricRow, ...]
+
+
+class GateView(NamedTuple):
+    """A gate on the page."""
+
+    spec: GateSpec
+    state: State
+    why: tuple[str, ...]
+    groups: tuple[MetricGroup, ...]
+    verdict: Verdict | None
+    time: str
+
+    @property
+    def met(self) -> str:
+        """How many thresholds were met."""
+        rows = [row for group in self.groups for row in group.rows]
+        return f"{sum(row.passed for row in rows)} of {len(rows)} thresholds met" if rows else ""
+
+    @property
+    def failed_rows(self) -> list[MetricRow]:
+        """The metrics that missed their thresholds."""
+        return [row for group in self.groups for row in group.rows if not row.passed]
+
+
+def gate_views(source: Source) -> list[GateView]:
+    """All gates in order."""
+    views: list[GateView] = []
+    for gate in GATES:
+        stopped = next((view for view in views if view.state not in (PASSED, CHANGED)), None)
+        views.append(_view(source, gate, stopped))
+    return views
+
+
+def _view(source: Source, gate: GateSpec, stopped: GateView | None) -> GateView:
+    verdict = source.verdicts.get(gate.name)
+    phases = [phase for phase in source.session.phases if phase.name == gate.name] if source.session else []
+    state, why = _state(source, gate, verdict, phases[-1] if phases else None, stopped)
+    seconds = sum(phase.seconds for phase in phases)
+    return GateView(gate, state, tuple(why), _groups(verdict), verdict, duration(seconds) if phases else "")
+
+
+def _state(
+    source: Source, gate: GateSpec, verdict: Verdict | None, last: Phase | None, stopped: GateView | None
+) -> tuple[State, list[str]]:
+    if stopped is not None:
+        old = ["a verdict from before lies in the run directory and does not count"] if verdict else []
+        if stopped.state == NOT_RUN:
+            return NOT_RUN, old
+        return BLOCKED, [f"blocked by gate {stopped.spec.number}, {stopped.spec.name}", *old]
+    if last is not None and last.outcome in _WITHOUT_VERDICT:
+        old = ["its verdict is from an earlier attempt"] if verdict else []
+        ended = "it was still running" if last.outcome == "running" else f"the attempt {last.outcome}"
+        return NOT_MEASURED, [*(last.reasons or (ended,)), *old]
+    if verdict is None:
+        unreadable = [p for p in source.problems if p.startswith(f"evidence/verdicts/{gate.number}-{gate.name}.json ")]
+        return (NOT_MEASURED, unreadable) if unreadable else (NOT_RUN, [])
+    changed = source.differences(gate)
+    if verdict.passed and changed:
+        return CHANGED, changed
+    return _OF_VERDICT[verdict.outcome], [*verdict.reasons, *changed]
+
+
+# -------------------------------------------------------------------------------------------------------- metrics
+
+
+def _groups(verdict: Verdict | None) -> tuple[MetricGroup, ...]:
+    metrics = verdict.metrics if verdict else ()
+    files = dict.fromkeys(metric.artifact or "" for metric in metrics)
+    digests = verdict.artifacts if verdict else {}
+    return tuple(
+        MetricGroup(file, digests.get(file, ""), tuple(_row(m) for m in metrics if (m.artifact or "") == file))
+        for file in files
+    )
+
+
+def _row(metric: Metric) -> MetricRow:
+    must = f"{_COMPARISONS[metric.comparison]} {number(metric.threshold)}"
+    axis = threshold_axis(
+        f"{words(metric.name)}: {number(metric.value)}, must be {must}",
+        metric.value, metric.interval, metric.comparison, metric.threshold, good=metric.passed,
+    )  # fmt: skip
+    interval = f"{number(metric.interval.low)} to {number(metric.interval.high)}" if metric.interval else ""
+    return MetricRow(metric, words(metric.name), number(metric.value), interval, must, axis, metric.passed)
+
+
+# --------------------------------------------------------------------------------------------------------- verdict
+
+
+class Headline(NamedTuple):
+    """The verdict of the page: a state, one sentence, and why."""
+
+    state: State
+    sentence: str
+    why: tuple[str, ...]
+    gate: GateView | None
+
+
+def headline(views: list[GateView]) -> Headline:
+    """What a reader must know first."""
+    stopped = next((view for view in views if view.state not in (PASSED, CHANGED)), None)
+    changed = [view for view in views if view.state == CHANGED]
+    if stopped is not None:
+        return _stopped(stopped, views)
+    if changed:
+        why = tuple(f"gate {view.spec.number}: {reason}" for view in changed for reason in view.why)
+        return Headline(CHANGED, "All six gates passed, but the evidence has changed since.", why, changed[0])
+    return Headline(PASSED, "All six gates passed.", (), None)
+
+
+def _stopped(view: GateView, views: list[GateView]) -> Headline:
+    place = f"gate {view.spec.number}, {view.spec.name}"
+    if view.state == NOT_RUN:
+        done = sum(one.state == PASSED for one in views)
+        sentence = f"Not finished: {place}, has not been run." if done else "No gate has run yet."
+        return Headline(NOT_RUN, sentence, (), view)
+    sentence = {
+        FAILED: f"Stopped at {place}: a threshold was missed.",
+        INCOMPLETE: f"Stopped at {place}: not all of its thresholds were tested.",
+        NOT_MEASURED: f"Stopped at {place}: it could not be measured.",
+    }[view.state]
+    return Headline(view.state, sentence, view.why, view)
+
+
