@@ -16,6 +16,14 @@ from ctai.report.text import number
 SAMPLES = 12
 SAMPLES_A_REASON = 3
 CLUSTERS = 15
+PLACES = {
+    "parse": "unfit to be sent",
+    "dedup": "came before",
+    "decontaminate": "overlaps the test set",
+    "instruction": "instruction critic",
+    "response": "form of the response",
+    "pair": "pair critic",
+}
 _NO_LIST = "no instruction in the list"
 
 
@@ -64,7 +72,7 @@ class Repetitions(NamedTuple):
 class LostSamples(NamedTuple):
     """Examples of what was lost at one place for one reason."""
 
-    phase: str
+    place: str
     reason: str
     count: int
     samples: tuple[Rejection, ...]
@@ -94,7 +102,7 @@ def funnel(batch: Batch) -> tuple[Step, ...]:
     ]
     if batch.dropped:
         dropped = Counter((r.phase, r.reason) for r in batch.dropped)
-        reasons = {f"{_again(phase)} in another shard ({reason})": n for (phase, reason), n in dropped.items()}
+        reasons = {f"{PLACES[phase]} in another shard ({reason})": n for (phase, reason), n in dropped.items()}
         counts.append(("Unique over all shards", kept - len(batch.dropped), reasons))
     return tuple(_steps(counts))
 
@@ -105,18 +113,12 @@ def _of(lost: Counter[tuple[str, str]], phase: str) -> dict[str, int]:
 
 def _early(lost: Counter[tuple[str, str]]) -> dict[str, int]:
     """Why parsed instructions were not even judged."""
-    names = {"parse": "unfit to be sent", "dedup": "came before", "decontaminate": "overlaps the test set"}
-    return {
-        f"{names[phase]} ({reason})": n for (phase, reason), n in lost.items() if phase in names and reason != _NO_LIST
-    }
+    early = ("parse", "dedup", "decontaminate")
+    return {f"{PLACES[phase]} ({reason})": n for (phase, reason), n in lost.items() if phase in early and reason != _NO_LIST}
 
 
 def _formless(lost: Counter[tuple[str, str]]) -> dict[str, int]:
     return {reason: n for reason, n in _of(lost, "response").items() if "too long" not in reason}
-
-
-def _again(phase: str) -> str:
-    return "came before" if phase == "dedup" else "overlaps the test set"
 
 
 def _steps(counts: Sequence[tuple[str, int, dict[str, int]]]) -> Iterable[Step]:
@@ -164,11 +166,13 @@ def lengths(rounds: Sequence[GenerationRound], limit: float | None) -> Chart | N
     tokens = [float(response.tokens) for one in rounds for response in one.responses]
     if not tokens:
         return None
-    found = tuple(bins(tokens, wanted=24)) if max(tokens) > 24 else _each(tokens)
+    each = max(tokens) <= 24
+    found = _each(tokens) if each else tuple(bins(tokens, wanted=24))
     marked = [limit] if limit is not None and found[0].low <= limit <= found[-1].high else []
     title = f"Response lengths in tokens, of {len(tokens):,} responses"
     note = f"{len(tokens):,} responses" + (f"; the median must be below {number(limit)}" if limit is not None else "")
-    return Chart("Response lengths", histogram(title, found, "tokens of the cleaned response", marked), found, note)
+    drawing = histogram(title, found, "tokens of the cleaned response", marked, each=each)
+    return Chart("Response lengths", drawing, found, note)
 
 
 def _each(tokens: Sequence[float]) -> tuple[Bin, ...]:
@@ -211,7 +215,7 @@ def lost_samples(batch: Batch, seed: int) -> tuple[LostSamples, ...]:
     for rejection in (*batch.rejections, *batch.dropped):
         by_reason.setdefault((rejection.phase, rejection.reason), []).append(rejection)
     found = [
-        LostSamples(phase, reason, len(some), tuple(rng.sample(some, min(SAMPLES_A_REASON, len(some)))))
+        LostSamples(PLACES[phase], reason, len(some), tuple(rng.sample(some, min(SAMPLES_A_REASON, len(some)))))
         for (phase, reason), some in by_reason.items()
     ]
     return tuple(sorted(found, key=lambda one: -one.count))

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from ctai.records import Interval
-from ctai.report.text import number, plain
+from ctai.report.text import plain, short
 
-_LABEL_PIXELS = 34  # labels of an axis that are nearer than this would run into each other
+_LABEL_PIXELS = 42  # labels of an axis that are nearer than this would run into each other
 
 
 class Scale(NamedTuple):
@@ -119,7 +119,7 @@ def axis_labels(scale: Scale, y: float, marked: Sequence[float] = ()) -> Markup:
             taken.append(x)
             at_low, at_high = x <= scale.margin + 1, x >= scale.width - scale.margin - 1
             x, anchor = (2, "start") if at_low else (scale.width - 2, "end") if at_high else (x, anchor)
-            parts.append(text(x, y, number(value), anchor))
+            parts.append(text(x, y, short(value), anchor))
     return Markup("").join(parts)
 
 
@@ -127,6 +127,8 @@ def threshold_axis(
     title: str, value: float, interval: Interval | None, comparison: str, threshold: float, *, good: bool
 ) -> Markup:
     """Value, interval and threshold on one axis; what the threshold allows is shaded."""
+    if comparison == "==" and interval is None and {value, threshold} <= {0.0, 1.0}:
+        return _yes_or_no(title, value, threshold, good=good)
     ends = [interval.low, interval.high] if interval else []
     scale = scale_for([value, threshold, *ends], 250)
     limit = scale.x(threshold)
@@ -139,6 +141,20 @@ def threshold_axis(
     parts.append(interval_mark(scale, 13, value, interval, good=good))
     parts.append(axis_labels(scale, 36, [threshold]))
     return svg(scale.width, 40, title, parts, "axis")
+
+
+def _yes_or_no(title: str, value: float, threshold: float, *, good: bool) -> Markup:
+    """A metric that is 0 or 1 and must be one of them: an axis with two places."""
+    scale = Scale(0.0, 1.0, 250, margin=24)
+    limit = scale.x(threshold)
+    parts = [
+        line(scale.margin, 12, scale.width - scale.margin, 12, "track"),
+        line(limit, 3, limit, 21, "threshold"),
+        interval_mark(scale, 12, value, None, good=good),
+        text(8, 16, "0"),
+        text(scale.width - 8, 16, "1"),
+    ]
+    return svg(scale.width, 24, title, parts, "axis")
 
 
 def row_axis(
@@ -196,8 +212,8 @@ def _round_width(width: float) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= width * 0.999)
 
 
-def histogram(title: str, found: Sequence[Bin], unit: str, marked: Sequence[float] = ()) -> Markup:
-    """Counts as upright bars over their axis, with marked values as dashed lines."""
+def histogram(title: str, found: Sequence[Bin], unit: str, marked: Sequence[float] = (), *, each: bool = False) -> Markup:
+    """Counts as upright bars over their axis, with marked values as dashed lines; `each` bin stands for one number."""
     width, height, base = 460.0, 150.0, 116.0
     if not found:
         return Markup("")
@@ -207,14 +223,22 @@ def histogram(title: str, found: Sequence[Bin], unit: str, marked: Sequence[floa
     for one in found:
         x, tall = scale.x(one.low), (base - 16) * one.count / top
         tall = max(tall, 1.5) if one.count else 0.0
-        words = f"{number(one.low)} to {number(one.high)}: {one.count:,}"
+        words = f"{short(one.low)}: {one.count:,}" if each else f"{short(one.low)} to {short(one.high)}: {one.count:,}"
         parts.append(rectangle(x + 0.5, base - tall, scale.x(one.high) - x - 1, tall, one.kind, words))
     parts.append(line(scale.margin, base, width - scale.margin, base, "track"))
     parts += [line(scale.x(m), 10, scale.x(m), base + 4, "threshold") for m in marked]
-    parts.append(axis_labels(scale, base + 16, marked))
+    parts += [text(scale.x(at + each / 2), base + 15, short(at)) for at in _ticks(scale, each=each)]
     parts.append(text(width / 2, height - 3, unit, kind="tick unit"))
     parts.append(text(scale.margin, 11, f"{top:,} at most", "start"))
     return svg(width, height, title, parts, "plot")
+
+
+def _ticks(scale: Scale, *, each: bool) -> list[float]:
+    """Round numbers along a linear axis; whole ones, without the end, where each bin stands for one number."""
+    step = _round_width((scale.high - scale.low) / 8)
+    step = max(step, 1.0) if each else step
+    first, last = math.ceil(scale.low / step), math.floor(scale.high / step)
+    return [i * step for i in range(first, min(last, first + 20) + 1) if not (each and i * step >= scale.high)]
 
 
 def curve(title: str, points: Sequence[tuple[float, float]], smooth: Sequence[tuple[float, float]], unit: str) -> Markup:
@@ -230,13 +254,13 @@ def curve(title: str, points: Sequence[tuple[float, float]], smooth: Sequence[tu
     parts = []
     for exponent in range(round(math.log10(low)), round(math.log10(high)) + 1):
         y = base - upright.x(10.0**exponent)
-        parts += [line(left, y, width, y, "grid"), text(left - 6, y + 4, number(10.0**exponent), "end")]
+        parts += [line(left, y, width, y, "grid"), text(left - 6, y + 4, short(10.0**exponent), "end")]
     for series, kind in ((points, "curve thin"), (smooth, "curve")):
         path = " ".join(
             f"{left + across.x(x):.1f},{base - upright.x(y):.1f}" for x, y in series if y > 0 and math.isfinite(y)
         )
         parts.append(Markup('<polyline class="{}" points="{}"/>').format(kind, path))
-    parts += [text(left + across.x(x), base + 14, number(x), a) for x, a in ((points[0][0], "start"), (points[-1][0], "end"))]
+    parts += [text(left + across.x(x), base + 14, short(x), a) for x, a in ((points[0][0], "start"), (points[-1][0], "end"))]
     parts.append(text((left + width) / 2, height - 6, unit, kind="tick unit"))
     return svg(width, height, title, parts, "plot wide")
 
@@ -251,7 +275,7 @@ class Piece(NamedTuple):
 
 def stacked(title: str, pieces: Sequence[Piece]) -> Markup:
     """Counts side by side in one bar; each piece is named below the bar where there is room for its name."""
-    width, total = 640.0, sum(piece.count for piece in pieces)
+    width, total = 400.0, sum(piece.count for piece in pieces)
     if total <= 0:
         return Markup("")
     edges = [0.0]

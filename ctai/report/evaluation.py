@@ -19,6 +19,7 @@ from ctai.report.drawing import Piece, Scale, curve, row_axis, scale_row, stacke
 from ctai.report.text import number, percent, signed
 
 FAILED_SHOWN = 1000
+FAILED_OPEN = 20
 _ROW_WIDTH = 260
 _POINTS = 400
 

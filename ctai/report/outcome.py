@@ -12,7 +12,7 @@ from ctai.gates import GATES, GateSpec
 from ctai.records import Metric, Phase, Verdict
 from ctai.report.drawing import threshold_axis
 from ctai.report.source import Source
-from ctai.report.text import duration, number, words
+from ctai.report.text import duration, number, short, words
 
 _COMPARISONS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least", "==": "exactly"}
 _WITHOUT_VERDICT = ("failed", "interrupted", "running")
@@ -47,6 +47,12 @@ class MetricRow(NamedTuple):
     axis: Markup
     passed: bool
 
+    @property
+    def miss(self) -> str:
+        """What was missed, in a sentence."""
+        note = f": {self.metric.note}" if self.metric.note else ""
+        return f"{self.name} is {self.value} and must be {self.must}{note}"
+
 
 class MetricGroup(NamedTuple):
     """Metrics that were computed from one file, and its digest."""
@@ -57,7 +63,7 @@ class MetricGroup(NamedTuple):
 
 
 class GateView(NamedTuple):
-    """A gate on the page."""
+    """A gate on the page. `why` holds what its metrics do not say themselves."""
 
     spec: GateSpec
     state: State
@@ -70,7 +76,7 @@ class GateView(NamedTuple):
     def met(self) -> str:
         """How many thresholds were met."""
         rows = [row for group in self.groups for row in group.rows]
-        return f"{sum(row.passed for row in rows)} of {len(rows)} thresholds met" if rows else ""
+        return f"{sum(row.passed for row in rows)} of {len(rows)} met" if rows else ""
 
     @property
     def failed_rows(self) -> list[MetricRow]:
@@ -113,7 +119,8 @@ def _state(
     changed = source.differences(gate)
     if verdict.passed and changed:
         return CHANGED, changed
-    return _OF_VERDICT[verdict.outcome], [*verdict.reasons, *changed]
+    said = {metric.failure() for metric in verdict.metrics if not metric.passed}
+    return _OF_VERDICT[verdict.outcome], [*(reason for reason in verdict.reasons if reason not in said), *changed]
 
 
 # -------------------------------------------------------------------------------------------------------- metrics
@@ -130,7 +137,7 @@ def _groups(verdict: Verdict | None) -> tuple[MetricGroup, ...]:
 
 
 def _row(metric: Metric) -> MetricRow:
-    must = f"{_COMPARISONS[metric.comparison]} {number(metric.threshold)}"
+    must = f"{_COMPARISONS[metric.comparison]} {short(metric.threshold)}"
     axis = threshold_axis(
         f"{words(metric.name)}: {number(metric.value)}, must be {must}",
         metric.value, metric.interval, metric.comparison, metric.threshold, good=metric.passed,
@@ -160,7 +167,7 @@ def headline(views: list[GateView]) -> Headline:
     if changed:
         why = tuple(f"gate {view.spec.number}: {reason}" for view in changed for reason in view.why)
         return Headline(CHANGED, "All six gates passed, but the evidence has changed since.", why, changed[0])
-    return Headline(PASSED, "All six gates passed.", (), None)
+    return Headline(PASSED, "All six gates passed: the trained model answers better than its base.", (), None)
 
 
 def _stopped(view: GateView, views: list[GateView]) -> Headline:
@@ -174,6 +181,7 @@ def _stopped(view: GateView, views: list[GateView]) -> Headline:
         INCOMPLETE: f"Stopped at {place}: not all of its thresholds were tested.",
         NOT_MEASURED: f"Stopped at {place}: it could not be measured.",
     }[view.state]
-    return Headline(view.state, sentence, view.why, view)
+    misses = [row.miss for row in view.failed_rows] if view.state == FAILED else []
+    return Headline(view.state, sentence, (*misses, *view.why), view)
 
 

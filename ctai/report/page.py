@@ -150,6 +150,7 @@ def _evaluation(source: Source) -> dict[str, Any]:
         "loss": evaluation.loss(judged.steps) if judged else None,
         "failed": _failed(judged.base_items, judged.sft_items) if judged else {},
         "failed_shown": evaluation.FAILED_SHOWN,
+        "failed_open": evaluation.FAILED_OPEN,
     }
 
 

@@ -79,6 +79,12 @@ def number(value: float) -> str:
     return f"−{text}" if value < 0 else text
 
 
+def short(value: float) -> str:
+    """A number without trailing zeros, for thresholds and the ends of axes: `0.2`, `1,000`."""
+    text = number(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "×" not in text else text.replace(".00 ×", " ×")
+
+
 def signed(value: float) -> str:
     """A difference with its sign: `+0.411`, `−0.526`."""
     return f"+{number(value)}" if value > 0 else number(value)
@@ -90,15 +96,19 @@ def percent(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time: `3.4 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    """A length of time, which does not break over lines: `3.4 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
     if not math.isfinite(seconds):
         return "unknown"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
     whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if seconds < 9.95:
+        words = f"{seconds:.1f} s"
+    elif whole < 60:
+        words = f"{whole} s"
+    elif whole < 3600:
+        words = f"{whole // 60} min {whole % 60:02d} s"
+    else:
+        words = f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def digest(value: str) -> str:
