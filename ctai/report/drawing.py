@@ -97,10 +97,12 @@ def dot(x: float, y: float, kind: str, *, good: bool = True) -> Markup:
     return Markup('<polygon class="{}" points="{}"/>').format(kind, points)
 
 
-def interval_mark(scale: Scale, y: float, value: float, interval: Interval | None, *, good: bool = True) -> Markup:
-    """A value with its interval; nothing where the value is no number."""
+def interval_mark(
+    scale: Scale, y: float, value: float, interval: Interval | None, *, good: bool = True, tone: str = ""
+) -> Markup:
+    """A value with its interval; nothing where the value is no number. `tone` is the class of its colour."""
     parts = []
-    kind = "good" if good else "bad"
+    kind = tone or ("good" if good else "bad")
     if interval is not None and not math.isnan(interval.low) and not math.isnan(interval.high):
         low, high = scale.x(interval.low), scale.x(interval.high)
         parts = [line(low, y, high, y, f"interval {kind}")]
@@ -158,13 +160,20 @@ def _yes_or_no(title: str, value: float, threshold: float, *, good: bool) -> Mar
 
 
 def row_axis(
-    title: str, scale: Scale, value: float, interval: Interval | None, *, good: bool = True, zero: float | None = None
+    title: str,
+    scale: Scale,
+    value: float,
+    interval: Interval | None,
+    *,
+    good: bool = True,
+    zero: float | None = None,
+    tone: str = "",
 ) -> Markup:
     """One row of a forest or dot plot, on a scale that all its rows share; `zero` draws a line of reference."""
     parts = [line(scale.margin, 13, scale.width - scale.margin, 13, "track")]
     if zero is not None:
         parts.append(line(scale.x(zero), 0, scale.x(zero), 26, "threshold"))
-    parts.append(interval_mark(scale, 13, value, interval, good=good))
+    parts.append(interval_mark(scale, 13, value, interval, good=good, tone=tone))
     return svg(scale.width, 26, title, parts, "axis")
 
 
@@ -214,10 +223,10 @@ def _round_width(width: float) -> float:
 
 def histogram(title: str, found: Sequence[Bin], unit: str, marked: Sequence[float] = (), *, each: bool = False) -> Markup:
     """Counts as upright bars over their axis, with marked values as dashed lines; `each` bin stands for one number."""
-    width, height, base = 460.0, 150.0, 116.0
+    width, height, base = 310.0, 146.0, 112.0
     if not found:
         return Markup("")
-    scale = Scale(found[0].low, found[-1].high, width, margin=14)
+    scale = Scale(found[0].low, found[-1].high, width, margin=8)
     top = max(one.count for one in found) or 1
     parts = []
     for one in found:
@@ -235,7 +244,7 @@ def histogram(title: str, found: Sequence[Bin], unit: str, marked: Sequence[floa
 
 def _ticks(scale: Scale, *, each: bool) -> list[float]:
     """Round numbers along a linear axis; whole ones, without the end, where each bin stands for one number."""
-    step = _round_width((scale.high - scale.low) / 8)
+    step = _round_width((scale.high - scale.low) / 6)
     step = max(step, 1.0) if each else step
     first, last = math.ceil(scale.low / step), math.floor(scale.high / step)
     return [i * step for i in range(first, min(last, first + 20) + 1) if not (each and i * step >= scale.high)]

@@ -128,7 +128,10 @@ def dot_plot(rates: Mapping[str, Rate], wanted_low: frozenset[str] = frozenset()
     rows = tuple(
         RateRow(
             name, found,
-            row_axis(f"{name}: {percent(found.value)}", scale, found.value, found.interval, good=name not in wanted_low),
+            row_axis(
+                f"{name}: {percent(found.value)}", scale, found.value, found.interval,
+                good=name not in wanted_low, tone="neutral",
+            ),
         )
         for name, found in rates.items()
     )  # fmt: skip
@@ -187,9 +190,11 @@ def loss(steps: Sequence[TrainingStep]) -> Loss | None:
 
 
 def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """An exponentially weighted mean: each point counts a tenth."""
-    smooth, mean = [], points[0][1]
+    """A running geometric mean, in which each point counts a tenth; as the axis is logarithmic, so is the mean."""
+    smooth: list[tuple[float, float]] = []
+    mean: float | None = None
     for x, y in points:
-        mean = 0.9 * mean + 0.1 * y if math.isfinite(y) else mean
-        smooth.append((x, mean))
+        if y > 0 and math.isfinite(y):
+            mean = math.log(y) if mean is None else 0.9 * mean + 0.1 * math.log(y)
+            smooth.append((x, math.exp(mean)))
     return smooth

@@ -44,7 +44,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    helpers = (text.shown, text.plain, text.number, text.signed, text.percent, text.duration, text.digest, text.words)
+    helpers = (text.shown, text.inline, text.plain, text.number, text.signed, text.percent, text.duration, text.digest, text.words)
     environment.filters |= {helper.__name__: helper for helper in helpers}
     environment.filters["interval"] = evaluation.interval_words
     return environment

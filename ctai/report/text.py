@@ -39,6 +39,11 @@ def shown(value: object, limit: int = LONG_TEXT) -> Markup:
     return Markup("").join(parts)
 
 
+def inline(value: object, limit: int = LONG_TEXT) -> Markup:
+    """As `shown`, without white space at its ends and with a sign for each end of a line, so that it takes little room."""
+    return Markup('<span class="newline">↵</span> ').join(shown(str(value).strip(), limit).split("\n"))
+
+
 def plain(value: object, limit: int = LONG_TEXT) -> str:
     """A value as text without markup and without hidden characters; whoever places it still has to escape it."""
     text = str(value)
