@@ -16,8 +16,13 @@ from ctai.records import (
     TrainingStep,
 )
 from ctai.report.drawing import Piece, Scale, curve, row_axis, scale_row, stacked
-from ctai.report.text import number, percent, signed
+from ctai.report.text import number, percent, signed, words
 
+ARMS = {
+    "base_strict": "base, strict: right and stopped by itself",
+    "base_stop_rule": "base, content: right up to a stop rule",
+    "base_few_shot": "base with few-shot examples, content",
+}
 FAILED_SHOWN = 1000
 FAILED_OPEN = 20
 _ROW_WIDTH = 260
@@ -108,10 +113,11 @@ def paired(comparison: PairedComparison) -> Paired:
 
 
 def forest(summary: EvaluationSummary) -> Forest:
-    """The lift of every type, and of all items, content and strict, on one scale."""
+    """The lift of every type, of all items, and over each cheap baseline, on one scale."""
     rows = {"all, content": summary.overall, **dict(sorted(summary.by_type.items())), "all, strict": summary.overall_strict}
+    rows |= {f"over {words(name)}, content": found for name, found in summary.against.items()}
     lowest = min((c.lift_interval.low for c in rows.values() if math.isfinite(c.lift_interval.low)), default=0.0)
-    scale = Scale(-1.0 if lowest < 0 else -0.25, 1.0, _ROW_WIDTH)
+    scale = Scale(-1.0 if lowest < -0.25 else -0.25, 1.0, _ROW_WIDTH)
     drawn = tuple(LiftRow(name, c, _lift_row(name, c, scale)) for name, c in rows.items())
     return Forest(drawn, scale_row(scale, [0.0]))
 
@@ -140,12 +146,7 @@ def dot_plot(rates: Mapping[str, Rate], wanted_low: frozenset[str] = frozenset()
 
 def arms(summary: EvaluationSummary) -> DotPlot:
     """What every arm gets right: baselines, then SFT."""
-    names = {
-        "base_strict": "base, strict: right and stopped by itself",
-        "base_stop_rule": "base, content: right up to a stop rule",
-        "base_few_shot": "base with few-shot examples, content",
-    }
-    rates = {names.get(name, name): rate for name, rate in summary.baselines.items()}
+    rates = {ARMS.get(name, name): rate for name, rate in summary.baselines.items()}
     rates |= {"SFT, content": summary.overall.sft, "SFT, strict": summary.overall_strict.sft}
     return dot_plot(rates)
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from ctai.gates import GATES
-from ctai.records import Environment, ModelProvenance, Phase, SessionManifest
+from ctai.records import BudgetEntry, BudgetLedger, Environment, ModelProvenance, Phase, SessionManifest
 from ctai.report.drawing import bar
 from ctai.report.source import Source
 from ctai.report.text import duration, number
@@ -34,21 +34,37 @@ class Link(NamedTuple):
 
 
 class TimeRow(NamedTuple):
-    """One phase of a session."""
+    """One phase of a session: a gate's work."""
 
     phase: Phase
+    time: str
+    bar: Markup
+
+
+class Times(NamedTuple):
+    """All phases, and their sum."""
+
+    rows: tuple[TimeRow, ...]
+    total: str
+
+
+class CostRow(NamedTuple):
+    """What one stage has used over all sessions."""
+
+    entry: BudgetEntry
     time: str
     cost: str
     bar: Markup
 
 
-class Times(NamedTuple):
-    """All phases, their sum, and the cost where a price is set."""
+class Costs(NamedTuple):
+    """The ledger by stage; costs are empty where no price is set."""
 
-    rows: tuple[TimeRow, ...]
+    rows: tuple[CostRow, ...]
     total: str
     cost: str
     price: str
+    budget: str
 
 
 class Run(NamedTuple):
@@ -158,22 +174,36 @@ def config_facts(config: Mapping[str, Any], prefix: str = "") -> list[Fact]:
 
 
 def times(session: SessionManifest) -> Times | None:
-    """How long each phase took, and what it cost."""
+    """How long each phase took."""
     if not session.phases:
         return None
-    price = session.budgets.get("cost_per_hour_usd", 0.0)
     longest = max(phase.seconds for phase in session.phases) or 1.0
     rows = tuple(
-        TimeRow(
-            phase, duration(phase.seconds), _cost(phase.seconds, price),
-            bar(f"{phase.name}: {duration(phase.seconds)}", phase.seconds / longest, 120),
-        )
+        TimeRow(phase, duration(s), bar(f"{phase.name}: {duration(s)}", s / longest, 120))
         for phase in session.phases
+        for s in (phase.seconds,)
+    )
+    return Times(rows, duration(sum(phase.seconds for phase in session.phases)))
+
+
+def costs(ledger: BudgetLedger) -> Costs | None:
+    """What each stage has used, and what it cost where a price is set."""
+    if not ledger.entries:
+        return None
+    price = ledger.cost_per_hour_usd
+    longest = max(entry.seconds for entry in ledger.entries) or 1.0
+    rows = tuple(
+        CostRow(
+            entry, duration(entry.seconds), _usd(entry.seconds / 3600 * price, price),
+            bar(f"{entry.stage}: {duration(entry.seconds)}", entry.seconds / longest, 120),
+        )
+        for entry in ledger.entries
     )  # fmt: skip
-    total = sum(phase.seconds for phase in session.phases)
-    rate = f"{number(price)} USD an hour" if price > 0 else ""
-    return Times(rows, duration(total), _cost(total, price), rate)
+    return Costs(
+        rows, duration(3600 * ledger.hours), _usd(ledger.cost_usd, price), f"{number(price)} USD an hour",
+        f"{number(ledger.budget_usd)} USD",
+    )  # fmt: skip
 
 
-def _cost(seconds: float, price: float) -> str:
-    return f"{seconds * price / 3600:,.2f} USD" if price > 0 else ""
+def _usd(amount: float, price: float) -> str:
+    return f"{amount:,.2f} USD" if price > 0 else ""

@@ -27,12 +27,14 @@ class State(NamedTuple):
 
 
 PASSED = State("passed", "✓", "good")
+LOOSER = State("passed, not by the book", "!", "warn")
 CHANGED = State("passed, then changed", "!", "warn")
 FAILED = State("failed", "✕", "bad")
 INCOMPLETE = State("incomplete", "◐", "warn")
 NOT_MEASURED = State("not measured", "✕", "bad")
 BLOCKED = State("blocked", "–", "none")
 NOT_RUN = State("not run", "·", "none")
+_GOES_ON = (PASSED, LOOSER, CHANGED)
 _OF_VERDICT = {"passed": PASSED, "failed": FAILED, "incomplete": INCOMPLETE}
 
 
@@ -88,7 +90,7 @@ def gate_views(source: Source) -> list[GateView]:
     """All gates in order."""
     views: list[GateView] = []
     for gate in GATES:
-        stopped = next((view for view in views if view.state not in (PASSED, CHANGED)), None)
+        stopped = next((view for view in views if view.state not in _GOES_ON), None)
         views.append(_view(source, gate, stopped))
     return views
 
@@ -117,10 +119,11 @@ def _state(
         unreadable = [p for p in source.problems if p.startswith(f"evidence/verdicts/{gate.number}-{gate.name}.json ")]
         return (NOT_MEASURED, unreadable) if unreadable else (NOT_RUN, [])
     changed = source.differences(gate)
-    if verdict.passed and changed:
-        return CHANGED, changed
+    looser = [f"not by the book: {departure}" for departure in verdict.departures]
+    if verdict.passed and (changed or looser):
+        return CHANGED if changed else LOOSER, [*changed, *looser]
     said = {metric.failure() for metric in verdict.metrics if not metric.passed}
-    return _OF_VERDICT[verdict.outcome], [*(reason for reason in verdict.reasons if reason not in said), *changed]
+    return _OF_VERDICT[verdict.outcome], [*(r for r in verdict.reasons if r not in said), *changed, *looser]
 
 
 # -------------------------------------------------------------------------------------------------------- metrics
@@ -160,20 +163,24 @@ class Headline(NamedTuple):
 
 def headline(views: list[GateView]) -> Headline:
     """What a reader must know first."""
-    stopped = next((view for view in views if view.state not in (PASSED, CHANGED)), None)
+    stopped = next((view for view in views if view.state not in _GOES_ON), None)
     changed = [view for view in views if view.state == CHANGED]
     if stopped is not None:
         return _stopped(stopped, views)
     if changed:
         why = tuple(f"gate {view.spec.number}: {reason}" for view in changed for reason in view.why)
         return Headline(CHANGED, "All six gates passed, but the evidence has changed since.", why, changed[0])
+    if any(view.state == LOOSER for view in views):
+        why = tuple(dict.fromkeys(reason for view in views for reason in view.why))
+        sentence = "All six gates passed, but not by the book: their thresholds are looser than ctai's own."
+        return Headline(LOOSER, sentence, why, None)
     return Headline(PASSED, "All six gates passed: the trained model answers better than its base.", (), None)
 
 
 def _stopped(view: GateView, views: list[GateView]) -> Headline:
     place = f"gate {view.spec.number}, {view.spec.name}"
     if view.state == NOT_RUN:
-        done = sum(one.state == PASSED for one in views)
+        done = any(one.state in _GOES_ON for one in views)
         sentence = f"Not finished: {place}, has not been run." if done else "No gate has run yet."
         return Headline(NOT_RUN, sentence, (), view)
     sentence = {

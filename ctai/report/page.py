@@ -170,6 +170,8 @@ def _origin(source: Source) -> dict[str, Any]:
         "config_facts": origin.config_facts(session.config) if session else [],
         "chain": origin.chain_of(source),
         "times": origin.times(session) if session else None,
+        "costs": origin.costs(source.ledger) if source.ledger else None,
+        "preregistration": source.preregistration,
     }
 
 

@@ -15,6 +15,7 @@ from ctai.errors import CtaiError
 from ctai.gates import GATES, GateSpec
 from ctai.gates.evidence import verdict_path
 from ctai.records import (
+    BudgetLedger,
     ContaminationReport,
     CriticCalibration,
     EvaluationItem,
@@ -23,6 +24,7 @@ from ctai.records import (
     GenerationRound,
     HeldoutItem,
     PilotLadder,
+    Preregistration,
     QcSummary,
     Record,
     Rejection,
@@ -138,6 +140,16 @@ class Source:
     def session(self) -> SessionManifest | None:
         """The log of the run directory."""
         return self.record("logs/session_manifest.json", SessionManifest)
+
+    @cached_property
+    def ledger(self) -> BudgetLedger | None:
+        """What the run has used, by stage."""
+        return self.record("logs/budget_ledger.json", BudgetLedger)
+
+    @cached_property
+    def preregistration(self) -> Preregistration | None:
+        """What the run had committed itself to."""
+        return self.record("evidence/preregistration.json", Preregistration)
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:

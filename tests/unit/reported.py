@@ -7,9 +7,12 @@ from ctai.config import EvaluationSettings, QcThresholds, RunConfig
 from ctai.evaluate_summary import summarize_evaluation, write_evaluation
 from ctai.gates import GATES, GateSpec
 from ctai.gates.evidence import Measured, record_verdict
+from ctai.gates.preregistration import preregister
 from ctai.provenance import Session, environment
 from ctai.qc import Material, Wanted, summarize
 from ctai.records import (
+    BudgetEntry,
+    BudgetLedger,
     ContaminationReport,
     CriticCalibration,
     EvaluationItem,
@@ -46,9 +49,13 @@ def finished_run(root: Path, say: Say = str, *, failed: str = "", price: float =
         price: dollars an hour.
     """
     rundir = RunDir.open(root)
-    limits = CONFIG.limits.model_copy(update={"cost_per_hour_usd": price})
-    config = CONFIG.model_copy(update={"limits": limits})
-    session = Session(rundir, config, environment("cpu"), "run")
+    session = Session(rundir, CONFIG, environment("cpu"), "run")
+    write_json(rundir.path("evidence", "preregistration.json"), preregister(CONFIG))
+    entry = BudgetEntry(stage="scale shard 0", seconds=7200.0, steps=16)
+    ledger = BudgetLedger(
+        cost_per_hour_usd=price, budget_usd=300.0, hours=2.0, cost_usd=2 * price, entries=(entry,)
+    )  # fmt: skip
+    write_json(rundir.logs / "budget_ledger.json", ledger)
     for gate in GATES:
         with session.phase(gate.name, {"gate": gate.name}):
             files = _MAKERS[gate.name](rundir, say)
@@ -101,7 +108,8 @@ def _instruments(rundir: RunDir, say: Say) -> list[Path]:
         found = CriticCalibration(
             kind=kind, n=100, balanced_accuracy=0.95, balanced_accuracy_interval=interval, auroc=0.97,
             auroc_interval=interval, coverage_mean=0.99, coverage_minimum=0.9, label_bias=0.5,
-            swap_agreement=rate(98, 100), acceptance=kinds,
+            order_agreement=rate(98, 100), swapped_balanced_accuracy=0.9, swapped_balanced_accuracy_interval=interval,
+            swapped_label_bias=0.5, acceptance=kinds,
         )  # fmt: skip
         write_json(path, found)
         paths.append(path)

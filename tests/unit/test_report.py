@@ -178,9 +178,9 @@ def test_every_failed_answer_is_on_the_page_beside_the_other(finished):
 
 
 def test_a_price_gives_costs(tmp_path):
-    words = text_of(parsed(page_of(finished_run(tmp_path / "priced", price=3600.0))))
+    words = text_of(parsed(page_of(finished_run(tmp_path / "priced", price=1.5))))
     assert "Time and cost" in words
-    assert re.search(r"\d\.\d\d USD at 3,600 USD an hour", words)
+    assert "2 h 00 min of the machine in all, loading included: 3.00 USD of 300 USD at 1.500 USD an hour" in words
 
 
 # --------------------------------------------------------------------------------------------------- runs that ended
@@ -250,6 +250,15 @@ def test_another_folder_is_refused(tmp_path, capsys):
 # --------------------------------------------------------------------------------------------------------- tampering
 
 
+def test_looser_thresholds_are_not_called_a_plain_pass(copied):
+    path = copied.path(verdict_path(copied, GATES[-1]))
+    write_json(path, read_record(path, Verdict).model_copy(update={"departures": ("evaluation.alpha is 0.5",)}))
+    page = page_of(copied)
+    assert heading(page) == "All six gates passed, but not by the book: their thresholds are looser than ctai's own."
+    assert "not by the book: evaluation.alpha is 0.5" in page
+    assert "! passed, not by the book" in strip_of(page)[-1]
+
+
 def test_a_changed_artifact_takes_the_verdict_back(copied):
     with copied.dataset.open("a", encoding="utf-8") as file:
         file.write("\n")
@@ -283,7 +292,7 @@ def test_a_verdict_that_names_a_file_elsewhere_does_not_make_the_page_read_it(co
 
 FILES = sorted(
     {
-        "logs/session_manifest.json", "data/heldout.jsonl", "data/stage1_sft_data.jsonl", "data/dropped.jsonl",
+        "logs/session_manifest.json", "logs/budget_ledger.json", "evidence/preregistration.json", "data/heldout.jsonl", "data/stage1_sft_data.jsonl", "data/dropped.jsonl",
         "data/qc_summary.json", "evidence/pilot_ladder.json", "evidence/contamination/examination.json",
         "evidence/instruments/critic_pairs/calibration.json", "artifacts/pilot/dataset.jsonl",
         "artifacts/pilot/rejections.jsonl", "artifacts/pilot/generation.jsonl", "artifacts/pilot/qc_summary.json",
