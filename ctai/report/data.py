@@ -114,7 +114,9 @@ def _of(lost: Counter[tuple[str, str]], phase: str) -> dict[str, int]:
 def _early(lost: Counter[tuple[str, str]]) -> dict[str, int]:
     """Why parsed instructions were not even judged."""
     early = ("parse", "dedup", "decontaminate")
-    return {f"{PLACES[phase]} ({reason})": n for (phase, reason), n in lost.items() if phase in early and reason != _NO_LIST}
+    return {
+        f"{PLACES[phase]} ({reason})": n for (phase, reason), n in lost.items() if phase in early and reason != _NO_LIST
+    }
 
 
 def _formless(lost: Counter[tuple[str, str]]) -> dict[str, int]:
@@ -128,7 +130,11 @@ def _steps(counts: Sequence[tuple[str, int, dict[str, int]]]) -> Iterable[Step]:
         losses = [Loss(reason, n) for reason, n in sorted(reasons.items(), key=lambda item: -item[1]) if n]
         rest = before - count - sum(loss.count for loss in losses)
         if rest:
-            why = "no instruction: cut off, unnumbered or about the list" if position == 1 else "not explained by the records"
+            why = (
+                "no instruction: cut off, unnumbered or about the list"
+                if position == 1
+                else "not explained by the records"
+            )
             losses.append(Loss(why, rest))
         drawing = bar(f"{name}: {count:,}", count / first)
         yield Step(name, count, count / before if before else 0.0, tuple(losses), drawing)

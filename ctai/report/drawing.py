@@ -64,7 +64,9 @@ def _nice(value: float) -> float:
 
 def svg(width: float, height: float, title: str, body: Iterable[Markup], kind: str = "") -> Markup:
     """A drawing with its title, which is also what a screen reader says."""
-    head = Markup('<svg class="drawing {}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img" aria-label="{}">')
+    head = Markup(
+        '<svg class="drawing {}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img" aria-label="{}">'
+    )
     label = plain(title, 1000)
     opened = head.format(kind, width, height, width, height, label)
     return opened + Markup("<title>{}</title>").format(label) + Markup("").join(body) + Markup("</svg>")
@@ -221,7 +223,9 @@ def _round_width(width: float) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= width * 0.999)
 
 
-def histogram(title: str, found: Sequence[Bin], unit: str, marked: Sequence[float] = (), *, each: bool = False) -> Markup:
+def histogram(
+    title: str, found: Sequence[Bin], unit: str, marked: Sequence[float] = (), *, each: bool = False
+) -> Markup:
     """Counts as upright bars over their axis, with marked values as dashed lines; `each` bin stands for one number."""
     width, height, base = 310.0, 146.0, 112.0
     if not found:
@@ -250,7 +254,9 @@ def _ticks(scale: Scale, *, each: bool) -> list[float]:
     return [i * step for i in range(first, min(last, first + 20) + 1) if not (each and i * step >= scale.high)]
 
 
-def curve(title: str, points: Sequence[tuple[float, float]], smooth: Sequence[tuple[float, float]], unit: str) -> Markup:
+def curve(
+    title: str, points: Sequence[tuple[float, float]], smooth: Sequence[tuple[float, float]], unit: str
+) -> Markup:
     """A curve of positive values on a logarithmic axis, thin as it is and thick when smoothed."""
     width, height, left, base = 640.0, 210.0, 44.0, 176.0
     positive = [y for _, y in points if y > 0 and math.isfinite(y)]
@@ -269,7 +275,9 @@ def curve(title: str, points: Sequence[tuple[float, float]], smooth: Sequence[tu
             f"{left + across.x(x):.1f},{base - upright.x(y):.1f}" for x, y in series if y > 0 and math.isfinite(y)
         )
         parts.append(Markup('<polyline class="{}" points="{}"/>').format(kind, path))
-    parts += [text(left + across.x(x), base + 14, short(x), a) for x, a in ((points[0][0], "start"), (points[-1][0], "end"))]
+    parts += [
+        text(left + across.x(x), base + 14, short(x), a) for x, a in ((points[0][0], "start"), (points[-1][0], "end"))
+    ]
     parts.append(text((left + width) / 2, height - 6, unit, kind="tick unit"))
     return svg(width, height, title, parts, "plot wide")
 

@@ -114,7 +114,11 @@ def paired(comparison: PairedComparison) -> Paired:
 
 def forest(summary: EvaluationSummary) -> Forest:
     """The lift of every type, of all items, and over each cheap baseline, on one scale."""
-    rows = {"all, content": summary.overall, **dict(sorted(summary.by_type.items())), "all, strict": summary.overall_strict}
+    rows = {
+        "all, content": summary.overall,
+        **dict(sorted(summary.by_type.items())),
+        "all, strict": summary.overall_strict,
+    }
     rows |= {f"over {words(name)}, content": found for name, found in summary.against.items()}
     lowest = min((c.lift_interval.low for c in rows.values() if math.isfinite(c.lift_interval.low)), default=0.0)
     scale = Scale(-1.0 if lowest < -0.25 else -0.25, 1.0, _ROW_WIDTH)

@@ -190,5 +190,3 @@ def _stopped(view: GateView, views: list[GateView]) -> Headline:
     }[view.state]
     misses = [row.miss for row in view.failed_rows] if view.state == FAILED else []
     return Headline(view.state, sentence, (*misses, *view.why), view)
-
-

@@ -44,7 +44,17 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    helpers = (text.shown, text.inline, text.plain, text.number, text.signed, text.percent, text.duration, text.digest, text.words)
+    helpers = (
+        text.shown,
+        text.inline,
+        text.plain,
+        text.number,
+        text.signed,
+        text.percent,
+        text.duration,
+        text.digest,
+        text.words,
+    )
     environment.filters |= {helper.__name__: helper for helper in helpers}
     environment.filters["interval"] = evaluation.interval_words
     return environment
@@ -146,7 +156,9 @@ def _evaluation(source: Source) -> dict[str, Any]:
         "forest": evaluation.forest(summary) if summary else None,
         "arms": evaluation.arms(summary) if summary else None,
         "no_go_reasons": _texts(summary.metadata.get("no_go_reasons")) if summary else [],
-        "headroom": {label: (sum(item.content for item in items), len(items)) for label, items in base.items() if items},
+        "headroom": {
+            label: (sum(item.content for item in items), len(items)) for label, items in base.items() if items
+        },
         "loss": evaluation.loss(judged.steps) if judged else None,
         "failed": _failed(judged.base_items, judged.sft_items) if judged else {},
         "failed_shown": evaluation.FAILED_SHOWN,
@@ -173,5 +185,3 @@ def _origin(source: Source) -> dict[str, Any]:
         "costs": origin.costs(source.ledger) if source.ledger else None,
         "preregistration": source.preregistration,
     }
-
-

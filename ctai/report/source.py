@@ -100,7 +100,9 @@ class Source:
             except ValidationError:
                 bad.append(position)
         if bad:
-            self._problem(name, f"{len(bad):,} of {len(good) + len(bad):,} lines are no {kind.__name__} (first: line {bad[0]})")
+            self._problem(
+                name, f"{len(bad):,} of {len(good) + len(bad):,} lines are no {kind.__name__} (first: line {bad[0]})"
+            )
         return good
 
     def _file(self, name: str) -> Path | None:

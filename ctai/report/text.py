@@ -29,11 +29,7 @@ def shown(value: object, limit: int = LONG_TEXT) -> Markup:
     if isinstance(value, Markup):
         return value
     text = value if isinstance(value, str) else str(value)
-    head = text[:limit]
-    if head.isprintable():  # the usual case, and much faster
-        parts = [escape(head)]
-    else:
-        parts = [_run(hidden, "".join(run)) for hidden, run in groupby(head, _hidden_as)]
+    parts = _parts(text[:limit])
     if len(text) > limit:
         parts.append(Markup('<span class="cut">… {} more characters</span>').format(f"{len(text) - limit:,}"))
     return Markup("").join(parts)
@@ -49,6 +45,12 @@ def plain(value: object, limit: int = LONG_TEXT) -> str:
     text = str(value)
     kept = "".join(_code_point(c) if is_hidden(c) else c for c in text[:limit])
     return kept if len(text) <= limit else f"{kept}… {len(text) - limit:,} more characters"
+
+
+def _parts(text: str) -> list[Markup]:
+    if text.isprintable():  # the usual case, and much faster
+        return [escape(text)]
+    return [_run(hidden, "".join(run)) for hidden, run in groupby(text, _hidden_as)]
 
 
 def _hidden_as(character: str) -> str:

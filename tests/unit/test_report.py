@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -114,7 +115,7 @@ def test_the_page_can_be_read_without_seeing_it(finished):
     assert next(page.iter("a")).get("href") == "#content"
     levels = [int(one.tag[1]) for one in page.iter() if re.fullmatch("h[1-6]", str(one.tag))]
     assert levels[0] == 1
-    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(b - a <= 1 for a, b in pairwise(levels))
     assert all(th.get("scope") for th in page.iter("th"))
     for drawing in page.iter("svg"):
         assert drawing.get("aria-hidden") == "true" or (drawing.get("aria-label") and drawing.find("title") is not None)
@@ -145,7 +146,7 @@ def test_the_funnel_accounts_for_every_loss(finished):
     batch = Source(finished).scale
     steps = data.funnel(batch)
     assert [step.count for step in steps] == [60, 54, 48, 40, 40, 38, 34, 32, 29]
-    for before, step in zip(steps, steps[1:], strict=False):
+    for before, step in pairwise(steps):
         assert before.count - step.count == sum(loss.count for loss in step.losses)
     assert not [loss for step in steps for loss in step.losses if "not explained" in loss.reason]
     assert [loss.reason for loss in steps[2].losses] == ["came before (exact)", "overlaps the test set (heldout key)"]
@@ -237,7 +238,9 @@ def test_a_run_that_was_left_between_gates(copied):
 
 def test_a_control_run_says_so(copied):
     path = copied.results_dir / "evaluation.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"control": "none"', '"control": "shuffled"'), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"control": "none"', '"control": "shuffled"'), encoding="utf-8"
+    )
     assert "This is a control run: shuffled." in text_of(parsed(page_of(copied)))
 
 
@@ -292,7 +295,8 @@ def test_a_verdict_that_names_a_file_elsewhere_does_not_make_the_page_read_it(co
 
 FILES = sorted(
     {
-        "logs/session_manifest.json", "logs/budget_ledger.json", "evidence/preregistration.json", "data/heldout.jsonl", "data/stage1_sft_data.jsonl", "data/dropped.jsonl",
+        "logs/session_manifest.json", "logs/budget_ledger.json", "evidence/preregistration.json",
+        "data/heldout.jsonl", "data/stage1_sft_data.jsonl", "data/dropped.jsonl",
         "data/qc_summary.json", "evidence/pilot_ladder.json", "evidence/contamination/examination.json",
         "evidence/instruments/critic_pairs/calibration.json", "artifacts/pilot/dataset.jsonl",
         "artifacts/pilot/rejections.jsonl", "artifacts/pilot/generation.jsonl", "artifacts/pilot/qc_summary.json",

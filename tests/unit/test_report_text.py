@@ -91,12 +91,16 @@ def test_numbers(value, words):
     assert text.number(value) == words
 
 
-@pytest.mark.parametrize(("value", "words"), [(0.2, "0.2"), (1000, "1,000"), (0.05, "0.05"), (1e-8, "1 × 10⁻⁸"), (100, "100")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.2, "0.2"), (1000, "1,000"), (0.05, "0.05"), (1e-8, "1 × 10⁻⁸"), (100, "100")]
+)
 def test_short_numbers(value, words):
     assert text.short(value) == words
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(3.41, "3.4 s"), (42, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3.41, "3.4 s"), (42, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")]
+)
 def test_durations(seconds, words):
     assert text.duration(seconds).replace("\N{NO-BREAK SPACE}", " ") == words
 
