@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ctai.provenance import derive_seed
 from ctai.records import Critique, Example, GenerationRound, Rejection
-from ctai.report.drawing import Bin, bar, bins, histogram
+from ctai.report.charts import Bin, bar, bins, histogram
 from ctai.report.source import Batch
 from ctai.report.text import number
 

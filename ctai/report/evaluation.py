@@ -15,7 +15,8 @@ from ctai.records import (
     Rate,
     TrainingStep,
 )
-from ctai.report.drawing import Piece, Scale, curve, row_axis, scale_row, stacked
+from ctai.report.charts import Piece, curve, stacked
+from ctai.report.drawing import Scale, row_axis, scale_row
 from ctai.report.text import number, percent, signed, words
 
 ARMS = {

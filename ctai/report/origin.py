@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from ctai.gates import GATES
 from ctai.records import BudgetEntry, BudgetLedger, Environment, ModelProvenance, Phase, SessionManifest
-from ctai.report.drawing import bar
+from ctai.report.charts import bar
 from ctai.report.source import Source
 from ctai.report.text import duration, number
 from ctai.rundir import digest_of

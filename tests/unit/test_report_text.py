@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctai.records import Interval
-from ctai.report import drawing, text, write_report
+from ctai.report import charts, drawing, text, write_report
 from tests.unit.reported import finished_run
 from tests.unit.test_report import parsed, text_of
 
@@ -141,20 +141,20 @@ def test_a_missed_threshold_has_another_shape():
 
 @given(st.lists(ANY_FLOAT, max_size=60))
 def test_bins_hold_every_finite_value_once(values):
-    found = drawing.bins(values)
+    found = charts.bins(values)
     assert sum(one.count for one in found) == sum(math.isfinite(value) for value in values)
     if found:
-        coordinates(drawing.histogram("t", found, "unit"))
+        coordinates(charts.histogram("t", found, "unit"))
 
 
 def test_bins_hold_their_values():
-    found = drawing.bins([0.5, 1.5, 1.6, 9.5], wanted=10)
+    found = charts.bins([0.5, 1.5, 1.6, 9.5], wanted=10)
     assert [(one.low, one.high, one.count) for one in found if one.count] == [(0, 1, 1), (1, 2, 2), (9, 10, 1)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000).map(float), ANY_FLOAT), max_size=30))
 def test_any_curve_can_be_drawn(points):
-    markup = drawing.curve("t", sorted(points), sorted(points), "unit")
+    markup = charts.curve("t", sorted(points), sorted(points), "unit")
     assert not markup or coordinates(markup)
 
 
