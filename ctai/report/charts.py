@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from ctai.report.drawing import Scale, line, rectangle, svg, text
-from ctai.report.text import short
+from ctai.report.drawing import Scale, decades, line, rectangle, svg, text
+from ctai.report.text import share, short
 
 
-def bar(title: str, share: float, width: float = 160, kind: str = "bar") -> Markup:
+def bar(title: str, part: float, width: float = 160, kind: str = "bar") -> Markup:
     """A horizontal bar of a share between 0 and 1."""
-    share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
-    filled = max(share * width, 1.0 if share > 0 else 0.0)
+    part = min(max(part, 0.0), 1.0) if math.isfinite(part) else 0.0
+    filled = max(part * width, 1.0 if part > 0 else 0.0)
     return svg(width, 14, title, [rectangle(0, 1, width, 12, "track-fill"), rectangle(0, 1, filled, 12, kind)], "strip")
 
 
@@ -88,8 +88,7 @@ def curve(
     positive = [y for _, y in points if y > 0 and math.isfinite(y)]
     if len(positive) < 2:
         return Markup("")
-    low, high = 10.0 ** math.floor(math.log10(min(positive))), 10.0 ** math.ceil(math.log10(max(positive)))
-    high = high if high > low else low * 10
+    low, high = decades(min(positive), max(positive))
     upright = Scale(low, high, base, log=True, margin=8)
     across = Scale(points[0][0], points[-1][0], width - left, margin=8)
     parts = []
@@ -123,7 +122,7 @@ def stacked(title: str, pieces: Sequence[Piece]) -> Markup:
         return Markup("")
     edges = [0.0]
     for piece in pieces:
-        edges.append(edges[-1] + width * piece.count / total)
+        edges.append(edges[-1] + width * share(piece.count, total))
     parts = []
     for piece, (low, high) in zip(pieces, pairwise(edges), strict=True):
         parts.append(rectangle(low, 0, high - low - 1, 26, piece.kind, f"{piece.name}: {piece.count:,}"))

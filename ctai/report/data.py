@@ -1,5 +1,6 @@
 """What was generated and what became of it: the funnel, the reasons of loss, margins, lengths, repetitions, samples."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from ctai.provenance import derive_seed
 from ctai.records import Critique, Example, GenerationRound, Rejection
 from ctai.report.charts import Bin, bar, bins, histogram
 from ctai.report.source import Batch
-from ctai.report.text import number
+from ctai.report.text import number, share
 
 SAMPLES = 12
 SAMPLES_A_REASON = 3
@@ -136,8 +137,8 @@ def _steps(counts: Sequence[tuple[str, int, dict[str, int]]]) -> Iterable[Step]:
                 else "not explained by the records"
             )
             losses.append(Loss(why, rest))
-        drawing = bar(f"{name}: {count:,}", count / first)
-        yield Step(name, count, count / before if before else 0.0, tuple(losses), drawing)
+        drawing = bar(f"{name}: {count:,}", share(count, first))
+        yield Step(name, count, share(count, before), tuple(losses), drawing)
         before = count
 
 
@@ -169,10 +170,10 @@ def _margin_chart(name: str, critiques: Sequence[Critique], confident: float) ->
 
 def lengths(rounds: Sequence[GenerationRound], limit: float | None) -> Chart | None:
     """How many tokens the generated responses have after cleaning; the threshold of their median is marked if in sight."""
-    tokens = [float(response.tokens) for one in rounds for response in one.responses]
-    if not tokens:
+    tokens = [share(response.tokens, 1) for one in rounds for response in one.responses]
+    if not any(map(math.isfinite, tokens)):
         return None
-    each = max(tokens) <= 24
+    each = all(0 <= n <= 24 for n in tokens)
     found = _each(tokens) if each else tuple(bins(tokens, wanted=24))
     marked = [limit] if limit is not None and found[0].low <= limit <= found[-1].high else []
     title = f"Response lengths in tokens, of {len(tokens):,} responses"

@@ -45,7 +45,7 @@ def scale_for(values: Iterable[float], width: float) -> Scale:
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     if low > 0 and high / low > 1000:
-        return Scale(10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high)), width, log=True)
+        return Scale(*decades(low, high), width, log=True)
     if low >= 0 and 0.2 < high <= 1:
         return Scale(0.0, 1.0, width)
     return Scale(-_nice(-low) if low < 0 else 0.0, _nice(high) if high > 0 else 0.0 if low < 0 else 1.0, width)
@@ -57,8 +57,15 @@ def _nice(value: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     steps = (1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
-    found = next(step * power for step in steps if step * power > value * 1.08)
+    found = next((step * power for step in steps if step * power > value * 1.08), value)
     return found if math.isfinite(found) else value
+
+
+def decades(low: float, high: float) -> tuple[float, float]:
+    """The powers of ten around two positive values, as far as they can be written."""
+    below, above = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    below = min(max(below, -300), 299)
+    return 10.0**below, 10.0 ** min(max(above, below + 1), 300)
 
 
 def svg(width: float, height: float, title: str, body: Iterable[Markup], kind: str = "") -> Markup:

@@ -17,7 +17,7 @@ from ctai.records import (
 )
 from ctai.report.charts import Piece, curve, stacked
 from ctai.report.drawing import Scale, row_axis, scale_row
-from ctai.report.text import number, percent, signed, words
+from ctai.report.text import number, percent, share, signed, words
 
 ARMS = {
     "base_strict": "base, strict: right and stopped by itself",
@@ -189,7 +189,7 @@ def loss(steps: Sequence[TrainingStep]) -> Loss | None:
     if len(steps) < 2:
         return None
     every = max(1, len(steps) // _POINTS)
-    raw = [(float(step.step), step.loss) for step in steps[::every]]
+    raw = [(share(step.step, 1), step.loss) for step in steps[::every]]
     title = f"Training loss over {len(steps):,} steps, from {number(steps[0].loss)} to {number(steps[-1].loss)} nats a token"
     drawing = curve(title, raw, _smoothed(raw), "optimizer step; loss in nats per supervised token, logarithmic")
     return Loss(drawing, tuple(steps[:: max(1, len(steps) // 12)])) if drawing else None

@@ -9,7 +9,7 @@ from ctai.gates import GATES
 from ctai.records import BudgetEntry, BudgetLedger, Environment, ModelProvenance, Phase, SessionManifest
 from ctai.report.charts import bar
 from ctai.report.source import Source
-from ctai.report.text import duration, number
+from ctai.report.text import duration, number, share
 from ctai.rundir import digest_of
 
 
@@ -123,7 +123,7 @@ def code_facts(environment: Environment) -> tuple[Fact, ...]:
         Fact("branch", environment.git_branch),
         Fact("code digest", environment.code_digest, code=True),
         Fact("loader", environment.loader_version, code=True),
-        Fact("device", environment.device + (f", {memory / 2**30:.0f} GiB" if memory else "")),
+        Fact("device", environment.device + (f", {share(memory, 2**30):.0f} GiB" if memory else "")),
         Fact("CUDA", environment.cuda or "none"),
         Fact("platform", f"{environment.platform}, {environment.cpu_count} CPUs"),
         Fact("Python", environment.python),
@@ -142,7 +142,7 @@ def model_facts(model: ModelProvenance) -> tuple[Fact, ...]:
         Fact("revision", model.revision or "none"),
         Fact("weights SHA-256", model.weights_digest, code=True),
         Fact("tokenizer SHA-256", model.tokenizer_digest, code=True),
-        Fact("architecture", f"{model.architecture}, {number(float(model.parameters))} parameters"),
+        Fact("architecture", f"{model.architecture}, {model.parameters:,} parameters"),
         Fact("precision", f"{model.quantization}{double}, computed in {model.compute_dtype} on {model.device}"),
         Fact("chat template", _template(model)),
         Fact("special tokens", _special(model)),

@@ -44,18 +44,8 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    helpers = (
-        text.shown,
-        text.inline,
-        text.plain,
-        text.number,
-        text.signed,
-        text.percent,
-        text.duration,
-        text.digest,
-        text.words,
-    )
-    environment.filters |= {helper.__name__: helper for helper in helpers}
+    names = ("shown", "inline", "plain", "number", "signed", "percent", "share", "digest", "words")
+    environment.filters |= {name: getattr(text, name) for name in names}
     environment.filters["interval"] = evaluation.interval_words
     return environment
 

@@ -118,6 +118,14 @@ def duration(seconds: float) -> str:
     return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
+def share(part: float, whole: float) -> float:
+    """Part of a whole; nan where there is no whole, or where a record holds a number beyond all measure."""
+    try:
+        return part / whole
+    except (ZeroDivisionError, OverflowError):
+        return math.nan
+
+
 def digest(value: str) -> str:
     """The first 12 digits of a digest."""
     return value[:12]

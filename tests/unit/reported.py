@@ -34,7 +34,7 @@ from tests.unit.generated import critique, example, generated, provenance, round
 
 Say = Callable[[str], str]
 
-CONFIG = RunConfig(evaluation=EvaluationSettings(bootstrap_samples=99))
+CONFIG = RunConfig(evaluation=EvaluationSettings(bootstrap_samples=999))
 ITEMS = 20
 LOSS = "checkpoints/stage1_sft/loss.jsonl"
 

@@ -326,9 +326,9 @@ def test_an_unreadable_file_is_said_and_left_out(copied, name):
 def test_lines_that_can_be_read_are_shown(copied):
     path = copied.results_dir / "sft_items.jsonl"
     lines = path.read_bytes().split(b"\n")
-    path.write_bytes(b"\n".join([lines[0], b'{"raw": "\\ud800"}', *lines[2:]]))
+    path.write_bytes(b"\n".join([*lines[:9], b'{"raw": "\\ud800"}', *lines[10:]]))
     page = text_of(parsed(page_of(copied)))
-    assert "1 of 20 lines are no EvaluationItem (first: line 2)" in page
+    assert "1 of 20 lines are no EvaluationItem (first: line 10)" in page
     assert "SFT: no answer is recorded" in page
 
 
