@@ -173,7 +173,7 @@ def _scale(rundir: RunDir, say: Say) -> list[Path]:
     write_jsonl(rundir.path("data", "dropped.jsonl"), dropped)
     write_jsonl(rundir.dataset, examples)
     summary = summarize(
-        "merged", Material(examples, dropped, [], 0), wanted=Wanted("unique_examples", 29),
+        "merged", Material(examples, dropped, [round_of()], 0), wanted=Wanted("unique_examples", 29),
         thresholds=QcThresholds(), inputs={}, run_id="run",
     )  # fmt: skip
     write_json(rundir.path("data", "qc_summary.json"), summary)
