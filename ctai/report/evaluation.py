@@ -120,7 +120,7 @@ def forest(summary: EvaluationSummary) -> Forest:
         **dict(sorted(summary.by_type.items())),
         "all, strict": summary.overall_strict,
     }
-    rows |= {f"over {words(name)}, content": found for name, found in summary.against.items()}
+    rows |= {f"over {words(name)}": found for name, found in summary.against.items()}
     lowest = min((c.lift_interval.low for c in rows.values() if math.isfinite(c.lift_interval.low)), default=0.0)
     scale = Scale(-1.0 if lowest < -0.25 else -0.25, 1.0, _ROW_WIDTH)
     drawn = tuple(LiftRow(name, c, _lift_row(name, c, scale)) for name, c in rows.items())
