@@ -8,11 +8,13 @@ from markupsafe import Markup
 
 from ctai.records import (
     CriticCalibration,
+    DetectorCalibration,
     EvaluationItem,
     EvaluationSummary,
     Interval,
     PairedComparison,
     Rate,
+    SentinelReport,
     TrainingStep,
 )
 from ctai.report.charts import Piece, curve, stacked
@@ -161,6 +163,26 @@ def calibration_plot(calibration: CriticCalibration) -> DotPlot:
     kinds = sorted(calibration.acceptance, key=lambda kind: (kind != "good", kind))
     low = frozenset(kind for kind in kinds if kind != "good")
     return dot_plot({kind: calibration.acceptance[kind] for kind in kinds}, low)
+
+
+def sentinel_plot(report: SentinelReport) -> DotPlot:
+    """What the model did with plain texts, bare instructions and worksheets; all but the first are wanted low."""
+    low = {
+        "bare instructions followed": report.followed_rate,
+        "followed, and stopped after": report.followed_and_stopped_rate,
+    }
+    for sheet in report.worksheets:
+        low |= {f"{sheet.form}: answered rightly": sheet.followed, f"{sheet.form}: stopped after": sheet.stopped}
+    return dot_plot({"plain texts completed": report.completion_rate, **low}, frozenset(low))
+
+
+def detector_plots(found: DetectorCalibration) -> dict[str, DotPlot]:
+    """Precision and recall of every detector on all labelled responses."""
+    detectors = found.everything.detectors
+    return {
+        "Precision: what was found is there": dot_plot({fault: one.precision for fault, one in detectors.items()}),
+        "Recall: what is there was found": dot_plot({fault: one.recall for fault, one in detectors.items()}),
+    }
 
 
 def interval_words(interval: Interval) -> str:

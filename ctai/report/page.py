@@ -6,7 +6,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ctai.gates import GATES
 from ctai.records import EvaluationItem, SentinelResult
 from ctai.report import data, evaluation, origin, outcome, text
 from ctai.report.source import Batch, Source
@@ -29,7 +28,7 @@ def render(source: Source) -> str:
         **_data(source, run.seed),
         **_evaluation(source),
         **_origin(source),
-        "reviews": [name for gate in GATES if source.rundir.path(name := f"report/review-{gate.name}.md").is_file()],
+        "reviews": source.reviews,
     }
     return _templates().get_template("page.html.j2").render(context, problems=source.problems)
 
@@ -61,21 +60,17 @@ def _model(source: Source) -> dict[str, Any]:
         "examined": report is not None,
         "model_facts": origin.model_facts(provenance) if provenance else (),
         "sentinels": sentinels,
-        "sentinel_plot": evaluation.dot_plot(
-            {
-                "plain texts completed": sentinels.completion_rate,
-                "bare instructions followed": sentinels.followed_rate,
-                "followed, and stopped after": sentinels.followed_and_stopped_rate,
-            }
-        )
-        if sentinels
-        else None,
+        "sentinel_plot": evaluation.sentinel_plot(sentinels) if sentinels else None,
         "sentinel_results": _telling(results),
         "sentinels_left_out": max(0, len(results) - _SENTINELS_SHOWN),
         "calibrations": {
             kind: (calibration, evaluation.calibration_plot(calibration))
             for kind, calibration in source.calibrations.items()
         },
+        "scorers": source.scorers,
+        "scorer_plot": evaluation.dot_plot(source.scorers.by_kind) if source.scorers else None,
+        "detectors": source.detectors,
+        "detector_plots": evaluation.detector_plots(source.detectors) if source.detectors else {},
         "heldout_types": _counted(item.type for item in source.heldout),
     }
 

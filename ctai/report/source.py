@@ -18,6 +18,7 @@ from ctai.records import (
     BudgetLedger,
     ContaminationReport,
     CriticCalibration,
+    DetectorCalibration,
     EvaluationItem,
     EvaluationSummary,
     Example,
@@ -28,6 +29,7 @@ from ctai.records import (
     QcSummary,
     Record,
     Rejection,
+    ScorerCalibration,
     SessionManifest,
     TrainingManifest,
     TrainingStep,
@@ -136,6 +138,12 @@ class Source:
         except (OSError, ValueError):
             return None
 
+    @property
+    def reviews(self) -> list[str]:
+        """Review packets of failed gates, and what was answered to them."""
+        found = (*self.rundir.root.glob("report/review-*.md"), *self.rundir.root.glob("reviews/review-*.md"))
+        return sorted(self.rundir.relative(path) for path in found if path.is_file())
+
     # -- evidence ----------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -190,6 +198,16 @@ class Source:
         names = {kind: f"evidence/instruments/critic_{kind}/calibration.json" for kind in ("instructions", "pairs")}
         found = {kind: self.record(name, CriticCalibration) for kind, name in names.items()}
         return {kind: calibration for kind, calibration in found.items() if calibration is not None}
+
+    @cached_property
+    def scorers(self) -> ScorerCalibration | None:
+        """How well the checkers of the families agree with labelled answers."""
+        return self.record("evidence/instruments/scorers/calibration.json", ScorerCalibration)
+
+    @cached_property
+    def detectors(self) -> DetectorCalibration | None:
+        """How well the detectors of faults agree with labelled responses."""
+        return self.record("evidence/instruments/detectors/calibration.json", DetectorCalibration)
 
     @cached_property
     def heldout(self) -> list[HeldoutItem]:

@@ -15,18 +15,24 @@ from ctai.records import (
     BudgetLedger,
     ContaminationReport,
     CriticCalibration,
+    DetectorCalibration,
+    DetectorRates,
+    DetectorSample,
     EvaluationItem,
     Example,
+    FamilyAgreement,
     HeldoutItem,
     Interval,
     Metric,
     PilotAttempt,
     PilotLadder,
     Rejection,
+    ScorerCalibration,
     SentinelReport,
     SentinelResult,
     TrainingManifest,
     TrainingStep,
+    WorksheetRates,
 )
 from ctai.rundir import RunDir, sha256_file, write_json, write_jsonl, write_text
 from ctai.statistics import rate
@@ -90,6 +96,7 @@ def _contamination(rundir: RunDir, say: Say) -> list[Path]:
     )  # fmt: skip
     sentinels = SentinelReport(
         completion_rate=rate(9, 10), followed_rate=rate(0, 10), followed_and_stopped_rate=rate(0, 10),
+        worksheets=(WorksheetRates(form="question page", followed=rate(1, 20), stopped=rate(0, 20)),),
         control_token_mass=1e-7, statistic="", instruct_weights=False, follows_instructions=False, reasons=(),
         results=results,
     )  # fmt: skip
@@ -113,12 +120,31 @@ def _instruments(rundir: RunDir, say: Say) -> list[Path]:
         )  # fmt: skip
         write_json(path, found)
         paths.append(path)
+    paths += _labelled(rundir, say)
     items = [
         HeldoutItem(item=i, family="capital", type="fact", key=str(i), instruction=say(f"Capital {i}?"))
         for i in range(ITEMS)
     ]
     write_jsonl(rundir.heldout, items)
     return [rundir.heldout, *paths]
+
+
+def _labelled(rundir: RunDir, say: Say) -> list[Path]:
+    """The calibrations of checkers and detectors."""
+    folder, interval = rundir.path("evidence", "instruments"), Interval(low=0.9, high=1.0)
+    family = FamilyAgreement(n=10, kappa=0.8, disagreements=(say("about Paris"),))
+    scorers = ScorerCalibration(
+        labels_sha256="l", n=40, kappa=0.95, kappa_interval=interval, strict_kappa=0.9, strict_kappa_interval=interval,
+        agreement=rate(39, 40), false_passes=rate(1, 20), false_failures=rate(0, 20), by_family={"capital": family},
+        by_kind={"hedge": rate(9, 10)},
+    )  # fmt: skip
+    detector = DetectorRates(precision=rate(19, 20), recall=rate(18, 20))
+    sample = DetectorSample(n=60, clean=40, detectors={"runaway": detector})
+    detectors = DetectorCalibration(labels="l", everything=sample, origins={"a": sample})
+    paths = [folder / name / "calibration.json" for name in ("scorers", "detectors")]
+    for path, record in zip(paths, (scorers, detectors), strict=True):
+        write_json(path, record)
+    return paths
 
 
 def _pilot(rundir: RunDir, say: Say) -> list[Path]:

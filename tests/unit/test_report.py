@@ -152,6 +152,18 @@ def test_the_command_says_where_the_page_is(finished, capsys):
     assert capsys.readouterr().out.strip() == str(finished.report / "index.html")
 
 
+def test_every_instrument_is_shown_with_how_right_it_is(finished):
+    (section,) = (one for one in parsed(page_of(finished)).iter("section") if one.get("id") == "gate-instruments")
+    words = text_of(section)
+    assert "hedge90.0%" in words  # a checker
+    assert "1 of 20 wrong answers pass" in words
+    assert "about Paris" in words
+    assert words.count("runaway95.0%") == words.count("runaway90.0%") == 1  # a detector
+    assert words.count("good94.0%") == 2  # the critic on instructions and on pairs
+    (section,) = (one for one in parsed(page_of(finished)).iter("section") if one.get("id") == "gate-contamination")
+    assert "question page: answered rightly5.0%" in text_of(section)  # a sentinel
+
+
 # ---------------------------------------------------------------------------------------------------------- the data
 
 
@@ -311,7 +323,9 @@ FILES = sorted(
         "logs/session_manifest.json", "logs/budget_ledger.json", "evidence/preregistration.json",
         "data/heldout.jsonl", "data/stage1_sft_data.jsonl", "data/dropped.jsonl",
         "data/qc_summary.json", "evidence/pilot_ladder.json", "evidence/contamination/examination.json",
-        "evidence/instruments/critic_pairs/calibration.json", "artifacts/pilot/dataset.jsonl",
+        "evidence/instruments/critic_pairs/calibration.json",
+        "evidence/instruments/scorers/calibration.json", "evidence/instruments/detectors/calibration.json",
+        "artifacts/pilot/dataset.jsonl",
         "artifacts/pilot/rejections.jsonl", "artifacts/pilot/generation.jsonl", "artifacts/pilot/qc_summary.json",
         "artifacts/shards/shard-000/dataset.jsonl", "artifacts/shards/shard-001/generation.jsonl", LOSS,
         "checkpoints/stage1_sft/training_manifest.json", "results/headroom/base/items.jsonl",

@@ -33,7 +33,14 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="no browser is instal
 
 def opened(page: Path, tmp_path: Path, *flags: str) -> str:
     """What a headless browser makes of a page."""
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
     done = subprocess.run(
         [*command, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=300, check=True
     )
