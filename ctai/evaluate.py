@@ -4,6 +4,7 @@ Owns how an arm is run and resumed, and the check that two arms are two models. 
 is `ctai.evaluate_summary`.
 """
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.model.engine import TextEngine
+from ctai.model.text_engine import TextEngine
 from ctai.prompts import STOP_STRINGS, CompletionStylePrompts, Pair
-from ctai.provenance import Progress, code_digest
+from ctai.provenance import Progress, code_digest, derive_seed
 from ctai.records import Completion, EvaluationItem, HeldoutItem, ModelProvenance, Sampling
 from ctai.rundir import RunDir, Stage, digest_of, read_jsonl, write_jsonl
 from ctai.tasks import families
+from ctai.tasks.seeds import few_shot_examples
 
 BASE, SFT = "base", "sft"
 BASE_FEW_SHOT, BASE_REPARTITIONED = "base_few_shot", "base_repartitioned"
@@ -92,6 +94,13 @@ def few_shot_arm(config: RunConfig, examples: Sequence[Pair]) -> Arm:
 def repartitioned_arm(config: RunConfig) -> Arm:
     """The base once more in batches of another size: what differs from `base_arm` is numerical noise."""
     return Arm(BASE_REPARTITIONED, config.model.batch_size // 2 or 2)
+
+
+def base_arms(config: RunConfig) -> tuple[Arm, ...]:
+    """The arms of the base: zero-shot, with few-shot examples that the run's seed draws, and in other batches."""
+    rng = random.Random(derive_seed(config.seed, "headroom", "few-shot"))
+    examples = few_shot_examples(config.generation.few_shot_examples, rng)
+    return base_arm(config), few_shot_arm(config, examples), repartitioned_arm(config)
 
 
 def evaluate_arm(
@@ -173,13 +182,17 @@ def _answers(model: ArmModel, arm: Arm, items: Sequence[HeldoutItem], sampling: 
 def _scored(
     arm: Arm, control: frozenset[int], item: HeldoutItem, prompt: str, completion: Completion
 ) -> EvaluationItem:
+    wrote_control = completion.token_ids[-1] in control  # the end of a turn, not of a text
+    return scored(arm.name, item, prompt, completion, wrote_control)
+
+
+def scored(arm: str, item: HeldoutItem, prompt: str, completion: Completion, wrote_control: bool) -> EvaluationItem:
     """One answer. It is judged on what the model wrote, up to a stop string of the arm; `response` is for people."""
     written = completion.text if completion.finish_reason == "stop" else completion.raw
     verdict = families.check(item.instruction, written, completion.finish_reason)
-    wrote_control = completion.token_ids[-1] in control  # the end of a turn, not of a text
     strict = verdict.strict and not wrote_control
     return EvaluationItem(
-        arm=arm.name,
+        arm=arm,
         item=item.item,
         family=item.family,
         type=item.type,

@@ -176,6 +176,12 @@ class CompletionStylePrompts:
         return texts
 
 
+def until_stop(raw: str, stops: Sequence[str]) -> str | None:
+    """What was written up to the first stop string, or None when there is none in it."""
+    starts = [start for start in map(raw.find, stops) if start >= 0]
+    return raw[: min(starts)] if starts else None
+
+
 def _instruction_block(instruction: str) -> str:
     return f"INSTRUCTION: {instruction}\nLabel:"
 

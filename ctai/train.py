@@ -12,9 +12,9 @@ import safetensors.torch
 
 from ctai.config import RunConfig
 from ctai.errors import RefusedError
-from ctai.model.clean import adapter_digest
 from ctai.model.contamination import InputGuard
-from ctai.model.engine import TextEngine
+from ctai.model.sources import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_digest
+from ctai.model.text_engine import TextEngine
 from ctai.prompts import Pair
 from ctai.provenance import Progress, code_digest
 from ctai.records import Example, ModelProvenance, QcSummary, TrainingManifest, Verdict
@@ -34,8 +34,6 @@ from ctai.train_data import EncodedPairs, data_order, encode_pairs, end_of_text_
 from ctai.train_loop import Fitted, Plan, fit
 
 SUCCESS_MARKER = "TRAINING_SUCCESS"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-ADAPTER_CONFIG = "adapter_config.json"
 UNTRAINED_LEARNING_RATE = 1e-9
 
 

@@ -113,7 +113,7 @@ class AdaptedModel:
     def __init__(self, base: BaseModel, adapter: Path) -> None:
         self._base, self._adapter = base, adapter
         self._arm: Any = None
-        from ctai.model.clean import adapter_digest
+        from ctai.model.sources import adapter_digest
 
         self.provenance = base.provenance.model_copy(update={"adapter_digest": adapter_digest(adapter)})
 

@@ -1,9 +1,7 @@
 """Gate 4: what the base can do already, then training, then base against SFT on the same items."""
 
-import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ctai.config import EvaluationSettings, RunConfig
 from ctai.evaluate import (
@@ -15,37 +13,26 @@ from ctai.evaluate import (
     Arm,
     ArmModel,
     arm_check,
-    base_arm,
+    base_arms,
     evaluate_arm,
-    few_shot_arm,
     next_token_logprobs,
-    repartitioned_arm,
     sft_arm,
 )
 from ctai.evaluate_summary import GUARDED_TYPES, REGRESSION, noise_floor, summarize_evaluation, write_evaluation
 from ctai.gates.base import AdaptedModel
 from ctai.gates.evidence import Measured
+from ctai.gates.looks import Look, look_at, tuned
 from ctai.gates.review import Background, failed_answers
 from ctai.gates.run import Run
 from ctai.prompts import CompletionStylePrompts
-from ctai.provenance import derive_seed
 from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Metric, Rate, Record, TrainingManifest
 from ctai.rundir import digest_of, read_jsonl, read_record
 from ctai.statistics import rate
-from ctai.tasks.seeds import few_shot_examples
 from ctai.train import SUCCESS_MARKER, train_adapter
 from ctai.train_data import steps_for
 
 _ARM_CHECK_PROMPTS = 8
 _ADAPTER_FILES = ("training_manifest.json", "adapter_model.safetensors", "adapter_config.json")
-
-
-class _Look(NamedTuple):
-    """Where one attempt at training and comparing lies."""
-
-    adapter: Path
-    results: Path
-    evidence: Path
 
 
 # ---------------------------------------------------------------------------------------------------- 4a: headroom
@@ -79,9 +66,7 @@ def _content(items: Sequence[EvaluationItem]) -> Rate:
 def _base_answers(run: Run) -> dict[str, Answers]:
     """The answers of the base, by arm."""
     heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
-    rng = random.Random(derive_seed(run.config.seed, "headroom", "few-shot"))
-    examples = few_shot_examples(run.config.generation.few_shot_examples, rng)
-    arms = (base_arm(run.config), few_shot_arm(run.config, examples), repartitioned_arm(run.config))
+    arms = base_arms(run.config)
     return {arm.name: _answers(run, run.base, arm, heldout, _base_folder(run, arm.name)) for arm in arms}
 
 
@@ -104,14 +89,14 @@ def train_and_evaluate(run: Run) -> Measured:
     config, history, files = run.config, list[Record](), list[Path]()
     with run.phase("evaluation", control=config.control) as phase:
         for attempt in range(config.evaluation.retries + 1):
-            look = _look(run, attempt)
+            look = look_at(run.rundir, attempt)
             training = _train(run, config, look.adapter)
             summary, paths, reused = _evaluate(run, config, look, training)
             history += [config.training, summary]
             files += [*paths, *(look.adapter / name for name in _ADAPTER_FILES)]
             if summary.go or attempt == config.evaluation.retries:
                 break
-            config = _tuned(config)
+            config = tuned(config)
         phase.parameters["learning_rate"] = config.training.learning_rate
         phase.parameters["attempts"] = attempt + 1
         notes = (f"look {attempt + 1} at the test set, with alpha divided by {attempt + 1}",) if attempt else ()
@@ -121,13 +106,6 @@ def train_and_evaluate(run: Run) -> Measured:
         wrong = failed_answers(read_jsonl(paths[1], EvaluationItem))
         run.background["evaluation"] = Background(tuple(history), wrong)
         return run.finish_gate(measured, reused=reused, phase=phase)
-
-
-def _look(run: Run, attempt: int) -> _Look:
-    """The folders of an attempt; those of a retry have names of their own, so that both looks stay on the disk."""
-    suffix = f"-retry-{attempt}" if attempt else ""
-    folders = (run.rundir.adapter_dir, run.rundir.results_dir, run.rundir.evidence / "evaluation")
-    return _Look(*(folder.with_name(folder.name + suffix) for folder in folders))
 
 
 def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:
@@ -153,7 +131,7 @@ def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:
 
 
 def _evaluate(
-    run: Run, config: RunConfig, look: _Look, training: TrainingManifest
+    run: Run, config: RunConfig, look: Look, training: TrainingManifest
 ) -> tuple[EvaluationSummary, tuple[Path, ...], bool]:
     """Answer with the adapter and compare with the base's answers; reused when nothing has changed."""
     names = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
@@ -197,22 +175,6 @@ def _arm_digests(run: Run, sft: AdaptedModel) -> Mapping[str, str]:
     """The arms by what they ran on: the base by its weights, SFT by the weights and the adapter on them."""
     weights = run.base.provenance.weights_digest
     return {BASE: weights, SFT: digest_of([weights, sft.provenance.adapter_digest])}
-
-
-def _tuned(config: RunConfig) -> RunConfig:
-    """The configuration of the retry: a smaller learning rate for longer, and half the alpha for the second look.
-
-    No threshold is loosened, and both looks together are wrong in at most 1.5 alpha of the cases (Bonferroni).
-    """
-    training, evaluation = config.training, config.evaluation
-    tuned = training.model_copy(
-        update={
-            "learning_rate": training.learning_rate * training.retry_learning_rate_factor,
-            "epochs": training.epochs * training.retry_epochs_factor,
-        }
-    )
-    stricter = evaluation.model_copy(update={"alpha": evaluation.alpha / 2})
-    return config.model_copy(update={"training": tuned, "evaluation": stricter})
 
 
 def _metrics(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctai.errors import CtaiError
-from ctai.model.engine import TextEngine
+from ctai.model.text_engine import TextEngine
 from ctai.prompts import LABEL_BAD, LABEL_GOOD, CompletionStylePrompts, LabelledInstruction, LabelledPair
 from ctai.records import Critique
 from ctai.tasks.seeds import instruction_critic_examples, pair_critic_examples
@@ -99,7 +99,7 @@ class InstructionCritic:
         first = _logsumexp(logprobs[:, : self._labels.first])
         second = _logsumexp(logprobs[:, self._labels.first :])
         both = zip(first.tolist(), second.tolist(), strict=True)
-        return [_critique(a, b, self._margin, self._swapped) for a, b in both]
+        return [critique_of(a, b, self._margin, self._swapped) for a, b in both]
 
 
 def _spellings(engine: TextEngine, label: str) -> list[int]:
@@ -120,7 +120,7 @@ def _logsumexp(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return total
 
 
-def _critique(logp_a: float, logp_b: float, margin: float, swapped: bool) -> Critique:
+def critique_of(logp_a: float, logp_b: float, margin: float, swapped: bool = False) -> Critique:
     """A judgement; one that is not a number, and so compares with nothing, is neither good nor confident."""
     difference = logp_a - logp_b
     is_good = difference < 0 if swapped else difference > 0

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ctai.config import GenerationSettings
-from ctai.model.engine import TextEngine
+from ctai.model.text_engine import TextEngine
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import Completion, GeneratedList, Sampling
+from ctai.records import Completion, FinishReason, GeneratedList, Sampling
 from ctai.tasks import families, seeds
 
 # How many usable instructions one list is expected to give: a round asks for `batch_size` instructions.
@@ -58,7 +58,8 @@ def propose(
     """
     prompts = list_prompts(engine, settings, seed_of, round_number, own)
     completions = engine.generate([p.prompt for p in prompts], settings.instruction_sampling, [p.seed for p in prompts])
-    return [_read(prompt, done) for prompt, done in zip(prompts, completions, strict=True)]
+    answers = zip(prompts, completions, strict=True)
+    return [Proposal(prompt, done, *read_list(done.text, done.finish_reason)) for prompt, done in answers]
 
 
 def list_prompts(
@@ -112,8 +113,7 @@ def _topic(family: str) -> str:
     return family.replace("_", " ")
 
 
-def _read(asked: ListPrompt, completion: Completion) -> Proposal:
-    complete = completion.finish_reason != "length"
-    instructions = CompletionStylePrompts.parse_instructions(completion.text, complete)
-    lines = sum(bool(line.strip()) for line in completion.text.splitlines())
-    return Proposal(asked, completion, lines, tuple(instructions))
+def read_list(text: str, finish_reason: FinishReason) -> tuple[int, tuple[str, ...]]:
+    """How many lines a list has that came back, and the instructions found in them."""
+    lines = sum(bool(line.strip()) for line in text.splitlines())
+    return lines, tuple(CompletionStylePrompts.parse_instructions(text, finish_reason != "length"))

@@ -49,7 +49,7 @@ class Merged(NamedTuple):
     reused: bool
 
 
-class _Shard(NamedTuple):
+class ShardFiles(NamedTuple):
     """What one shard left on the disk."""
 
     examples: list[Example]
@@ -149,13 +149,13 @@ def _stage(
     return Stage(rundir, "merge", rundir.path("artifacts", "merge"), parameters, inputs)
 
 
-def _read(folders: Sequence[Path], progress: Progress) -> list[_Shard]:
+def _read(folders: Sequence[Path], progress: Progress) -> list[ShardFiles]:
     progress.start("merge", len(folders))
     shards = []
     for folder in folders:
         examples = read_jsonl(folder / DATASET, Example)
         rejections = read_jsonl(folder / REJECTIONS, Rejection)
-        shards.append(_Shard(examples, rejections, read_jsonl(folder / GENERATION, GenerationRound)))
+        shards.append(ShardFiles(examples, rejections, read_jsonl(folder / GENERATION, GenerationRound)))
         progress.advance(1, folder.name)
     progress.finish()
     return shards
@@ -164,7 +164,7 @@ def _read(folders: Sequence[Path], progress: Progress) -> list[_Shard]:
 def _write(
     work: Stage,
     config: RunConfig,
-    shards: Sequence[_Shard],
+    shards: Sequence[ShardFiles],
     heldout: Sequence[HeldoutItem],
     run_id: str,
     paths: Sequence[Path],
@@ -172,7 +172,7 @@ def _write(
     """Write dataset, dropped examples and the summary of the union."""
     union = [example for shard in shards for example in shard.examples]
     kept, dropped = deduplicate(union, heldout, config.scale.near_duplicate_jaccard)
-    rejected = [_rejection(one) for one in dropped]
+    rejected = [rejection_of_dropped(one) for one in dropped]
     write_jsonl(paths[0], kept)
     write_jsonl(paths[1], rejected)
     material = Material(
@@ -189,13 +189,13 @@ def _write(
         inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
         run_id=run_id,
         artifact=work.rundir.relative(paths[2]),
-        more_rates=_dropped_rates(shards, dropped),
+        more_rates=dropped_rates(shards, dropped),
     )
     write_json(paths[2], summary)
     return summary
 
 
-def _dropped_rates(shards: Sequence[_Shard], dropped: Sequence[Dropped[Example]]) -> dict[str, Rate]:
+def dropped_rates(shards: Sequence[ShardFiles], dropped: Sequence[Dropped[Example]]) -> dict[str, Rate]:
     """How much of each shard, and of all, was dropped because it was there before; reported, not judged."""
     # by position: shards of different seeds may have the same number
     position = {id(example): at for at, shard in enumerate(shards) for example in shard.examples}
@@ -205,6 +205,7 @@ def _dropped_rates(shards: Sequence[_Shard], dropped: Sequence[Dropped[Example]]
     return {"dropped_of_union": rate(len(lost), sum(sizes)), **rates}
 
 
-def _rejection(dropped: Dropped[Example]) -> Rejection:
+def rejection_of_dropped(dropped: Dropped[Example]) -> Rejection:
+    """The record of an example that the merge left out."""
     phase: Literal["decontaminate", "dedup"] = "decontaminate" if dropped.reason.startswith("heldout") else "dedup"
     return rejection_of(dropped.record, phase, dropped.reason, dropped.repeated_instruction)

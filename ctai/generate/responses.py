@@ -4,12 +4,12 @@ Owns which examples an item is shown. Framing and cleaning are `ctai.prompts`', 
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ctai.config import GenerationSettings
 from ctai.generate.instructions import SeedOf, room_for_prompt
-from ctai.model.engine import TextEngine
+from ctai.model.text_engine import TextEngine
 from ctai.prompts import DELIMITER, CompletionStylePrompts
 from ctai.qc import find_faults
 from ctai.records import Completion, Critique, GeneratedResponse
@@ -82,20 +82,34 @@ def _fitting_prompt(engine: TextEngine, settings: GenerationSettings, seed_of: S
 def _response(
     engine: TextEngine, control: frozenset[int], item: Item, prompt: str, seed: int, completion: Completion
 ) -> Response:
+    text, measured = measure(item.number, completion, engine.count_tokens, completion.token_ids[-1] in control)
+    return Response(item, prompt, seed, completion, text, measured)
+
+
+def measure(
+    item: int, completion: Completion, count_tokens: Callable[[str], int], ended_by_control: bool
+) -> tuple[str, GeneratedResponse]:
+    """The cleaned answer inside a completion, and what quality control must know of it.
+
+    Args:
+        item: its number.
+        completion: what the model wrote.
+        count_tokens: of a text, without special tokens.
+        ended_by_control: the last token is a chat-control token, which the text does not show.
+    """
     # The stop string "\n###" ends the generation inside the delimiter.
     found = DELIMITER in completion.raw or (
         completion.finish_reason == "stop" and completion.raw.rstrip().endswith(DELIMITER[:3])
     )
     # Where the model ended its answer itself, the paragraphs before that are all its answer.
     text = CompletionStylePrompts.clean_response(completion.text + DELIMITER if found else completion.text)
-    ended = {"template"} if completion.token_ids[-1] in control else set()
-    measured = GeneratedResponse(
-        item=item.number,
-        tokens=engine.count_tokens(text),
+    ended = {"template"} if ended_by_control else set()
+    return text, GeneratedResponse(
+        item=item,
+        tokens=count_tokens(text),
         finish_reason=completion.finish_reason,
         delimiter_found=found,
         heuristic_cut=text != completion.text.strip(),
         faults=tuple(sorted(find_faults(text, completion.finish_reason) | ended)),
         raw_faults=tuple(sorted(find_faults(completion.raw, completion.finish_reason) | ended)),
     )
-    return Response(item, prompt, seed, completion, text, measured)

@@ -13,7 +13,7 @@ from ctai.generate.critic import InstructionCritic
 from ctai.generate.dedup import OnlineDeduplicator
 from ctai.generate.instructions import Proposal, SeedOf, propose
 from ctai.generate.responses import Item, Response, respond
-from ctai.model.engine import TextEngine
+from ctai.model.text_engine import TextEngine
 from ctai.qc import find_faults
 from ctai.records import Critique, Example, ExampleMetadata, GenerationRound, ModelProvenance, Rejection, RoundBatch
 
@@ -21,6 +21,7 @@ from ctai.records import Critique, Example, ExampleMetadata, GenerationRound, Mo
 _UNFIT_INSTRUCTION = ("template", "delimiter")
 TOO_LONG = "too long for the context"
 CONTROL_TOKEN = "control token"
+NO_INSTRUCTION = "no instruction in the list"
 
 T = TypeVar("T")
 
@@ -126,14 +127,11 @@ class RoundMaker:
 
     def _nothing(self, proposal: Proposal, item: int) -> Rejection:
         done = proposal.completion
-        reason = "no instruction in the list"
-        return self._rejection("parse", reason, item, "", completion=done.raw, finish_reason=done.finish_reason)
+        return self._rejection("parse", NO_INSTRUCTION, item, "", completion=done.raw, finish_reason=done.finish_reason)
 
     def _unfit(self, instruction: str) -> str:
         """Why an instruction must not go into a prompt; empty if it may."""
-        faults = find_faults(instruction)
-        fault = next((fault for fault in _UNFIT_INSTRUCTION if fault in faults), "")
-        return fault or (CONTROL_TOKEN if self._has_control_token(instruction) else "")
+        return unfit(instruction) or (CONTROL_TOKEN if self._has_control_token(instruction) else "")
 
     def _has_control_token(self, text: str) -> bool:
         """Whether the tokenizer reads a chat-control token in a text that the model wrote letter by letter."""
@@ -251,6 +249,12 @@ class RoundMaker:
     ) -> Rejection:
         shard = self._origin.shard
         return Rejection(phase=phase, reason=reason, instruction=instruction, shard=shard, item=item, **more)
+
+
+def unfit(instruction: str) -> str:
+    """The fault of form for which an instruction must not go into a prompt; empty if it has none."""
+    faults = find_faults(instruction)
+    return next((fault for fault in _UNFIT_INSTRUCTION if fault in faults), "")
 
 
 def reason_of(verdict: Critique | None) -> str:

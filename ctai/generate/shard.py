@@ -15,7 +15,7 @@ from ctai.generate.dedup import OnlineDeduplicator
 from ctai.generate.ladder import pilot_ladder
 from ctai.generate.overlap import overlapping
 from ctai.generate.rounds import Origin, RoundMaker
-from ctai.model.engine import TextEngine
+from ctai.model.text_engine import TextEngine
 from ctai.provenance import Progress, code_digest, derive_seed
 from ctai.qc import Material, Wanted, summarize
 from ctai.records import Example, HeldoutItem, ModelProvenance, QcSummary, Record, Rejection, RoundBatch
@@ -24,6 +24,7 @@ from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, writ
 __all__ = ["MadeShard", "ShardModel", "make_shard", "maximum_rounds", "pilot_ladder", "rejection_of"]
 
 DATASET, REJECTIONS, GENERATION, SUMMARY = "dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json"
+BEYOND_TARGET = "beyond the target"
 # Phases of a rejection that leave the instruction taken: the deduplicator had let it in.
 _TAKEN = ("instruction", "response", "pair")
 
@@ -171,7 +172,7 @@ def _finish(
     """Write the shard's files, the manifest last."""
     examples = [example for batch in batches for example in batch.examples]
     rejections = [rejection for batch in batches for rejection in batch.rejections]
-    rejections += [rejection_of(example, "pair", "beyond the target") for example in examples[target:]]
+    rejections += [rejection_of(example, "pair", BEYOND_TARGET) for example in examples[target:]]
     rounds = [batch.generation for batch in batches]
     examples = examples[:target]
     paths = [work.folder / name for name in (DATASET, REJECTIONS, GENERATION)]

@@ -15,10 +15,8 @@ from safetensors import SafetensorError, safe_open
 
 from ctai.errors import CtaiError
 from ctai.model.engine import Engine
+from ctai.model.sources import ADAPTER_WEIGHTS, adapter_digest
 from ctai.records import ModelProvenance
-from ctai.rundir import digest_of, sha256_file
-
-_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -82,27 +80,13 @@ class CleanModel:
             self.unload()
 
 
-def adapter_digest(folder: Path) -> str:
-    """SHA-256 over an adapter's two files, its weights and the configuration that says how they are applied.
-
-    The training manifest records it.
-
-    Raises:
-        CtaiError: the folder is not one adapter with safetensors weights.
-    """
-    missing = [name for name in (_CONFIG, _WEIGHTS) if not (folder / name).is_file()]
-    if missing:
-        raise CtaiError(f"the adapter folder {folder} lacks {' and '.join(missing)} (pickled adapters are not loaded)")
-    return digest_of([[name, sha256_file(folder / name)] for name in (_CONFIG, _WEIGHTS)])
-
-
 def _attach(module: Any, folder: Path) -> Any:
     """Put an adapter on the base module, all of it or nothing."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Found missing adapter keys")  # checked below, as an error
             adapted = PeftModel.from_pretrained(module, str(folder), is_trainable=False)
-        _check_tensors(adapted, folder / _WEIGHTS)
+        _check_tensors(adapted, folder / ADAPTER_WEIGHTS)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         _detach(module)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ctai.prompts import until_stop
 from ctai.records import Sampling
 
 MIN_SHARED_PREFIX = 16
@@ -144,8 +145,7 @@ class StopMatcher:
 
     def cut(self, raw: str) -> str | None:
         """`raw` up to the first stop string, or None when it holds none."""
-        starts = [start for start in map(raw.find, self._stops) if start >= 0]
-        return raw[: min(starts)] if starts else None
+        return until_stop(raw, self._stops)
 
     def _can_end(self, token: int) -> bool:
         if self._always:

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ctai.model.contamination import Finding
-from ctai.model.engine import TextEngine
 from ctai.model.sentinel_items import bare_instructions, completes, facts
+from ctai.model.text_engine import TextEngine
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import Completion, Rate, Sampling, SentinelReport, SentinelResult, WorksheetRates
 from ctai.statistics import rate

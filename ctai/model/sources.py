@@ -1,6 +1,6 @@
 """Where weights come from: a hub id, a folder, a GGUF file or the embedded model, resolved to files on this disk.
 
-Owns finding files and their digests. It reads no weights and judges nothing.
+Owns finding files and their digests, an adapter's too. It reads no weights and judges nothing.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from ctai.errors import CtaiError
 from ctai.rundir import digest_of, sha256_file
 
 EMBEDDED = "embedded"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
 _NOT_WANTED = ["original/*", "*/*", "consolidated*"]
 
@@ -163,3 +164,17 @@ def _file_digest(path: Path) -> str:
 def _cached_digest(path: Path, _size: int, _modified: int) -> str:
     """The weights of a large model take minutes to read: once a process, as long as size and time do not change."""
     return sha256_file(path)
+
+
+def adapter_digest(folder: Path) -> str:
+    """SHA-256 over an adapter's two files, its weights and the configuration that says how they are applied.
+
+    The training manifest records it.
+
+    Raises:
+        CtaiError: the folder is not one adapter with safetensors weights.
+    """
+    missing = [name for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise CtaiError(f"the adapter folder {folder} lacks {' and '.join(missing)} (pickled adapters are not loaded)")
+    return digest_of([[name, sha256_file(folder / name)] for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)])

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from ctai.errors import CtaiError
 from ctai.model.contamination import InputGuard
 from ctai.model.decoding import Sampler, StopMatcher, nucleus_floor, shared_prefix_length
-from ctai.model.engine import Engine, TextEngine
+from ctai.model.engine import Engine
 from ctai.model.loader import CleanModel
+from ctai.model.text_engine import TextEngine
 from ctai.records import Sampling
 from tests.unit.scripted import ScriptedEngine
 

@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from ctai.errors import ContaminationError, CtaiError
 from ctai.model import sources
-from ctai.model.clean import adapter_digest
 from ctai.model.loader import CleanModel, CleanModelLoader
+from ctai.model.sources import adapter_digest
 from ctai.records import Sampling
 from tests.unit import tiny
 

@@ -8,7 +8,7 @@ import torch
 
 from ctai.config import RunConfig, TrainingSettings
 from ctai.errors import ContaminationError, CtaiError, RefusedError
-from ctai.model.clean import adapter_digest
+from ctai.model.sources import adapter_digest
 from ctai.prompts import DELIMITER, CompletionStylePrompts, Pair
 from ctai.provenance import SilentProgress
 from ctai.records import (
