@@ -48,9 +48,13 @@ def digest_path(path: Path) -> str:
 
 
 def digest_of(value: Any) -> str:
-    """SHA-256 of a record, dict, list or scalar in canonical JSON (sorted keys, no spaces, ASCII)."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-    return sha256_bytes(text.encode("ascii"))
+    """SHA-256 of a record, dict, list or scalar in canonical JSON."""
+    return sha256_bytes(canonical_json(value))
+
+
+def canonical_json(value: Any) -> bytes:
+    """A record, dict, list or scalar as canonical JSON: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain).encode("ascii")
 
 
 def jsonable(value: Any) -> Any:

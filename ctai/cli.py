@@ -1,4 +1,4 @@
-"""The command line: `ctai preflight`, `ctai verify` and `ctai report`. The run itself is `pytest -m gates`."""
+"""The command line: `ctai preflight`, `ctai verify`, `ctai attest`, `ctai report`. The run itself is `pytest -m gates`."""
 
 import argparse
 import sys
@@ -37,9 +37,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--model", help="another base model")
     check.add_argument("--run-dir", default="runs", help="where the run is going to live (default: runs)")
     check.set_defaults(command=_preflight)
-    verify = commands.add_parser("verify", help="check the verdicts of a run directory and every digest they name")
+    verify = commands.add_parser(
+        "verify", help="check the evidence of a run directory: digests, chain, report, numbers"
+    )
     verify.add_argument("run_dir", metavar="DIR", type=Path)
+    verify.add_argument("--public-key", metavar="FILE", type=Path, help="ed25519 key (PEM) that must have signed it")
     verify.set_defaults(command=_verify)
+    attest = commands.add_parser("attest", help="state what the evidence of a run directory is, and sign it")
+    attest.add_argument("run_dir", metavar="DIR", type=Path)
+    attest.add_argument("--key", metavar="FILE", type=Path, help="ed25519 private key (PEM) to sign with")
+    attest.set_defaults(command=_attest)
     report = commands.add_parser("report", help="write DIR/report/index.html: one page on what became of a run")
     report.add_argument("run_dir", metavar="DIR", type=Path)
     report.set_defaults(command=_report)
@@ -59,15 +66,24 @@ def _preflight(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from ctai.gates.verify import outcomes, verify
+    from ctai.gates.verify import find_differences, outcomes, remarks
 
-    problems = verify(options.run_dir)
-    for problem in problems:
+    count = 0
+    for count, problem in enumerate(find_differences(options.run_dir, options.public_key), start=1):  # noqa: B007
         print(f"DIFFERS  {problem}")
     for gate, outcome in outcomes(options.run_dir).items():
         print(f"{gate:<14} {outcome}")
-    print(f"{len(problems)} difference(s)" if problems else "every digest is as the evidence says")
-    return 1 if problems else 0
+    for remark in remarks(options.run_dir, options.public_key):
+        print(f"note: {remark}")
+    print(f"{count} difference(s)" if count else "every file, verdict and number is as the evidence says")
+    return 1 if count else 0
+
+
+def _attest(options: argparse.Namespace) -> int:
+    from ctai.gates.verify import attest
+
+    print(attest(options.run_dir, options.key))
+    return 0
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -77,15 +77,23 @@ class GateSession:
         self.draft = run.rundir.logs / f"junit-{run.session.session_id}.xml"
 
     def file_report(self) -> None:
-        """Move the JUnit report to the evidence: a refusal or a part of the gates never replaces that of a whole run."""
+        """Move the JUnit report to the evidence: a refusal or a part of the gates never replaces that of a whole run.
+
+        Then state what the evidence is, file by file.
+        """
+        from ctai.gates.attestation import write_attestations
+        from ctai.gates.junit import name_verdicts
+
         if not self.draft.is_file() or not self.selected:
             return
+        name_verdicts(self.draft, self.run.rundir, self.verdicts)
         whole = self.run.rundir.evidence / "gates.xml"
         whole.parent.mkdir(parents=True, exist_ok=True)
         if tuple(self.selected) == GATE_NAMES or not whole.exists():
             self.draft.replace(whole)
         else:
             self.draft.replace(whole.with_name(f"gates-{self.run.session.session_id}.xml"))
+        write_attestations(self.run.rundir)
 
     def enter(self, gate: str) -> None:
         """Note that a test of this gate is about to run; a gate that has ended is decided first."""

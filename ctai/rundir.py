@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import filelock
 
 from ctai._files import (
+    canonical_json,
     digest_of,
     digest_path,
     disk_errors,
@@ -38,6 +39,7 @@ __all__ = [
     "Batches",
     "RunDir",
     "Stage",
+    "canonical_json",
     "digest_of",
     "digest_path",
     "jsonable",

@@ -5,7 +5,7 @@ the verdict before it.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ctai.config import RunConfig
 from ctai.gates import GateSpec, gate_named, gates_before
@@ -42,21 +42,25 @@ def verdict_path(rundir: RunDir, gate: GateSpec) -> str:
 
 
 def config_digest(config: RunConfig, gate: GateSpec) -> str:
-    """The digest of the configuration that a gate depends on: its own sections and those of all gates before it."""
+    """The digest of the configuration that a gate depends on."""
+    return digest_of(config_of(config, gate))
+
+
+def config_of(config: RunConfig, gate: GateSpec) -> dict[str, Any]:
+    """The configuration that a gate depends on: its own sections and those of all gates before it."""
     sections = [s for g in (*gates_before(gate.name), gate) for s in g.sections]
     values = config.model_dump(mode="json")
-    return digest_of({section: values[section] for section in sections})
+    return {section: values[section] for section in sections}
 
 
 def gate_key(config: RunConfig, gate: GateSpec, previous: str | None) -> str:
     """The digest of everything a gate depends on but its artifacts: configuration, code, the verdict before it."""
-    parts = {
-        "gate": gate.name,
-        "config": config_digest(config, gate),
-        "code": code_digest(),
-        "previous": previous or "",
-    }
-    return digest_of(parts)
+    return key_of(gate, config_digest(config, gate), code_digest(), previous)
+
+
+def key_of(gate: GateSpec, config: str, code: str, previous: str | None) -> str:
+    """A gate's key, from the digests of its parts."""
+    return digest_of({"gate": gate.name, "config": config, "code": code, "previous": previous or ""})
 
 
 def record_verdict(
@@ -87,6 +91,7 @@ def record_verdict(
         artifacts=dict(sorted(measured.artifacts.items())),
         previous=previous,
         reasons=failed + tuple(f"{name} was not tested" for name in unasserted),
+        config=config_of(config, gate),
         config_digest=config_digest(config, gate),
         code_digest=code_digest(),
         weights_digest=measured.weights_digest,

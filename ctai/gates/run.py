@@ -25,6 +25,7 @@ from ctai.gates.evidence import (
     verdict_path,
     withdraw,
 )
+from ctai.gates.junit import metric_threshold
 from ctai.gates.preflight import preflight
 from ctai.gates.preregistration import departures, preregister
 from ctai.gates.progress import TerminalProgress
@@ -196,7 +197,7 @@ class Run:
             "gate": measured.gate,
             "metric": metric.name,
             "value": repr(metric.value),
-            "threshold": f"{metric.comparison} {metric.threshold:g}",
+            "threshold": metric_threshold(metric),
         }
         if metric.interval is not None:
             properties["interval"] = f"[{metric.interval.low:.6g}, {metric.interval.high:.6g}]"

@@ -26,9 +26,9 @@ class Verdict(Stored):
     """What a gate decided, bound to what it judged.
 
     `artifacts` maps paths relative to the run directory to SHA-256; `previous` is the digest of the verdict before
-    it; `key` is the digest of everything the gate depends on; `preregistration` that of what the run had committed
-    itself to. `departures` names each threshold that is looser than ctai's own. A verdict is `incomplete` when not all
-    of the gate's tests ran.
+    it; `key` is the digest of everything the gate depends on, of which `config` is the part that was configured;
+    `preregistration` is that of what the run had committed itself to. `departures` names each threshold that is looser
+    than ctai's own. A verdict is `incomplete` when not all of the gate's tests ran.
     """
 
     gate: str
@@ -38,6 +38,7 @@ class Verdict(Stored):
     artifacts: dict[str, str]
     previous: str | None
     reasons: tuple[str, ...]
+    config: dict[str, Any] = Field(default_factory=dict)
     config_digest: str
     code_digest: str
     weights_digest: str

@@ -224,6 +224,6 @@ def test_import_ctai_does_not_import_torch():
     import subprocess
     import sys
 
-    code = "import sys, ctai, ctai.pytest_plugin, ctai.cli; print(any(m == 'torch' for m in sys.modules))"
+    code = "import sys, ctai, ctai.pytest_plugin, ctai.cli, ctai.gates.verify; print(any(m == 'torch' for m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ctai.rundir import sha256_file
+
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
 
@@ -101,7 +103,11 @@ def test_sound_gates_pass_and_the_report_carries_the_numbers(tmp_path):
     assert done.returncode == 0, done.stdout
     case = cases(tmp_path)["test_instruments[heldout_items]"]
     properties = {p.attrib["name"]: p.attrib["value"] for p in case.iter("property")}
-    assert properties == {"gate": "instruments", "metric": "heldout_items", "value": "0.01", "threshold": "< 0.05"}
+    verdict = "evidence/verdicts/2a-instruments.json"
+    assert properties == {
+        "gate": "instruments", "metric": "heldout_items", "value": "0.01", "threshold": "< 0.05",
+        "verdict": verdict, "verdict_sha256": sha256_file(tmp_path / "run" / verdict),
+    }  # fmt: skip
     suite = ElementTree.parse(tmp_path / "run" / "evidence" / "gates.xml").getroot()
     names = {p.attrib["name"] for p in suite.iter("property")}
     assert {"git_commit", "git_dirty", "weights_digest", "seed", "torch", "platform"} <= names

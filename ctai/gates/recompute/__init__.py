@@ -1,0 +1,261 @@
+"""The metrics of every gate computed again from raw records, by their own definition of what the gate has to hold.
+
+`RECOMPUTED` says for each gate and metric how; a new metric of a gate needs its row here. What cannot be computed again
+without the model is taken from the record and marked in docs/verify.md.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from ctai.evaluate import BASE
+from ctai.evaluate_summary import REGRESSION
+from ctai.gates.recompute.compare import differences
+from ctai.gates.recompute.instruments import Kind, calibration_name, heldout_differences
+from ctai.gates.recompute.raw import EXAMINATION, HELDOUT, Raw
+from ctai.gates.recompute.sentinels import examination_differences
+from ctai.model.sentinels import COMPLETION_FLOOR, CONTROL_MASS_CEILING, STOPPED_CEILING
+from ctai.records import Comparison, Metric, QcSummary, Rate, SentinelReport
+from ctai.statistics import mcnemar_power, rate
+
+__all__ = ["RECOMPUTED", "Raw", "metric_differences", "record_differences"]
+
+Recomputation = Callable[[Raw], Metric]
+
+# Discordant pairs beyond the lift itself that gate 2a's power calculation expects.
+_EXTRA_DISCORDANCE = 0.10
+
+
+# -------------------------------------------------------------------------------------------------- 1: contamination
+
+
+def _findings(check: str) -> Recomputation:
+    def again(raw: Raw) -> Metric:
+        count = sum(finding.name == check for finding in raw.examination.findings)
+        return Metric(name=f"{check}_findings", value=count, comparison="==", threshold=0, artifact=EXAMINATION)
+
+    return again
+
+
+def _template_disabled(raw: Raw) -> Metric:
+    provenance = raw.examination.provenance
+    gone = provenance is not None and provenance.template_disabled
+    return Metric(name="template_disabled", value=float(gone), comparison="==", threshold=1, artifact=EXAMINATION)
+
+
+def _sentinel_rate(
+    name: str, of: Callable[[SentinelReport], Rate], comparison: Comparison, threshold: float
+) -> Recomputation:
+    def again(raw: Raw) -> Metric:
+        nothing = Metric(
+            name=name, value=float("nan"), comparison=comparison, threshold=threshold, artifact=EXAMINATION
+        )
+        return nothing if raw.sentinels is None else _with_rate(nothing, of(raw.sentinels))
+
+    return again
+
+
+def _control_mass(raw: Raw) -> Metric:
+    mass = raw.sentinels.control_token_mass if raw.sentinels else float("nan")
+    return Metric(
+        name="sentinel_control_token_mass", value=mass, comparison="<=", threshold=CONTROL_MASS_CEILING,
+        artifact=EXAMINATION,
+    )  # fmt: skip
+
+
+def _with_rate(metric: Metric, found: Rate) -> Metric:
+    return metric.model_copy(update={"value": found.value, "interval": found.interval, "n": found.n})
+
+
+# ---------------------------------------------------------------------------------------------------- 2a: instruments
+
+
+def _heldout_items(raw: Raw) -> Metric:
+    minimum = raw.config("instruments").heldout.minimum
+    return Metric(
+        name="heldout_items", value=len(raw.heldout), comparison=">=", threshold=minimum, artifact=HELDOUT
+    )  # fmt: skip
+
+
+def _heldout_power(raw: Raw) -> Metric:
+    settings, n = raw.config("instruments").heldout, len(raw.heldout)
+    power = mcnemar_power(n, settings.lift_to_detect, settings.lift_to_detect + _EXTRA_DISCORDANCE)
+    return Metric(
+        name="heldout_power", value=power, comparison=">=", threshold=settings.power, n=n, artifact=HELDOUT
+    )  # fmt: skip
+
+
+def _critic_accuracy(name: str, kind: Kind) -> Recomputation:
+    def again(raw: Raw) -> Metric:
+        found = raw.calibrations[kind].calibration
+        floor = raw.config("instruments").critic.balanced_accuracy_floor
+        interval = found.balanced_accuracy_interval
+        return Metric(
+            name=name, value=interval.low, comparison=">=", threshold=floor, interval=interval, n=found.n,
+            artifact=calibration_name(kind),
+        )  # fmt: skip
+
+    return again
+
+
+# ------------------------------------------------------------------------------------------------- 2b, 3: generation
+
+
+def _quality(of: Callable[[Raw], QcSummary], name: str) -> Recomputation:
+    """A metric of quality control; `ctai.qc` computes it from raw records and holds it against the configuration."""
+
+    def again(raw: Raw) -> Metric:
+        return next(metric for metric in of(raw).thresholds if metric.name == name)
+
+    return again
+
+
+def _failed_shards(raw: Raw) -> Metric:
+    found = raw.scale
+    return Metric(
+        name="failed_shards", value=len(found.failed), comparison="==", threshold=0, n=found.shards,
+        artifact="data/qc_summary.json",
+    )  # fmt: skip
+
+
+_QUALITY = (
+    "runaway_rate", "token_limit_rate", "delimiter_rate", "truncated_rate", "median_tokens", "instruction_acceptance",
+    "pair_acceptance", "duplicate_rate", "heldout_overlap", "kept_faults",
+)  # fmt: skip
+
+
+def _qualities(of: Callable[[Raw], QcSummary], counted: str) -> dict[str, Recomputation]:
+    return {name: _quality(of, name) for name in (counted, *_QUALITY)}
+
+
+# ------------------------------------------------------------------------------------------------ 4a, 4b: evaluation
+
+
+def _headroom(raw: Raw) -> Metric:
+    items = raw.base_arms[BASE].items
+    ceiling = raw.config("headroom").evaluation.headroom_max_base
+    metric = Metric(
+        name="base_zero_shot_content", value=0, comparison="<=", threshold=ceiling,
+        artifact="results/headroom/base/items.jsonl",
+    )  # fmt: skip
+    return _with_rate(metric, rate(sum(item.content for item in items), len(items)))
+
+
+def _supervised_tokens(raw: Raw) -> Metric:
+    found = raw.evaluation
+    return Metric(
+        name="supervised_tokens", value=found.training.supervised_tokens, comparison=">", threshold=0,
+        artifact=raw.rundir.relative(found.look.adapter / "training_manifest.json"),
+    )  # fmt: skip
+
+
+def _compared(name: str, comparison: Comparison, again: Callable[[Raw], Mapping[str, object]]) -> Recomputation:
+    """A metric of the comparison of the arms; `again` gives its value and threshold, and what else it has."""
+
+    def metric(raw: Raw) -> Metric:
+        artifact = raw.rundir.relative(raw.evaluation.look.results / "evaluation.json")
+        return Metric.model_validate({"name": name, "comparison": comparison, "artifact": artifact, **again(raw)})
+
+    return metric
+
+
+def _arm_difference(raw: Raw) -> dict[str, object]:
+    return {"value": raw.evaluation.summary.logit_difference, "threshold": 0}
+
+
+def _lift(raw: Raw) -> dict[str, object]:
+    overall = raw.evaluation.summary.overall
+    return {"value": overall.lift, "threshold": 0, "interval": overall.lift_interval, "n": overall.n}
+
+
+def _p_value(raw: Raw) -> dict[str, object]:
+    overall, alpha = raw.evaluation.summary.overall, raw.evaluation.config.evaluation.alpha
+    return {"value": overall.mcnemar.p_gain, "threshold": alpha, "n": overall.n}
+
+
+def _width(raw: Raw) -> dict[str, object]:
+    overall, limit = raw.evaluation.summary.overall, raw.evaluation.config.evaluation.max_interval_width
+    return {"value": overall.lift_interval.high - overall.lift_interval.low, "threshold": limit, "n": overall.n}
+
+
+def _regressed(kind: str) -> Callable[[Raw], dict[str, object]]:
+    def again(raw: Raw) -> dict[str, object]:
+        return {"value": float(raw.evaluation.summary.non_regression[kind] == REGRESSION), "threshold": 0}
+
+    return again
+
+
+RECOMPUTED: Mapping[str, Mapping[str, Recomputation]] = {
+    "contamination": {
+        "template_disabled": _template_disabled,
+        "special_tokens_findings": _findings("special_tokens"),
+        "names_findings": _findings("names"),
+        "adapter_files_findings": _findings("adapter_files"),
+        "attached_adapter_findings": _findings("attached_adapter"),
+        "weight_files_findings": _findings("weight_files"),
+        "instruct_weights_findings": _findings("instruct_weights"),
+        "sentinel_completion_rate": _sentinel_rate(
+            "sentinel_completion_rate", lambda report: report.completion_rate, ">=", COMPLETION_FLOOR
+        ),
+        "sentinel_control_token_mass": _control_mass,
+        "sentinel_followed_and_stopped_rate": _sentinel_rate(
+            "sentinel_followed_and_stopped_rate", lambda report: report.followed_and_stopped_rate, "<=", STOPPED_CEILING
+        ),
+    },
+    "instruments": {
+        "heldout_items": _heldout_items,
+        "heldout_power": _heldout_power,
+        "instruction_critic_balanced_accuracy": _critic_accuracy(
+            "instruction_critic_balanced_accuracy", "instructions"
+        ),
+        "pair_critic_balanced_accuracy": _critic_accuracy("pair_critic_balanced_accuracy", "pairs"),
+    },
+    "pilot": _qualities(lambda raw: raw.pilot.summary, "kept_examples"),
+    "scale": {**_qualities(lambda raw: raw.scale.summary, "unique_examples"), "failed_shards": _failed_shards},
+    "headroom": {"base_zero_shot_content": _headroom},
+    "evaluation": {
+        "supervised_tokens": _supervised_tokens,
+        "arm_difference": _compared("arm_difference", ">", _arm_difference),
+        "content_lift": _compared("content_lift", ">", _lift),
+        "content_p_value": _compared("content_p_value", "<", _p_value),
+        "lift_interval_width": _compared("lift_interval_width", "<=", _width),
+        "safety_regressions": _compared("safety_regressions", "==", _regressed("safety")),
+        "format_regressions": _compared("format_regressions", "==", _regressed("format")),
+    },
+}
+
+
+def _instrument_differences(raw: Raw) -> Iterator[str]:
+    yield from heldout_differences(raw.heldout, raw.config("instruments"), HELDOUT)
+    for found in raw.calibrations.values():
+        yield from found.differences
+
+
+_RECORDS: Mapping[str, Callable[[Raw], Iterator[str]]] = {
+    "contamination": lambda raw: examination_differences(raw.examination, EXAMINATION),
+    "instruments": _instrument_differences,
+    "pilot": lambda raw: iter(raw.pilot.differences),
+    "scale": lambda raw: iter(raw.scale.differences),
+    "headroom": lambda raw: (text for arm in raw.base_arms.values() for text in arm.differences),
+    "evaluation": lambda raw: iter(raw.evaluation.differences),
+}
+
+
+def record_differences(raw: Raw, gate: str) -> Iterator[str]:
+    """Where a gate's records are not what follows from the raw ones.
+
+    Raises:
+        CtaiError: a record is missing or unreadable.
+    """
+    return _RECORDS[gate](raw)
+
+
+def metric_differences(raw: Raw, gate: str, metric: Metric) -> Iterator[str]:
+    """Where a metric of a verdict is not what is computed again. Its note, a sentence for people, is not compared.
+
+    Raises:
+        CtaiError: a record is missing or unreadable.
+    """
+    if metric.name not in RECOMPUTED[gate]:
+        yield f"{metric.name}: is no metric of gate {gate}"
+        return
+    again = RECOMPUTED[gate][metric.name](raw)
+    yield from differences(metric, again.model_copy(update={"note": metric.note}), metric.name)

@@ -1,0 +1,141 @@
+"""Gates 2b and 3 again: the pilot's ladder, every shard and their union."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from ctai.config import GenerationSettings, RunConfig
+from ctai.gates.recompute.compare import differences
+from ctai.gates.recompute.shard import Plan, ShardAgain, shard_again
+from ctai.generate.dedup import deduplicate
+from ctai.generate.ladder import pilot_ladder
+from ctai.generate.merge import ShardFiles, dropped_rates, rejection_of_dropped
+from ctai.generate.overlap import overlapping
+from ctai.qc import Material, Wanted, summarize
+from ctai.records import (
+    Example,
+    HeldoutItem,
+    ModelProvenance,
+    PilotAttempt,
+    PilotLadder,
+    QcSummary,
+    Rejection,
+    StageManifest,
+)
+from ctai.rundir import RunDir, read_jsonl, read_record, sha256_file
+
+
+class PilotAgain(NamedTuple):
+    """The pilot that counts, its QC summary's name, its generation settings, and what differed in any attempt."""
+
+    summary: QcSummary
+    artifact: str
+    generation: GenerationSettings
+    differences: tuple[str, ...]
+
+
+class ScaleAgain(NamedTuple):
+    """The union's quality control, the shards that fail theirs, how many there are, and what differed."""
+
+    summary: QcSummary
+    failed: tuple[str, ...]
+    shards: int
+    differences: tuple[str, ...]
+
+
+def pilot_again(
+    rundir: RunDir, config: RunConfig, heldout: Sequence[HeldoutItem], provenance: ModelProvenance
+) -> PilotAgain:
+    """Every attempt of the pilot judged again, and the ladder between them.
+
+    Raises:
+        CtaiError: a record is missing or unreadable.
+    """
+    ladder = read_record(rundir.evidence / "pilot_ladder.json", PilotLadder)
+    found: list[str] = []
+    attempts: list[PilotAttempt] = []
+    for number in range(max(1, min(len(ladder.attempts), config.pilot.retries + 1))):
+        name = f"artifacts/pilot-retry-{number}" if number else "artifacts/pilot"
+        plan = _plan(config, provenance, "pilot", 0, config.pilot.count)
+        artifact = f"{name}/qc_summary.json"
+        shard = shard_again(rundir.path(name), name, artifact, plan, heldout)
+        found += shard.differences
+        summary, used = shard.summary, config.generation
+        attempts.append(
+            PilotAttempt(
+                folder=name,
+                generation=used.model_dump(mode="json"),
+                passed=summary.thresholds_passed,
+                reasons=summary.failed_reasons,
+            )
+        )
+        config = pilot_ladder(config, summary.failed_reasons, number + 1)
+    found += differences(ladder, PilotLadder(attempts=tuple(attempts)), "evidence/pilot_ladder.json")
+    return PilotAgain(summary, artifact, used, tuple(found))
+
+
+def _plan(
+    config: RunConfig, provenance: ModelProvenance, stage: Literal["pilot", "scale"], number: int, target: int
+) -> Plan:
+    return Plan(stage, number, target, config, provenance.weights_digest, bool(provenance.control_token_ids))
+
+
+def scale_again(
+    rundir: RunDir, config: RunConfig, heldout: Sequence[HeldoutItem], provenance: ModelProvenance
+) -> ScaleAgain:
+    """Every shard judged again, and the merge done again.
+
+    Args:
+        rundir: the run directory.
+        config: with the generation settings of the pilot that passed.
+        heldout: the frozen test set.
+        provenance: of the base model.
+
+    Raises:
+        CtaiError: a record is missing or unreadable.
+    """
+    target = math.ceil(config.scale.count * config.scale.oversample / config.scale.shards)
+    found: list[str] = []
+    shards: list[ShardAgain] = []
+    for number in range(config.scale.shards):
+        folder = rundir.shard_dir(number)
+        plan = _plan(config, provenance, "scale", number, target)
+        name = rundir.relative(folder)
+        shards.append(shard_again(folder, name, f"{name}/qc_summary.json", plan, heldout))
+        found += shards[-1].differences
+    summary = _union(rundir, config, shards, heldout, found)
+    failed = tuple(f"shard-{n:03d}" for n, shard in enumerate(shards) if not shard.summary.thresholds_passed)
+    return ScaleAgain(summary, failed, len(shards), tuple(found))
+
+
+def _union(
+    rundir: RunDir, config: RunConfig, shards: Sequence[ShardAgain], heldout: Sequence[HeldoutItem], found: list[str]
+) -> QcSummary:
+    """The union's quality control; what differs from the merged files goes to `found`."""
+    jaccard = config.scale.near_duplicate_jaccard
+    kept, dropped = deduplicate([e for shard in shards for e in shard.examples], heldout, jaccard)
+    rejected = [rejection_of_dropped(one) for one in dropped]
+    names = ("data/stage1_sft_data.jsonl", "data/dropped.jsonl", "data/qc_summary.json")
+    paths = [rundir.path(name) for name in names]
+    found += differences(read_jsonl(paths[0], Example), kept, names[0])
+    found += differences(read_jsonl(paths[1], Rejection), rejected, names[1])
+    stored = read_record(paths[2], QcSummary)
+    manifest = read_record(rundir.path("artifacts", "merge", "manifest.json"), StageManifest)
+    files = [ShardFiles(shard.examples, shard.rejections, shard.rounds) for shard in shards]
+    summary = summarize(
+        "merged",
+        Material(
+            kept,
+            [r for shard in shards for r in shard.rejections] + rejected,
+            [one for shard in shards for one in shard.rounds],
+            overlapping(kept, heldout, jaccard),
+        ),
+        wanted=Wanted("unique_examples", config.scale.count),
+        thresholds=config.qc,
+        inputs={**manifest.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
+        run_id=stored.run_id,
+        artifact=names[2],
+        more_rates=dropped_rates(files, dropped),
+    )
+    found += differences(stored, summary, names[2])
+    return summary

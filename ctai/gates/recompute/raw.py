@@ -1,0 +1,105 @@
+"""The records of a run directory, each read and judged again once, for everything that is computed from them."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from pydantic import ValidationError
+
+from ctai.config import RunConfig
+from ctai.errors import CtaiError
+from ctai.gates.recompute.data import PilotAgain, ScaleAgain, pilot_again, scale_again
+from ctai.gates.recompute.evaluation import ArmAgain, EvaluationAgain, base_again, evaluation_again
+from ctai.gates.recompute.instruments import KINDS, CalibrationAgain, Kind, calibration_again
+from ctai.gates.recompute.sentinels import report_again
+from ctai.records import (
+    ContaminationReport,
+    HeldoutItem,
+    ModelProvenance,
+    SentinelReport,
+    Verdict,
+)
+from ctai.rundir import RunDir, digest_of, read_jsonl, read_record
+
+EXAMINATION = "evidence/contamination/examination.json"
+HELDOUT = "data/heldout.jsonl"
+
+
+class Raw:
+    """A run directory's records. Reading one that is missing or unreadable raises CtaiError.
+
+    Args:
+        rundir: the run directory.
+        verdicts: by gate; each says which configuration it was decided with.
+    """
+
+    def __init__(self, rundir: RunDir, verdicts: Mapping[str, Verdict]) -> None:
+        self.rundir = rundir
+        self._verdicts = verdicts
+
+    def config(self, gate: str) -> RunConfig:
+        """The configuration that a gate's verdict names."""
+        verdict = self.verdict(gate)
+        if digest_of(verdict.config) != verdict.config_digest:
+            raise CtaiError(f"the verdict of gate {gate} does not hold the configuration whose digest it names")
+        try:
+            return RunConfig.model_validate(verdict.config)
+        except ValidationError as error:
+            raise CtaiError(f"the verdict of gate {gate} names a configuration that is none: {error}") from error
+
+    def verdict(self, gate: str) -> Verdict:
+        """The verdict of a gate."""
+        if gate not in self._verdicts:
+            raise CtaiError(f"there is no verdict of gate {gate}")
+        return self._verdicts[gate]
+
+    @cached_property
+    def examination(self) -> ContaminationReport:
+        """What gate 1 recorded."""
+        return read_record(self.rundir.path(EXAMINATION), ContaminationReport)
+
+    @cached_property
+    def provenance(self) -> ModelProvenance:
+        """The base model that gate 1 passed."""
+        if self.examination.provenance is None:
+            raise CtaiError("gate contamination has passed no model")
+        return self.examination.provenance
+
+    @cached_property
+    def sentinels(self) -> SentinelReport | None:
+        """The sentinels judged again; None when the weights were not loaded."""
+        provenance = self.examination.provenance
+        stored = provenance.sentinels if provenance else None
+        return report_again(stored) if stored else None
+
+    @cached_property
+    def heldout(self) -> list[HeldoutItem]:
+        """The frozen test set."""
+        return read_jsonl(self.rundir.path(HELDOUT), HeldoutItem)
+
+    @cached_property
+    def calibrations(self) -> dict[Kind, CalibrationAgain]:
+        """The critic's calibrations computed again, by kind of probes."""
+        config = self.config("instruments")
+        return {kind: calibration_again(self.rundir, config, kind) for kind in KINDS}
+
+    @cached_property
+    def pilot(self) -> PilotAgain:
+        """The pilot judged again."""
+        return pilot_again(self.rundir, self.config("pilot"), self.heldout, self.provenance)
+
+    @cached_property
+    def scale(self) -> ScaleAgain:
+        """The merged dataset judged again, with the generation settings of the pilot that counts."""
+        config = self.config("scale").model_copy(update={"generation": self.pilot.generation})
+        return scale_again(self.rundir, config, self.heldout, self.provenance)
+
+    @cached_property
+    def base_arms(self) -> dict[str, ArmAgain]:
+        """The base's answers judged again, by arm."""
+        return base_again(self.rundir, self.config("headroom"), self.heldout)
+
+    @cached_property
+    def evaluation(self) -> EvaluationAgain:
+        """The evaluation judged again."""
+        config, scale = self.config("evaluation"), self.verdict("scale")
+        return evaluation_again(self.rundir, config, self.heldout, self.base_arms, self.provenance, scale)
