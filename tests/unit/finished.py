@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from ctai.config import HeldoutSettings, RunConfig, TrainingSettings
-from ctai.gates import GATE_NAMES, contamination, data, evaluation
+from ctai.gates import GATE_NAMES, contamination, data, evaluation, instruments
 from ctai.gates.run import Run
 from ctai.model.clean import CleanModel
 from ctai.model.sentinels import run_sentinels
@@ -32,7 +32,7 @@ CONFIG = RunConfig(
 )
 _MAKERS = {
     "contamination": contamination.examine_base,
-    "instruments": data.calibrate_instruments,
+    "instruments": instruments.calibrate_instruments,
     "pilot": data.make_pilot,
     "scale": data.make_scale_dataset,
     "headroom": evaluation.measure_headroom,

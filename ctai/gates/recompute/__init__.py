@@ -1,4 +1,4 @@
-"""The metrics of every gate computed again from raw records, by their own definition of what the gate has to hold.
+"""The metrics of every gate computed again from raw records.
 
 `RECOMPUTED` says for each gate and metric how; a new metric of a gate needs its row here. What cannot be computed again
 without the model is taken from the record and marked in docs/verify.md.
@@ -8,20 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ctai.evaluate import BASE
 from ctai.evaluate_summary import REGRESSION
+from ctai.gates.instruments import critic_metric, detector_metrics, heldout_metrics, scorer_metric
 from ctai.gates.recompute.compare import differences
-from ctai.gates.recompute.instruments import Kind, calibration_name, heldout_differences
+from ctai.gates.recompute.instruments import calibration_name, heldout_differences
 from ctai.gates.recompute.raw import EXAMINATION, HELDOUT, Raw
 from ctai.gates.recompute.sentinels import examination_differences
 from ctai.model.sentinels import COMPLETION_FLOOR, CONTROL_MASS_CEILING, STOPPED_CEILING
 from ctai.records import Comparison, Metric, QcSummary, Rate, SentinelReport
-from ctai.statistics import mcnemar_power, rate
+from ctai.statistics import rate
 
 __all__ = ["RECOMPUTED", "Raw", "metric_differences", "record_differences"]
 
 Recomputation = Callable[[Raw], Metric]
-
-# Discordant pairs beyond the lift itself that gate 2a's power calculation expects.
-_EXTRA_DISCORDANCE = 0.10
 
 
 # -------------------------------------------------------------------------------------------------- 1: contamination
@@ -68,30 +66,18 @@ def _with_rate(metric: Metric, found: Rate) -> Metric:
 # ---------------------------------------------------------------------------------------------------- 2a: instruments
 
 
-def _heldout_items(raw: Raw) -> Metric:
-    minimum = raw.config("instruments").heldout.minimum
-    return Metric(
-        name="heldout_items", value=len(raw.heldout), comparison=">=", threshold=minimum, artifact=HELDOUT
-    )  # fmt: skip
+def _instrument(name: str) -> Recomputation:
+    """A metric of gate 2a, made by the gate from calibrations that were computed again."""
 
-
-def _heldout_power(raw: Raw) -> Metric:
-    settings, n = raw.config("instruments").heldout, len(raw.heldout)
-    power = mcnemar_power(n, settings.lift_to_detect, settings.lift_to_detect + _EXTRA_DISCORDANCE)
-    return Metric(
-        name="heldout_power", value=power, comparison=">=", threshold=settings.power, n=n, artifact=HELDOUT
-    )  # fmt: skip
-
-
-def _critic_accuracy(name: str, kind: Kind) -> Recomputation:
     def again(raw: Raw) -> Metric:
-        found = raw.calibrations[kind].calibration
-        floor = raw.config("instruments").critic.balanced_accuracy_floor
-        interval = found.balanced_accuracy_interval
-        return Metric(
-            name=name, value=interval.low, comparison=">=", threshold=floor, interval=interval, n=found.n,
-            artifact=calibration_name(kind),
-        )  # fmt: skip
+        config, found = raw.config("instruments"), raw.instruments
+        metrics = (
+            *heldout_metrics(config.heldout, raw.heldout, HELDOUT),
+            scorer_metric(config.instruments, found.scorers, calibration_name("scorers")),
+            *detector_metrics(config.instruments, found.detectors, calibration_name("detectors")),
+            *(critic_metric(config.critic, one, calibration_name(f"critic_{one.kind}")) for one in found.critics),
+        )
+        return next(metric for metric in metrics if metric.name == name)
 
     return again
 
@@ -201,12 +187,16 @@ RECOMPUTED: Mapping[str, Mapping[str, Recomputation]] = {
         ),
     },
     "instruments": {
-        "heldout_items": _heldout_items,
-        "heldout_power": _heldout_power,
-        "instruction_critic_balanced_accuracy": _critic_accuracy(
-            "instruction_critic_balanced_accuracy", "instructions"
-        ),
-        "pair_critic_balanced_accuracy": _critic_accuracy("pair_critic_balanced_accuracy", "pairs"),
+        name: _instrument(name)
+        for name in (
+            "heldout_items",
+            "heldout_power",
+            "scorer_kappa",
+            "detector_precision",
+            "detector_recall",
+            "instruction_critic_balanced_accuracy",
+            "pair_critic_balanced_accuracy",
+        )
     },
     "pilot": _qualities(lambda raw: raw.pilot.summary, "kept_examples"),
     "scale": {**_qualities(lambda raw: raw.scale.summary, "unique_examples"), "failed_shards": _failed_shards},
@@ -225,8 +215,7 @@ RECOMPUTED: Mapping[str, Mapping[str, Recomputation]] = {
 
 def _instrument_differences(raw: Raw) -> Iterator[str]:
     yield from heldout_differences(raw.heldout, raw.config("instruments"), HELDOUT)
-    for found in raw.calibrations.values():
-        yield from found.differences
+    yield from raw.instruments.differences
 
 
 _RECORDS: Mapping[str, Callable[[Raw], Iterator[str]]] = {

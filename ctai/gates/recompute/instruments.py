@@ -1,14 +1,17 @@
-"""Gate 2a again: the test set and the probes drawn again from the seed, the critic's numbers from its single judgements."""
+"""Gate 2a again: test set and probes drawn again from the seed, checkers and detectors held against the labels again."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from ctai.config import RunConfig
+from ctai.detectors.calibration import calibrate_detectors
+from ctai.errors import CtaiError
 from ctai.gates.recompute.compare import differences, same
 from ctai.generate.calibration import CONTENT_FREE, NOTHING, Probes, calibrate
 from ctai.generate.critic import critique_of
-from ctai.records import CriticCalibration, HeldoutItem, ProbeJudgement
+from ctai.records import CriticCalibration, DetectorCalibration, HeldoutItem, ProbeJudgement, ScorerCalibration
 from ctai.rundir import RunDir, read_jsonl, read_record
+from ctai.tasks.calibration import calibrate_scorers
 from ctai.tasks.heldout import build_heldout
 from ctai.tasks.probes import PairProbe, instruction_probes, pair_probes
 
@@ -16,10 +19,12 @@ Kind = Literal["instructions", "pairs"]
 KINDS: tuple[Kind, ...] = ("instructions", "pairs")
 
 
-class CalibrationAgain(NamedTuple):
-    """The critic's numbers as they follow from its judgements, and what differed."""
+class InstrumentsAgain(NamedTuple):
+    """The instruments' numbers as they follow from labels and judgements, and what differed."""
 
-    calibration: CriticCalibration
+    scorers: ScorerCalibration
+    detectors: DetectorCalibration
+    critics: tuple[CriticCalibration, ...]
     differences: tuple[str, ...]
 
 
@@ -29,30 +34,43 @@ def heldout_differences(stored: Sequence[HeldoutItem], config: RunConfig, where:
     yield from differences(list(stored), again, where)
 
 
-def calibration_name(kind: Kind) -> str:
-    """Where the critic's calibration on one kind of probes lies."""
-    return f"evidence/instruments/critic_{kind}/calibration.json"
+def calibration_name(instrument: str) -> str:
+    """Where the calibration of an instrument lies."""
+    return f"evidence/instruments/{instrument}/calibration.json"
 
 
-def calibration_again(rundir: RunDir, config: RunConfig, kind: Kind) -> CalibrationAgain:
-    """The critic's calibration on one kind of probes.
+def instruments_again(rundir: RunDir, config: RunConfig) -> InstrumentsAgain:
+    """Checkers and detectors held against the labels of this package, the critic's judgements against its probes.
 
     Raises:
         CtaiError: a record is missing or unreadable.
     """
-    path = rundir.path(calibration_name(kind))
+    found: list[str] = []
+    scorers, detectors = calibrate_scorers(config.generation.embedded_world), calibrate_detectors()
+    for instrument, again in (("scorers", scorers), ("detectors", detectors)):
+        name = calibration_name(instrument)
+        found += differences(read_record(rundir.path(name), type(again)), again, name)
+    critics = tuple(_critic_again(rundir, config, kind, found) for kind in KINDS)
+    return InstrumentsAgain(scorers, detectors, critics, tuple(found))
+
+
+def _critic_again(rundir: RunDir, config: RunConfig, kind: Kind, found: list[str]) -> CriticCalibration:
+    """The critic's calibration on one kind of probes; what differs goes to `found`."""
+    path = rundir.path(calibration_name(f"critic_{kind}"))
     name = rundir.relative(path.with_name("probes.jsonl"))
     judgements = read_jsonl(path.with_name("probes.jsonl"), ProbeJudgement)
+    if not judgements:
+        raise CtaiError(f"{name} holds no judgement")
     said = [(j.kind, j.fault, j.label, j.instruction, j.response) for j in judgements]
-    found = list(differences(said, _asked(config, kind), name))
+    found += differences(said, _asked(config, kind), name)
     margin = config.critic.confident_margin
-    for number, judgement in enumerate(judgements):
+    for number, judgement in enumerate(judgements, start=1):
         for critique, swapped in ((judgement.critique, False), (judgement.reverse, False), (judgement.swapped, True)):
             if not same(critique, critique_of(critique.logp_a, critique.logp_b, margin, swapped)):
-                found.append(f"{name} line {number + 1}: a judgement that does not follow from its log-probabilities")
+                found.append(f"{name} line {number}: a judgement that does not follow from its log-probabilities")
     calibration = calibrate(judgements)
     found += differences(read_record(path, CriticCalibration), calibration, rundir.relative(path))
-    return CalibrationAgain(calibration, tuple(found))
+    return calibration
 
 
 def _asked(config: RunConfig, kind: Kind) -> list[tuple[str, str, str, str, str]]:

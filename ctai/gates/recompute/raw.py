@@ -9,7 +9,7 @@ from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.gates.recompute.data import PilotAgain, ScaleAgain, pilot_again, scale_again
 from ctai.gates.recompute.evaluation import ArmAgain, EvaluationAgain, base_again, evaluation_again
-from ctai.gates.recompute.instruments import KINDS, CalibrationAgain, Kind, calibration_again
+from ctai.gates.recompute.instruments import InstrumentsAgain, instruments_again
 from ctai.gates.recompute.sentinels import report_again
 from ctai.records import (
     ContaminationReport,
@@ -77,10 +77,9 @@ class Raw:
         return read_jsonl(self.rundir.path(HELDOUT), HeldoutItem)
 
     @cached_property
-    def calibrations(self) -> dict[Kind, CalibrationAgain]:
-        """The critic's calibrations computed again, by kind of probes."""
-        config = self.config("instruments")
-        return {kind: calibration_again(self.rundir, config, kind) for kind in KINDS}
+    def instruments(self) -> InstrumentsAgain:
+        """Every calibration of gate 2a computed again."""
+        return instruments_again(self.rundir, self.config("instruments"))
 
     @cached_property
     def pilot(self) -> PilotAgain:

@@ -61,6 +61,8 @@ Inputs = Iterator[tuple[Path, dict[str, str]]]
 def _of_instruments(raw: Raw) -> Inputs:
     identity = raw.provenance.identity()
     yield raw.rundir.path("artifacts", "heldout"), {}
+    for instrument in ("scorers", "detectors"):
+        yield raw.rundir.path("evidence", "instruments", instrument), {}
     for kind in KINDS:
         yield raw.rundir.path("evidence", "instruments", f"critic_{kind}"), identity
 
