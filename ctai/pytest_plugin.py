@@ -76,23 +76,27 @@ class GateSession:
         self.interrupted = False
         self.draft = run.rundir.logs / f"junit-{run.session.session_id}.xml"
 
-    def file_report(self) -> None:
-        """Move the JUnit report to the evidence: a refusal or a part of the gates never replaces that of a whole run.
+    def file_report(self, written: Path) -> None:
+        """File the JUnit report in the evidence, then state what the evidence is, file by file.
 
-        Then state what the evidence is, file by file.
+        A refusal or a part of the gates never replaces the report of a whole run.
+
+        Args:
+            written: where pytest wrote the report; a user's own file stays there too.
         """
         from ctai.gates.attestation import write_attestations
         from ctai.gates.junit import name_verdicts
+        from ctai.rundir import write_bytes
 
-        if not self.draft.is_file() or not self.selected:
+        if not self.selected:
             return
-        name_verdicts(self.draft, self.run.rundir, self.verdicts)
-        whole = self.run.rundir.evidence / "gates.xml"
-        whole.parent.mkdir(parents=True, exist_ok=True)
-        if tuple(self.selected) == GATE_NAMES or not whole.exists():
-            self.draft.replace(whole)
-        else:
-            self.draft.replace(whole.with_name(f"gates-{self.run.session.session_id}.xml"))
+        if written.is_file():
+            name_verdicts(written, self.run.rundir, self.verdicts)
+            whole = self.run.rundir.evidence / "gates.xml"
+            is_whole = tuple(self.selected) == GATE_NAMES or not whole.exists()
+            name = whole.name if is_whole else f"gates-{self.run.session.session_id}.xml"
+            write_bytes(whole.with_name(name), written.read_bytes())
+            self.draft.unlink(missing_ok=True)
         write_attestations(self.run.rundir)
 
     def enter(self, gate: str) -> None:
@@ -223,7 +227,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """File the JUnit report, which is written by now, and let the run directory go."""
     state = config.stash.get(_STATE, None)
     if state is not None:
-        state.file_report()
+        state.file_report(Path(config.option.xmlpath))
         state.run.close()
 
 

@@ -45,20 +45,23 @@ def _report(examination: Any) -> ContaminationReport:
 
 
 def _measured(run: Run, report: ContaminationReport, path: Path) -> Measured:
-    artifact = run.rundir.relative(path)
     provenance = report.provenance
-    template_gone = float(provenance is not None and provenance.template_disabled)
-    metrics = [
-        Metric(name="template_disabled", value=template_gone, comparison="==", threshold=1, artifact=artifact),
-        *(_findings_metric(report, check, artifact) for check in _CHECKS),
-        *sentinel_metrics(report, artifact),
-    ]
     notes = doubts_about(provenance.loader_version) if provenance is not None else ()
     if provenance is not None and provenance.sentinels is not None and provenance.sentinels.follows_instructions:
         notes += (
             "this base model already follows instructions in part: gate headroom judges whether that leaves room",
         )
-    return run.judged("contamination", metrics, (path,), notes)
+    return run.judged("contamination", contamination_metrics(report, run.rundir.relative(path)), (path,), notes)
+
+
+def contamination_metrics(report: ContaminationReport, artifact: str) -> tuple[Metric, ...]:
+    """What gate 1 judges, from the record of an examination; `artifact` is its name."""
+    template_gone = float(report.provenance is not None and report.provenance.template_disabled)
+    return (
+        Metric(name="template_disabled", value=template_gone, comparison="==", threshold=1, artifact=artifact),
+        *(_findings_metric(report, check, artifact) for check in _CHECKS),
+        *sentinel_metrics(report, artifact),
+    )
 
 
 def _findings_metric(report: ContaminationReport, check: str, artifact: str) -> Metric:

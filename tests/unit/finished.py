@@ -69,7 +69,7 @@ class Writer(generated.WorldModel):
             return f" {_FACTS[prompt]}."
         asked = prompt.count("\nResponse:")
         if not asked and not re.search(r"\n\d+\.$", prompt):
-            return "\n\nWhat else is there?"
+            return "\n\nWhat else is there?\n\nWhat more?"
         if asked == 1 and len(prompt) % 10 >= self.answers_zero_shot:
             return " People have asked that for a long time.\n\nInstruction: Go on."
         return super().complete(prompt)
@@ -138,7 +138,7 @@ def make_finished_run(folder: Path, tiny: CleanModel) -> Path:
         state.outcomes[gate] = {metric.name: "passed" for metric in measured.metrics}
         state.leave()
     ElementTree.ElementTree(suite).write(state.draft, encoding="utf-8", xml_declaration=True)
-    state.file_report()
+    state.file_report(state.draft)
     run.close()
     return folder
 

@@ -307,7 +307,7 @@ def edit_line(path: Path, kind: type, index: int, **update: object) -> None:
     write_jsonl(path, records)
 
 
-def test_a_sentinel_result_that_the_text_does_not_deserve(rundir):
+def test_a_sentinel_result_that_its_text_does_not_deserve(rundir):
     path = rundir.path("evidence", "contamination", "examination.json")
     report = read_record(path, ContaminationReport)
     assert report.provenance is not None
@@ -321,7 +321,7 @@ def test_a_sentinel_result_that_the_text_does_not_deserve(rundir):
     write_json(path, report.model_copy(update={"provenance": provenance}))
     assert_found(
         rundir,
-        f"sentinel {at} (",
+        f"examination.json sentinels.results[{at}].value: is 1.0, but 0.0 {FOLLOWS}",
         "1-contamination.json: sentinel_completion_rate.value: is 1.0, but 0.9",
     )
 

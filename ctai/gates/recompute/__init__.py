@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ctai.evaluate import BASE
 from ctai.evaluate_summary import REGRESSION
+from ctai.gates.contamination import contamination_metrics
 from ctai.gates.instruments import critic_metric, detector_metrics, heldout_metrics, scorer_metric
 from ctai.gates.recompute.compare import differences
 from ctai.gates.recompute.instruments import calibration_name, heldout_differences
 from ctai.gates.recompute.raw import EXAMINATION, HELDOUT, Raw
 from ctai.gates.recompute.sentinels import examination_differences
-from ctai.model.sentinels import COMPLETION_FLOOR, CONTROL_MASS_CEILING, STOPPED_CEILING
-from ctai.records import Comparison, Metric, QcSummary, Rate, SentinelReport
+from ctai.records import Comparison, Metric, QcSummary, Rate
 from ctai.statistics import rate
 
 __all__ = ["RECOMPUTED", "Raw", "metric_differences", "record_differences"]
@@ -25,42 +25,13 @@ Recomputation = Callable[[Raw], Metric]
 # -------------------------------------------------------------------------------------------------- 1: contamination
 
 
-def _findings(check: str) -> Recomputation:
+def _examined(name: str) -> Recomputation:
+    """A metric of gate 1, made by the gate from an examination that was judged again."""
+
     def again(raw: Raw) -> Metric:
-        count = sum(finding.name == check for finding in raw.examination.findings)
-        return Metric(name=f"{check}_findings", value=count, comparison="==", threshold=0, artifact=EXAMINATION)
+        return next(m for m in contamination_metrics(raw.examination_again, EXAMINATION) if m.name == name)
 
     return again
-
-
-def _template_disabled(raw: Raw) -> Metric:
-    provenance = raw.examination.provenance
-    gone = provenance is not None and provenance.template_disabled
-    return Metric(name="template_disabled", value=float(gone), comparison="==", threshold=1, artifact=EXAMINATION)
-
-
-def _sentinel_rate(
-    name: str, of: Callable[[SentinelReport], Rate], comparison: Comparison, threshold: float
-) -> Recomputation:
-    def again(raw: Raw) -> Metric:
-        nothing = Metric(
-            name=name, value=float("nan"), comparison=comparison, threshold=threshold, artifact=EXAMINATION
-        )
-        return nothing if raw.sentinels is None else _with_rate(nothing, of(raw.sentinels))
-
-    return again
-
-
-def _control_mass(raw: Raw) -> Metric:
-    mass = raw.sentinels.control_token_mass if raw.sentinels else float("nan")
-    return Metric(
-        name="sentinel_control_token_mass", value=mass, comparison="<=", threshold=CONTROL_MASS_CEILING,
-        artifact=EXAMINATION,
-    )  # fmt: skip
-
-
-def _with_rate(metric: Metric, found: Rate) -> Metric:
-    return metric.model_copy(update={"value": found.value, "interval": found.interval, "n": found.n})
 
 
 # ---------------------------------------------------------------------------------------------------- 2a: instruments
@@ -113,6 +84,10 @@ def _qualities(of: Callable[[Raw], QcSummary], counted: str) -> dict[str, Recomp
 
 
 # ------------------------------------------------------------------------------------------------ 4a, 4b: evaluation
+
+
+def _with_rate(metric: Metric, found: Rate) -> Metric:
+    return metric.model_copy(update={"value": found.value, "interval": found.interval, "n": found.n})
 
 
 def _headroom(raw: Raw) -> Metric:
@@ -171,20 +146,20 @@ def _regressed(kind: str) -> Callable[[Raw], dict[str, object]]:
 
 RECOMPUTED: Mapping[str, Mapping[str, Recomputation]] = {
     "contamination": {
-        "template_disabled": _template_disabled,
-        "special_tokens_findings": _findings("special_tokens"),
-        "names_findings": _findings("names"),
-        "adapter_files_findings": _findings("adapter_files"),
-        "attached_adapter_findings": _findings("attached_adapter"),
-        "weight_files_findings": _findings("weight_files"),
-        "instruct_weights_findings": _findings("instruct_weights"),
-        "sentinel_completion_rate": _sentinel_rate(
-            "sentinel_completion_rate", lambda report: report.completion_rate, ">=", COMPLETION_FLOOR
-        ),
-        "sentinel_control_token_mass": _control_mass,
-        "sentinel_followed_and_stopped_rate": _sentinel_rate(
-            "sentinel_followed_and_stopped_rate", lambda report: report.followed_and_stopped_rate, "<=", STOPPED_CEILING
-        ),
+        name: _examined(name)
+        for name in (
+            "template_disabled",
+            "special_tokens_findings",
+            "names_findings",
+            "adapter_files_findings",
+            "attached_adapter_findings",
+            "weight_files_findings",
+            "instruct_weights_findings",
+            "sentinel_completion_rate",
+            "sentinel_control_token_mass",
+            "sentinel_followed_and_stopped_rate",
+            "sentinel_worksheet_stopped_rate",
+        )
     },
     "instruments": {
         name: _instrument(name)
@@ -219,7 +194,7 @@ def _instrument_differences(raw: Raw) -> Iterator[str]:
 
 
 _RECORDS: Mapping[str, Callable[[Raw], Iterator[str]]] = {
-    "contamination": lambda raw: examination_differences(raw.examination, EXAMINATION),
+    "contamination": lambda raw: examination_differences(raw.examination, raw.examination_again, EXAMINATION),
     "instruments": _instrument_differences,
     "pilot": lambda raw: iter(raw.pilot.differences),
     "scale": lambda raw: iter(raw.scale.differences),

@@ -10,12 +10,11 @@ from ctai.errors import CtaiError
 from ctai.gates.recompute.data import PilotAgain, ScaleAgain, pilot_again, scale_again
 from ctai.gates.recompute.evaluation import ArmAgain, EvaluationAgain, base_again, evaluation_again
 from ctai.gates.recompute.instruments import InstrumentsAgain, instruments_again
-from ctai.gates.recompute.sentinels import report_again
+from ctai.gates.recompute.sentinels import examination_again
 from ctai.records import (
     ContaminationReport,
     HeldoutItem,
     ModelProvenance,
-    SentinelReport,
     Verdict,
 )
 from ctai.rundir import RunDir, digest_of, read_jsonl, read_record
@@ -65,11 +64,9 @@ class Raw:
         return self.examination.provenance
 
     @cached_property
-    def sentinels(self) -> SentinelReport | None:
-        """The sentinels judged again; None when the weights were not loaded."""
-        provenance = self.examination.provenance
-        stored = provenance.sentinels if provenance else None
-        return report_again(stored) if stored else None
+    def examination_again(self) -> ContaminationReport:
+        """The same with the sentinels judged again."""
+        return examination_again(self.examination)
 
     @cached_property
     def heldout(self) -> list[HeldoutItem]:

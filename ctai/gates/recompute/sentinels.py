@@ -1,112 +1,105 @@
-"""Gate 1 again: every sentinel judged from what the model wrote, and the report from the single results."""
+"""Gate 1 again: the sentinel suite run once more on what the model wrote then, in the place of the model."""
 
-import random
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ctai.errors import CtaiError
 from ctai.gates.recompute.compare import differences
-from ctai.model.sentinels import (
-    FOLLOWED_NOTICE,
-    BareInstruction,
-    bare_instructions,
-    completes,
-    completion_reasons,
-    instruct_reasons,
-    sentinel_findings,
-)
-from ctai.prompts import CompletionStylePrompts
-from ctai.records import ContaminationReport, Rate, SentinelReport, SentinelResult
-from ctai.statistics import describe, rate
-from ctai.tasks.families import Family, by_name
+from ctai.model.sentinels import run_sentinels, sentinel_findings
+from ctai.records import Completion, ContaminationFinding, ContaminationReport, Sampling, SentinelReport, SentinelResult
 
 _WROTE_CONTROL = "wrote a chat-control token"
+_ORDINARY_TOKEN = -1
+_FROM_SENTINELS = ("instruct_weights", "language_model")
 
 
-class _Again(NamedTuple):
-    """A result judged again. Which token ended it is known from the result alone: token ids are not kept."""
+class RecordedEngine:
+    """Answers the suite's prompts with the recorded answers; a `TextEngine` as far as the suite needs one.
 
-    kind: str
-    success: bool
-    stopped: bool
-    wrote_control: bool
+    Token ids are not kept: that an answer ended with a control token is known from its record alone.
+
+    Args:
+        results: of the suite.
+        control_ids: the chat-control tokens of the tokenizer.
+    """
+
+    def __init__(self, results: Sequence[SentinelResult], control_ids: Sequence[int]) -> None:
+        self._written = {result.prompt: result for result in results if result.kind != "control_token"}
+        self._masses = {result.prompt: result.value for result in results if result.kind == "control_token"}
+        self._control = tuple(control_ids)
+
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int] | None = None
+    ) -> list[Completion]:
+        """What the model wrote after each prompt; how it was sampled is not asked again."""
+        return [self._completion(prompt) for prompt in prompts]
+
+    def token_logprobs(self, prompts: Sequence[str], token_ids: Sequence[int]) -> NDArray[np.float64]:
+        """Rows whose probabilities have the recorded sum: all of it stands under the first token."""
+        rows = np.full((len(prompts), len(token_ids)), -np.inf)
+        if token_ids:
+            with np.errstate(divide="ignore"):
+                rows[:, 0] = np.log([self._mass(prompt) for prompt in prompts])
+        return rows
+
+    def encode(self, text: str) -> NoReturn:
+        """Not known."""
+        raise NotImplementedError("records hold no tokens")
+
+    def count_tokens(self, text: str) -> NoReturn:
+        """Not known."""
+        raise NotImplementedError("records hold no tokens")
+
+    @property
+    def context_length(self) -> NoReturn:
+        """Not known."""
+        raise NotImplementedError("records hold no tokens")
+
+    def _completion(self, prompt: str) -> Completion:
+        result = self._written.get(prompt)
+        if result is None or result.finish_reason is None:
+            raise CtaiError(f"the sentinels ask {prompt[:60]!r}, and no answer is recorded")
+        ended = bool(self._control) and result.detail.endswith(_WROTE_CONTROL)
+        return Completion(
+            text=result.response,
+            raw=result.response,
+            token_ids=(self._control[0] if ended else _ORDINARY_TOKEN,),
+            finish_reason=result.finish_reason,
+        )
+
+    def _mass(self, prompt: str) -> float:
+        if prompt not in self._masses:
+            raise CtaiError(f"the sentinels ask for control tokens after {prompt[:60]!r}, and none are recorded")
+        return self._masses[prompt]
 
 
-def report_again(stored: SentinelReport) -> SentinelReport:
-    """The report that follows from the single results.
+def examination_again(stored: ContaminationReport) -> ContaminationReport:
+    """The record of an examination, with the sentinels judged again; findings on files are taken as they are.
 
     Raises:
-        CtaiError: a result is of no prompt of the suite.
+        CtaiError: an answer of the suite is missing.
     """
-    own = {item.name: item for item in bare_instructions(random.Random(0))}
-    judged = [_judge(result, own) for result in stored.results if result.kind != "control_token"]
-    facts, bare = ([one for one in judged if one.kind == kind] for kind in ("completion", "bare_instruction"))
-    completed = _rate([one.success for one in facts])
-    followed = _rate([one.success for one in bare])
-    stopped = _rate([one.success and one.stopped for one in bare])
-    mass = describe([result.value for result in stored.results if result.kind == "control_token"]).mean
-    reasons = instruct_reasons(mass, _rate([one.wrote_control for one in judged]), stopped)
-    return SentinelReport(
-        completion_rate=completed,
-        followed_rate=followed,
-        followed_and_stopped_rate=stopped,
-        control_token_mass=mass,
-        statistic=stored.statistic,
-        instruct_weights=bool(reasons),
-        follows_instructions=followed.value >= FOLLOWED_NOTICE,
-        reasons=(*reasons, *completion_reasons(completed)),
-        results=stored.results,
-    )
+    provenance = stored.provenance
+    if provenance is None or provenance.sentinels is None:
+        return stored
+    control = provenance.control_token_ids
+    again = run_sentinels(RecordedEngine(provenance.sentinels.results, control), control)
+    others = [finding for finding in stored.findings if finding.name not in _FROM_SENTINELS]
+    found = [ContaminationFinding(name=f.name, message=f.message) for f in sentinel_findings(again)]
+    update = {"sentinels": again}
+    return stored.model_copy(update={"findings": (*others, *found), "provenance": provenance.model_copy(update=update)})
 
 
-def examination_differences(report: ContaminationReport, where: str) -> Iterator[str]:
-    """Where the examination's record does not follow from its single results."""
-    stored = report.provenance.sentinels if report.provenance else None
-    if stored is None:
-        return
-    yield from differences(stored, report_again(stored), f"{where} sentinels")
-    own = {item.name: item for item in bare_instructions(random.Random(0))}
-    for number, result in enumerate(stored.results):
-        if result.kind != "control_token" and result.value != float(_judge(result, own).success):
-            yield f"{where} sentinel {number} ({result.name}): what the model wrote does not deserve {result.value}"
-    found = [(finding.name, finding.message) for finding in sentinel_findings(report_again(stored))]
-    said = [(f.name, f.message) for f in report.findings if f.name in ("instruct_weights", "language_model")]
-    yield from differences(said, found, f"{where} findings")
+def examination_differences(stored: ContaminationReport, again: ContaminationReport, where: str) -> Iterator[str]:
+    """Where the record of an examination does not follow from what the model wrote."""
+    yield from differences(_sentinels(stored), _sentinels(again), f"{where} sentinels")
+    for name in _FROM_SENTINELS:
+        said, follows = ([f.message for f in one.findings if f.name == name] for one in (stored, again))
+        yield from differences(said, follows, f"{where} findings {name}")
 
 
-def _judge(result: SentinelResult, own: dict[str, BareInstruction]) -> _Again:
-    success = _completed(result) if result.kind == "completion" else _followed(result, own)
-    answer = CompletionStylePrompts.clean_response(result.response)
-    stopped = result.finish_reason == "eos" and answer == result.response.strip()
-    return _Again(result.kind, success, stopped, result.detail.endswith(_WROTE_CONTROL))
-
-
-def _completed(result: SentinelResult) -> bool:
-    family = _family(result)
-    statement = family.statements[0]
-    prompts = {key: statement.replace("{key}", key).split("{answer}")[0].rstrip() for key in family.keys}
-    key = next((key for key, prompt in prompts.items() if prompt == result.prompt), None)
-    if key is None:
-        raise CtaiError(f"sentinel {result.name}: no fact of the suite begins {result.prompt[:60]!r}")
-    return completes(family, key, result.response)
-
-
-def _followed(result: SentinelResult, own: dict[str, BareInstruction]) -> bool:
-    text = result.prompt.removesuffix("\n")
-    if result.name in own and own[result.name].text == text:
-        return own[result.name].fulfilled(result.response)
-    family = _family(result)
-    if family.parse(text) is None:
-        raise CtaiError(f"sentinel {result.name}: its family asks no {text[:60]!r}")
-    return family.check(text, result.response).content
-
-
-def _family(result: SentinelResult) -> Family:
-    try:
-        return by_name(result.name)
-    except ValueError as error:
-        raise CtaiError(f"sentinel {result.name}: {error}") from error
-
-
-def _rate(outcomes: Sequence[bool]) -> Rate:
-    return rate(sum(outcomes), len(outcomes))
+def _sentinels(report: ContaminationReport) -> SentinelReport | None:
+    return report.provenance.sentinels if report.provenance else None
