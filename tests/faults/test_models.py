@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from ctai.model.loader import CleanModelLoader
 from scripts.build_embedded.controls import build_control
 from tests.faults import models
 from tests.faults.runs import RunCopy, checkout, refused, said_by, stopped
@@ -65,21 +64,19 @@ def test_an_adapter_merged_after_gate_1_is_refused(copy: RunCopy, base_copy: Pat
 
 
 @pytest.mark.fault(
-    3, plant="a model with an adapter merged into it, examined by itself", check="gate contamination: sentinels"
+    3, plant="a run on a model with the trained adapter merged into it", check="gate contamination: sentinels"
 )
-@pytest.mark.xfail(
-    strict=True, reason="no sentinel asks in the format of training, in which a merged adapter answers and stops"
-)
-def test_an_adapter_merged_before_gate_1_is_found_by_the_sentinels(merged_model: Path) -> None:
-    examination = CleanModelLoader(str(merged_model), batch_size=128).examine()
-    assert examination.messages("instruct_weights") != []
+def test_an_adapter_merged_before_gate_1_stops_the_run(copy: RunCopy, merged_model: Path, says) -> None:
+    done = copy.gates("--model", str(merged_model))
+    stopped(copy, done, "contamination", "instruct_weights_findings")
+    says(said_by(done, "contamination", "instruct_weights_findings"))
 
 
-@pytest.mark.fault(3, plant="a run on a model with the trained adapter merged into it", check="gate headroom")
-@pytest.mark.fault(20, plant="a run on a base that answers in the format of training", check="gate headroom")
-def test_a_base_that_can_do_the_task_is_stopped_before_training(copy: RunCopy, merged_model: Path, says) -> None:
-    small = ("--count", "100", "--set", "scale.shards=1", "--set", "pilot.count=100")
-    done = copy.gates("--model", str(merged_model), *small)
+@pytest.mark.fault(
+    20, plant="a base that answers more items rightly than evaluation.headroom_max_base", check="gate headroom"
+)
+def test_a_base_that_can_do_the_task_is_stopped_before_training(copy: RunCopy, says) -> None:
+    done = copy.gates("--set", "evaluation.headroom_max_base=0.5")
     says(stopped(copy, done, "headroom", "base_zero_shot_content"))
     assert not copy.rundir.adapter_dir.exists()
 
