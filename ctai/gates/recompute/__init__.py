@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ctai.evaluate import BASE
 from ctai.evaluate_summary import REGRESSION
 from ctai.gates.contamination import contamination_metrics
-from ctai.gates.instruments import critic_metric, detector_metrics, heldout_metrics, scorer_metric
+from ctai.gates.instruments import critic_metric, detector_metrics, heldout_metrics, scorer_metrics
 from ctai.gates.recompute.compare import differences
 from ctai.gates.recompute.instruments import calibration_name, heldout_differences
 from ctai.gates.recompute.raw import EXAMINATION, HELDOUT, Raw
@@ -44,7 +44,7 @@ def _instrument(name: str) -> Recomputation:
         config, found = raw.config("instruments"), raw.instruments
         metrics = (
             *heldout_metrics(config.heldout, raw.heldout, HELDOUT),
-            scorer_metric(config.instruments, found.scorers, calibration_name("scorers")),
+            *scorer_metrics(config.instruments, found.scorers, calibration_name("scorers")),
             *detector_metrics(config.instruments, found.detectors, calibration_name("detectors")),
             *(critic_metric(config.critic, one, calibration_name(f"critic_{one.kind}")) for one in found.critics),
         )
@@ -167,6 +167,7 @@ RECOMPUTED: Mapping[str, Mapping[str, Recomputation]] = {
             "heldout_items",
             "heldout_power",
             "scorer_kappa",
+            "scorer_family_kappa",
             "detector_precision",
             "detector_recall",
             "instruction_critic_balanced_accuracy",
