@@ -7,11 +7,12 @@ thresholds are `ctai.qc`'s.
 
 import re
 
-from ctai.detectors.layout import without_code
+from ctai.detectors.exercises import opens_exercise
+from ctai.detectors.layout import read_lines, without_code
 from ctai.detectors.repetition import repeats
 from ctai.detectors.tasks import asks_again
 from ctai.detectors.truncation import is_truncated
-from ctai.detectors.turns import opens_another
+from ctai.detectors.turns import opens_turn
 from ctai.records import FinishReason
 
 FAULTS = ("runaway", "delimiter", "truncated", "token_limit", "template", "empty")
@@ -21,7 +22,9 @@ _MAX_CHARS = 10_000
 
 _INVISIBLE = re.compile(r"[\s\u00ad\u200b-\u200f\u2028\u2029\u2060\ufeff\u2800\u3164]+|&nbsp;|<br ?/?>")
 # A line that only fills: one sign, repeated. "-" and "*" alone are answers, and "... --- ..." is Morse code.
-_FILLER_LINE = re.compile(r"_+|[.\u2026]{2,}|\u2026+|\.|-{3,}|([\u2013\u2014\u2022\u00b7*=~|])\1{2,}|[\u2013\u2014\u2022\u00b7]")
+_FILLER_LINE = re.compile(
+    r"_+|[.\u2026]{2,}|\u2026+|\.|-{3,}|([\u2013\u2014\u2022\u00b7*=~|])\1{2,}|[\u2013\u2014\u2022\u00b7]"
+)
 
 _DELIMITER = re.compile(
     r"(?<!\#)\#{2,}[ \t]*END\b|\bEND[ \t]*\#{2,}"  # the delimiter with or without one of its sides
@@ -70,7 +73,7 @@ def find_faults(text: str, finish_reason: FinishReason | None = None) -> frozens
     if len(text) > 2 * _MAX_CHARS:
         text = f"{text[:_MAX_CHARS]}\n{text[-_MAX_CHARS:]}"
     prose = without_code(text)
-    runs_on = opens_another(prose) or asks_again(prose) or repeats(prose)
+    runs_on = opens_turn(prose) or opens_exercise(read_lines(prose)) or asks_again(prose) or repeats(prose)
     checks = {
         "runaway": runs_on,
         "delimiter": _has_delimiter(text),

@@ -14,19 +14,23 @@ from ctai.statistics import rate
 LABELLED_RESPONSES = Path(__file__).parents[1] / "tasks" / "labelled" / "responses.jsonl"
 
 
-def labelled_responses() -> list[LabelledResponse]:
-    """The labelled responses, in the order of the file."""
-    return read_jsonl(LABELLED_RESPONSES, LabelledResponse)
+def labelled_responses(path: Path = LABELLED_RESPONSES) -> list[LabelledResponse]:
+    """The labelled responses, in the order of the file.
+
+    Raises:
+        CtaiError: the file is missing, or a line is no labelled response.
+    """
+    return read_jsonl(path, LabelledResponse)
 
 
-def calibrate_detectors() -> DetectorCalibration:
-    """Precision and recall of every detector on the labelled responses; takes about a second."""
-    labelled = labelled_responses()
+def calibrate_detectors(path: Path = LABELLED_RESPONSES) -> DetectorCalibration:
+    """Precision and recall of every detector on labelled responses, those of the package by default."""
+    labelled = labelled_responses(path)
     found = [find_faults(one.text, one.finish_reason) for one in labelled]
     pairs = list(zip(labelled, found, strict=True))
     origins = dict.fromkeys(one.origin for one in labelled)
     return DetectorCalibration(
-        labels=sha256_file(LABELLED_RESPONSES),
+        labels=sha256_file(path),
         everything=_sample(pairs),
         origins={origin: _sample([pair for pair in pairs if pair[0].origin == origin]) for origin in origins},
     )

@@ -26,7 +26,9 @@ _ANNOUNCING = re.compile(
 # "Q. Who?" and "User> Who?"
 _LETTER_LABEL = re.compile(r"(?P<label>Q(?=[.)])|[^\W\d_]{2,12}(?=>+ ))(?P<number>\d?)[.)>]+[ \t]+(?P<value>\S.*)")
 # "[Answer] Lima", "<question>Who?</question>" and "\\begin{exercise}" are labels too.
-_ENCLOSED_LABEL = re.compile(r"(?:\[(?P<a>[^\W\d_]{1,15})\]|<(?P<b>[^\W\d_]{1,15})>|\\begin\{(?P<c>[^\W\d_]{1,15})\})[ \t]*(?P<value>.*)")
+_ENCLOSED_LABEL = re.compile(
+    r"(?:\[(?P<a>[^\W\d_]{1,15})\]|<(?P<b>[^\W\d_]{1,15})>|\\begin\{(?P<c>[^\W\d_]{1,15})\})[ \t]*(?P<value>.*)"
+)
 _CODE_START = re.compile(r"(?:def|class|function|public|private|fn|func|int|void|import|from|const|let|var|#include)\b")
 
 
@@ -98,3 +100,11 @@ def count_words(text: str) -> int:
 def announces(text: str) -> bool:
     """Whether a line leads up to what follows it, such as a dialogue or a list."""
     return bool(_ANNOUNCING.search(text))
+
+
+def same_form(a: str, b: str) -> bool:
+    """Whether two sentences of about the same length share half of their words."""
+    first, second = (set(re.findall(r"\w+", text.casefold())) for text in (a, b))
+    if min(len(first), len(second)) < 3 or abs(len(first) - len(second)) > 2:
+        return False
+    return len(first & second) >= max(len(first), len(second)) / 2

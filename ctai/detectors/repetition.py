@@ -96,6 +96,8 @@ def _repeats_blocks(text: str) -> bool:
     words = _WORDS.findall(text.casefold())
     if len(words) < 24:
         return False
-    triples = [triple for triple in zip(words, words[1:], words[2:], strict=False) if not any(w.isdigit() for w in triple)]
+    triples = [
+        triple for triple in zip(words, words[1:], words[2:], strict=False) if not any(w.isdigit() for w in triple)
+    ]
     counts = Counter(triples)
     return sum(count for count in counts.values() if count >= 3) > 0.5 * len(words)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ctai.detectors.layout import announces, bare, count_words, read_lines, without_quotes
+from ctai.detectors.layout import announces, bare, count_words, read_lines, same_form, without_quotes
 from ctai.detectors.words import (
     EXERCISE_THINGS,
     INTERJECTIONS,
@@ -23,7 +23,8 @@ from ctai.detectors.words import (
 _SENTENCE = re.compile(r"(?<=[.!?\u3002\uff1f])[\"')\]\u201d*_]*\s+")
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _TRUE_OR_FALSE = re.compile(r"(?i)(?:true or false|yes or no|right or wrong)\W\s*\w")
-_GAP = re.compile(r"\w\W+_{3,}|_{3,}\W+\w")
+_BULLET = re.compile(r"[-*\u2022] ")
+_GAP = re.compile(r"[^\W_]\W{1,3}_{3}|(?<!_)_{3,}+\W{1,3}[^\W_]")
 _RECORD_VERBS = {"name", "list", "state", "contrast", "reverse", "outline", "factor", "mention", "underline", "define"}
 _SHORT_ANSWER, _ANSWER, _PARAGRAPH = 3, 15, 40  # in words
 _CHOICE = re.compile(r"[-*\[( ]{0,3}[a-eA-E][.)\]][ \t]*\S")
@@ -106,7 +107,9 @@ def _units(text: str) -> list[_Unit]:
     """The sentences; a number alone ("2.") belongs to the sentence after it."""
     units: list[_Unit] = []
     for line in read_lines(text):
-        parts = [part for part in _SENTENCE.split(bare(line.text)) if part and not re.fullmatch(r"\(?\d{1,3}[.)]", part)]
+        parts = [
+            part for part in _SENTENCE.split(bare(line.text)) if part and not re.fullmatch(r"\(?\d{1,3}[.)]", part)
+        ]
         for at, part in enumerate(parts):
             starts = "" if at else "paragraph" if line.opens else "line"
             words = {word.casefold() for word in _WORD.findall(part)}
@@ -115,6 +118,7 @@ def _units(text: str) -> list[_Unit]:
             labelled = bool(line.label) and at == 0
             question = is_question(part) and not labelled
             task = is_task(part, numbered=labelled) and (not labelled or _is_task_label(line.label))
+            task = task and not _BULLET.match(line.text)  # advice, changes, features
             units.append(_Unit(part, labelled, starts, len(parts) == 1, question, tied, task))
     return units
 
@@ -130,7 +134,11 @@ def _new_paragraph(units: Sequence[_Unit]) -> bool:
                 return True
             if unit.asks and unit.alone and before <= _PARAGRAPH and _is_answered_briefly(units, at):
                 return True
-            if unit.asks and before <= _ANSWER and [u.starts for u in units[at + 1 : at + 3]] in ([""], ["", "paragraph"]):
+            if (
+                unit.asks
+                and before <= _ANSWER
+                and [u.starts for u in units[at + 1 : at + 3]] in ([""], ["", "paragraph"])
+            ):
                 return count_words(units[at + 1].text) <= _ANSWER
         before += count_words(unit.text)
     return False
@@ -160,14 +168,25 @@ def _takes_turns_by_line(units: Sequence[_Unit]) -> bool:
     told_first = lines[0].task
     asks = [unit.task if told_first else (unit.question and count_words(unit.text) >= 4) or unit.task for unit in lines]
     turns = [at for at in range(1, len(lines)) if asks[at] and not asks[at - 1]]
-    answered = [at for at in turns if at + 1 < len(lines) and not asks[at + 1] and count_words(lines[at + 1].text) <= 12]
+    answered = [
+        at for at in turns if at + 1 < len(lines) and not asks[at + 1] and count_words(lines[at + 1].text) <= 12
+    ]
     choices = [at for at in turns if at + 2 < len(lines) and all(_CHOICE.match(u.text) for u in lines[at + 1 : at + 3])]
     brief = [count_words(unit.text) <= _SHORT_ANSWER for unit in lines]
     chain = [at for at in range(1, len(lines) - 1) if lines[at].text.endswith("?") and not lines[at].labelled]
     if len([at for at in chain if brief[at - 1] and brief[at + 1] and not brief[at]]) >= 2 and brief[0]:
         return True
-    short = lines[0].text[0] not in "<[" and count_words(lines[0].text) <= _SHORT_ANSWER and not (told_first or lines[0].labelled)
-    return len(answered) >= 2 or bool(choices) or (short and len(answered) == 1) or (short and bool(turns) and lines[1].asks)
+    short = (
+        lines[0].text[0] not in "<["
+        and count_words(lines[0].text) <= _SHORT_ANSWER
+        and not (told_first or lines[0].labelled)
+    )
+    return (
+        len(answered) >= 2
+        or bool(choices)
+        or (short and len(answered) == 1)
+        or (short and bool(turns) and lines[1].asks)
+    )
 
 
 def _takes_turns_by_sentence(units: Sequence[_Unit]) -> bool:
@@ -196,7 +215,9 @@ def _asks_once(units: Sequence[_Unit]) -> bool:
     if count_words(first.text) <= _SHORT_ANSWER and first.text.endswith((".", "!")):
         return count_words(question.text) >= 4
     answers = [unit.text for unit in units[2:3]]
-    return _has_news(first.text, question.text) and any(_same_form(first.text, other) for other in [question.text, *answers])
+    return _has_news(first.text, question.text) and any(
+        same_form(first.text, other) for other in [question.text, *answers]
+    )
 
 
 def _goes_on_telling(units: Sequence[_Unit]) -> bool:
@@ -216,11 +237,3 @@ def _content(text: str) -> set[str]:
 def _has_news(statement: str, question: str) -> bool:
     """Whether a question names something that the statement does not."""
     return bool(_content(question) - {word.casefold() for word in _WORD.findall(statement)} - QUESTION_WORDS)
-
-
-def _same_form(a: str, b: str) -> bool:
-    """Whether two sentences of about the same length share half of their words."""
-    first, second = ({word.casefold() for word in _WORD.findall(text)} for text in (a, b))
-    if min(len(first), len(second)) < 3 or abs(len(first) - len(second)) > 2:
-        return False
-    return len(first & second) >= max(len(first), len(second)) / 2

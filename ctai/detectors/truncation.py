@@ -6,9 +6,11 @@ words or open brackets say that more had to come.
 
 import re
 
-from ctai.detectors.words import ENGLISH_OPEN_WORDS, FOREIGN_OPEN_WORDS
+from ctai.detectors.words import ENGLISH_OPEN_WORDS, FOREIGN_OPEN_WORDS, LAST_AFTER, LAST_IN_CLAUSE_AFTER
 
-_OPEN_END = re.compile(r"(?:,|;|:|\u2014|\u2013|[(\[{\u201c]|(?<=\s)(?:[-=+*/<>&|\\]|[<>=!+*/-]=|&&|\|\||\*\*|//|[:]=)|(?<=\w)(?:\s[-=]+>)|(?<=\w)=)$")
+_OPEN_END = re.compile(
+    r"(?:,|;|:|\u2014|\u2013|[(\[{\u201c]|(?<=\s)(?:[-=+*/<>&|\\]|[<>=!+*/-]=|&&|\|\||\*\*|//|:=)|(?<=\w)(?:\s[-=]+>)|(?<=\w)=)$"
+)
 _SIGN_OFF = re.compile(
     r"(?i)^(?:(?:best|kind|warm|many|with)?\s*(?:regards|wishes|thanks)"
     r"|yours(?: \w+)?|sincerely|love|cheers|thank you),$"
@@ -23,60 +25,6 @@ _CODE_SIGN = re.compile(r"[{}<>|=\\]|\w\(|://")
 _NO_PROSE = re.compile(rf"^(?:[-*\u2022>|#]|\d{{1,3}}[.)]\s|[A-H][:.)]\s|https?://)|{_CODE_SIGN.pattern}")
 _TABLE_ROW = re.compile(r"^\|.*\|$")
 
-# Words that end a sentence now and then ("I know who they are", "yes, you can", "a friend of his"): the words
-# before them decide.
-_SOMETIMES_LAST = {
-    "is": "it that this he she what who how there one",
-    "are": "they you we these those who there",
-    "was": "it that he she there what who",
-    "were": "they we you there",
-    "am": "i",
-    "be": "will can could should would to may might must",
-    "been": "has have had",
-    "have": "i you we they to",
-    "has": "he she it",
-    "had": "he she it they i we",
-    "will": "i he she it they we you free good",
-    "would": "i he she it they we you",
-    "should": "i he she it they we you",
-    "could": "i he she it they we you",
-    "can": "i he she it they we you trash tin",
-    "might": "with great",
-    "may": "in of april",
-    "must": "i he she it they we you a",
-    "not": "or if not why do does did is are was can could will would should",
-    "that": "like than all after of do about know for with to from at by in on say said mean",
-    "her": "for with to of love loves him and about see saw",
-    "his": "of is was",
-    "to": "want wants how me you us him them",
-    "of": "kind sort",
-    "where": "no every some",
-    "when": "since",
-    "through": "halfway",
-    "within": "from",
-    "without": "do",
-    "since": "ever",
-    "both": "them of",
-    "about": "it you him her them me that talk talking think thinking told all out how what come",
-    "each": "of",
-    "very": "thank",
-    "also": "but me you",
-    "either": "not me",
-    "neither": "me",
-    "though": "even",
-}  # fmt: skip
-_LAST_AFTER = {word: frozenset(before.split()) for word, before in _SOMETIMES_LAST.items()}
-# At the end of a question or a relative clause ("what it is made of", "the place I come from") a preposition
-# is whole.
-_LAST_IN_CLAUSE = {
-    "of": "made think thinks thought consist consists heard afraid proud part full tired",
-    "for": "is are was were looking look stand stands ask asked wait waiting used for known good",
-    "from": "come comes came made are is",
-    "with": "deal live begin start work talk play talking living working",
-    "to": "go going talk talking listen listening belong belongs used been",
-    "by": "live stand go written made",
-}
-_LAST_IN_CLAUSE_AFTER = {word: frozenset(before.split()) for word, before in _LAST_IN_CLAUSE.items()}
 _CLAUSE = re.compile(
     r"(?i)\b(?:what|who|whom|which|where|that|how)\b"
     r"|\b(?:the|an?|every|no|any|some)\w{0,5} \w+ (?:I|you|we|they|he|she|it)\b"
@@ -88,12 +36,16 @@ _LAST_CHARS = 2000  # of the last line
 _LONG_SENTENCE = 10  # words: whoever writes so many ends them with a full stop
 _CONDITION = re.compile(r"(?:If|Although|While|Whereas|Unless|Even though) ")
 _CUT_TURN = re.compile(r"<\|im_start\|>[ \t]*\w{0,9}\Z|<\|start_header_id\|>\w{0,9}\Z|<\|?[a-z]{2,8}_[a-z_]{0,12}\Z")
-_CONTROL_AT_END = re.compile(r"(?:(?:\#{2,}(?:[ \t]*EN?D?)?\#*|<\|\w{1,30}\|>|</s>|<\w{2,4}_of_\w{4,9}>)\s{0,9})+\Z")
+_CONTROL_AT_END = re.compile(
+    r"(?:(?<!\#)\#{2,}+(?:[ \t]{0,3}EN?D?\#*+)?|<\|\w{1,30}\|>|</s>|<\w{2,4}_of_\w{4,9}>)\s{0,9}\Z"
+)
 _LABEL = re.compile(r"^[*_#>]*[^\W\d_][\w -]{0,24}[*_]*[ ]?:[*_]*[ \t]+(?=\S)")
 _STRONG_OPEN = re.compile(r"(?<![\w*])\*\*(?=[^\s*])")
 _STRONG_CLOSE = re.compile(r"(?<=[^\s*])\*\*(?![\w*])")
 _TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,15})(?:\s[^<>]{0,300})?(?<!/)>")
-_MAY_STAY_OPEN = frozenset("area base br col embed hr img input link meta source track wbr p li td th tr dt dd option".split())
+_MAY_STAY_OPEN = frozenset(
+    "area base br col embed hr img input link meta source track wbr p li td th tr dt dd option".split()
+)
 _ENGLISH = frozenset("the of and is to in it that for with was are you they this by on".split())
 _DOUBLE_QUOTE = re.compile(r"(?<!\d)\"")
 _QUOTED = re.compile(r"\"[^\"\n]*\"|'(?:[^'\n\w]{1,3})'|`[^`\n]*`")
@@ -168,9 +120,11 @@ def _ends_on_function_word(last: str) -> bool:
     if len(words) < 2 or not re.search(r"\w(?:\.{3}|\u2026)?$", last):
         return False
     end, before = words[-1], words[-2]
-    if end not in ENGLISH_OPEN_WORDS or before in _LAST_AFTER.get(end, frozenset()):
+    if end in ("may", "will") and last[-len(end)].isupper():
+        return False  # a month, a name
+    if end not in ENGLISH_OPEN_WORDS or before in LAST_AFTER.get(end, frozenset()):
         return False
-    if before in _LAST_IN_CLAUSE_AFTER.get(end, frozenset()) and _CLAUSE.search(last):
+    if before in LAST_IN_CLAUSE_AFTER.get(end, frozenset()) and _CLAUSE.search(last):
         return False
     return not _is_enumeration(last, words)
 
@@ -243,14 +197,15 @@ def _is_unended_prose(sentence: str, words: int) -> bool:
     """Whether a sentence of at least so many words lacks its end; code, links, tables and list items need none."""
     if _NO_PROSE.search(sentence) or len(sentence.split()) < words:
         return False
-    return sentence[0].isalpha() and sentence[-1].isalnum() or sentence[-1] == "%"
+    return (sentence[0].isalpha() and sentence[-1].isalnum()) or sentence[-1] == "%"
 
 
 def _is_long_and_unended(last: str) -> bool:
     """Whether the last sentence is that long and no mere list or title."""
     words = last.rpartition(":")[2].split()
     names = sum(word[0].isupper() for word in words)
-    return len(words) >= _LONG_SENTENCE and _is_unended_prose(last, _LONG_SENTENCE) and last.count(",") * 3 < len(words) and names <= len(words) / 2
+    is_list, is_title = last.count(",") * 3 >= len(words), names > len(words) / 2
+    return len(words) >= _LONG_SENTENCE and _is_unended_prose(last, _LONG_SENTENCE) and not (is_list or is_title)
 
 
 def _lacks_main_clause(last: str) -> bool:

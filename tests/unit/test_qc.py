@@ -1,86 +1,15 @@
-"""Quality control: the detectors measured on labelled responses, and metrics that can fail."""
+"""Quality control: metrics that can fail."""
 
-import json
 import math
-import time
-from pathlib import Path
 
 import pytest
 
 from ctai.config import QcThresholds
-from ctai.prompts import CompletionStylePrompts
-from ctai.qc import FAULTS, Wanted, find_faults, summarize
+from ctai.qc import Wanted, summarize
 from ctai.records import QcSummary, Rejection
 from tests.unit.generated import critique, example, generated, material, round_of
 
 pytestmark = pytest.mark.unit
-
-LABELLED = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "data" / "qc_labelled.jsonl").read_text(encoding="utf-8").split("\n")
-    if line
-]
-
-
-# ------------------------------------------------------------------------------------------------------- detectors
-
-
-@pytest.mark.fault(8, plant="labelled responses with long good ones among them", check="detectors measured on labels")
-@pytest.mark.parametrize("fault", FAULTS)
-def test_detector_on_labelled_responses(fault):
-    found = [fault in find_faults(row["text"], row["finish_reason"]) for row in LABELLED]
-    truth = [fault in row["faults"] for row in LABELLED]
-    both = sum(f and t for f, t in zip(found, truth, strict=True))
-    wrong = [row["text"] for row, f, t in zip(LABELLED, found, truth, strict=True) if f != t]
-    assert sum(truth) >= 10
-    assert both / sum(found) >= 0.95, wrong
-    assert both / sum(truth) >= 0.95, wrong
-
-
-def test_the_labelled_set_has_hard_negatives():
-    assert sum(not row["faults"] for row in LABELLED) >= 100
-    assert len({(row["text"], row["finish_reason"]) for row in LABELLED}) == len(LABELLED)
-
-
-@pytest.mark.fault(9, plant="faults that the cleaner leaves in the text", check="detectors on cleaned text")
-@pytest.mark.parametrize(
-    ("raw", "fault"),
-    [
-        ("Paris. Instruction: Name the capital of Spain. Response: Madrid", "runaway"),
-        ("Paris\n2. What is the capital of Spain?", "runaway"),
-        ("It is hot. It is very hot today. It is very hot today.", "runaway"),
-        ("Paris ###", "delimiter"),
-        ("Here is the program:\n\ndef f():\n    return 1", "truncated"),
-    ],
-)
-def test_the_cleaner_does_not_hide_what_the_detectors_look_for(raw, fault):
-    assert fault in find_faults(CompletionStylePrompts.clean_response(raw))
-
-
-@pytest.mark.fault(8, plant="a good answer of more than 400 characters and eight sentences", check="detector: runaway")
-def test_a_long_good_explanation_is_no_runaway():
-    text = " ".join(f"Reason number {word} is that plants of the {word} kind need light." for word in
-                    ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"))  # fmt: skip
-    assert len(text) > 400
-    assert find_faults(text, "eos") == frozenset()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a" * 20000, "a b " * 8000, "\n" * 20000 + "x", "( " * 10000, "Q " * 10000, "what " * 6000 + "of?",
-        "#" * 20000 + "x", "x" + " " * 20000 + "y", "<s>" * 6000, "1. a\n" * 5000, '"' * 9999, "- " * 9000,
-        "what x\n" * 4000, "a. B" * 5000, "_" * 20000, "[(" * 9000 + ";", "::" * 9000,
-    ],
-    ids=lambda text: repr(text[:8]),
-)  # fmt: skip
-def test_hostile_texts_take_no_time(text):
-    started = time.process_time()
-    find_faults(text, "length")
-    assert time.process_time() - started < 2
-
-
-# --------------------------------------------------------------------------------------------------------- metrics
 
 
 def judged(**parts) -> QcSummary:
