@@ -23,7 +23,7 @@ class Bin(NamedTuple):
 
     low: float
     high: float
-    count: int
+    n: int
     kind: str = "bar"
 
 
@@ -57,12 +57,12 @@ def histogram(
     if not found:
         return Markup("")
     scale = Scale(found[0].low, found[-1].high, width, margin=8)
-    top = max(one.count for one in found) or 1
+    top = max(one.n for one in found) or 1
     parts = []
     for one in found:
-        x, tall = scale.x(one.low), (base - 16) * one.count / top
-        tall = max(tall, 1.5) if one.count else 0.0
-        words = f"{short(one.low)}: {one.count:,}" if each else f"{short(one.low)} to {short(one.high)}: {one.count:,}"
+        x, tall = scale.x(one.low), (base - 16) * one.n / top
+        tall = max(tall, 1.5) if one.n else 0.0
+        words = f"{short(one.low)}: {one.n:,}" if each else f"{short(one.low)} to {short(one.high)}: {one.n:,}"
         parts.append(rectangle(x + 0.5, base - tall, scale.x(one.high) - x - 1, tall, one.kind, words))
     parts.append(line(scale.margin, base, width - scale.margin, base, "track"))
     parts += [line(scale.x(m), 10, scale.x(m), base + 4, "threshold") for m in marked]
@@ -111,21 +111,21 @@ class Piece(NamedTuple):
     """A part of a stacked bar."""
 
     name: str
-    count: int
+    n: int
     kind: str
 
 
 def stacked(title: str, pieces: Sequence[Piece]) -> Markup:
     """Counts side by side in one bar; each piece is named below the bar where there is room for its name."""
-    width, total = 400.0, sum(piece.count for piece in pieces)
+    width, total = 400.0, sum(piece.n for piece in pieces)
     if total <= 0:
         return Markup("")
     edges = [0.0]
     for piece in pieces:
-        edges.append(edges[-1] + width * share(piece.count, total))
+        edges.append(edges[-1] + width * share(piece.n, total))
     parts = []
     for piece, (low, high) in zip(pieces, pairwise(edges), strict=True):
-        parts.append(rectangle(low, 0, high - low - 1, 26, piece.kind, f"{piece.name}: {piece.count:,}"))
+        parts.append(rectangle(low, 0, high - low - 1, 26, piece.kind, f"{piece.name}: {piece.n:,}"))
         if high - low > 7 * len(piece.name):
             parts.append(text((low + high) / 2, 42, piece.name))
     return svg(width, 48, title, parts, "plot wide")

@@ -32,14 +32,14 @@ class Loss(NamedTuple):
     """How many were lost for one reason."""
 
     reason: str
-    count: int
+    n: int
 
 
 class Step(NamedTuple):
     """A step of the funnel: how many are left after it, the share of the step before, and why the others are not."""
 
     name: str
-    count: int
+    n: int
     share: float
     losses: tuple[Loss, ...]
     bar: Markup
@@ -75,7 +75,7 @@ class LostSamples(NamedTuple):
 
     place: str
     reason: str
-    count: int
+    n: int
     samples: tuple[Rejection, ...]
 
 
@@ -87,7 +87,7 @@ def funnel(batch: Batch) -> tuple[Step, ...]:
     rounds, kept = batch.rounds, len(batch.examples)
     if not rounds:
         return ()
-    lost = Counter((r.phase, r.reason) for r in batch.rejections)
+    lost: Counter[tuple[str, str]] = Counter((r.phase, r.reason) for r in batch.rejections)
     answered = sum(len(one.responses) for one in rounds)
     accepted = answered + sum(n for (phase, reason), n in lost.items() if phase == "response" and "too long" in reason)
     beyond = lost["pair", "beyond the target"]
@@ -129,7 +129,7 @@ def _steps(counts: Sequence[tuple[str, int, dict[str, int]]]) -> Iterable[Step]:
     first, before = max(counts[0][1], 1), counts[0][1]
     for position, (name, count, reasons) in enumerate(counts):
         losses = [Loss(reason, n) for reason, n in sorted(reasons.items(), key=lambda item: -item[1]) if n]
-        rest = before - count - sum(loss.count for loss in losses)
+        rest = before - count - sum(loss.n for loss in losses)
         if rest:
             why = (
                 "no instruction: cut off, unnumbered or about the list"
@@ -225,4 +225,4 @@ def lost_samples(batch: Batch, seed: int) -> tuple[LostSamples, ...]:
         LostSamples(PLACES[phase], reason, len(some), tuple(rng.sample(some, min(SAMPLES_A_REASON, len(some)))))
         for (phase, reason), some in by_reason.items()
     ]
-    return tuple(sorted(found, key=lambda one: -one.count))
+    return tuple(sorted(found, key=lambda one: -one.n))

@@ -122,7 +122,8 @@ def interval_mark(
 
 def axis_labels(scale: Scale, y: float, marked: Sequence[float] = ()) -> Markup:
     """The ends of a scale, and marked values between them; an end that would run into a marked value is left out."""
-    parts, taken = [], []
+    parts: list[Markup] = []
+    taken: list[float] = []
     for value, anchor in [*((value, "middle") for value in marked), (scale.low, "start"), (scale.high, "end")]:
         x = scale.x(value)
         if math.isfinite(value) and all(abs(x - other) >= _LABEL_PIXELS for other in taken):

@@ -110,8 +110,8 @@ def paired(comparison: PairedComparison) -> Paired:
         Piece("only base right", only_base, "piece only-base"),
         Piece("both wrong", neither, "piece neither"),
     ]
-    title = "; ".join(f"{piece.name}: {piece.count:,}" for piece in pieces)
-    valid = all(piece.count >= 0 for piece in pieces)
+    title = "; ".join(f"{piece.name}: {piece.n:,}" for piece in pieces)
+    valid = all(piece.n >= 0 for piece in pieces)
     return Paired(both, only_base, only_sft, neither, stacked(title, pieces) if valid else Markup(""))
 
 

@@ -170,9 +170,9 @@ def test_every_instrument_is_shown_with_how_right_it_is(finished):
 def test_the_funnel_accounts_for_every_loss(finished):
     batch = Source(finished).scale
     steps = data.funnel(batch)
-    assert [step.count for step in steps] == [60, 54, 48, 40, 40, 38, 34, 32, 29]
+    assert [step.n for step in steps] == [60, 54, 48, 40, 40, 38, 34, 32, 29]
     for before, step in pairwise(steps):
-        assert before.count - step.count == sum(loss.count for loss in step.losses)
+        assert before.n - step.n == sum(loss.n for loss in step.losses)
     assert not [loss for step in steps for loss in step.losses if "not explained" in loss.reason]
     assert [loss.reason for loss in steps[2].losses] == ["came before (exact)", "overlaps the test set (heldout key)"]
 

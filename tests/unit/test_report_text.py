@@ -142,14 +142,14 @@ def test_a_missed_threshold_has_another_shape():
 @given(st.lists(ANY_FLOAT, max_size=60))
 def test_bins_hold_every_finite_value_once(values):
     found = charts.bins(values)
-    assert sum(one.count for one in found) == sum(math.isfinite(value) for value in values)
+    assert sum(one.n for one in found) == sum(math.isfinite(value) for value in values)
     if found:
         coordinates(charts.histogram("t", found, "unit"))
 
 
 def test_bins_hold_their_values():
     found = charts.bins([0.5, 1.5, 1.6, 9.5], wanted=10)
-    assert [(one.low, one.high, one.count) for one in found if one.count] == [(0, 1, 1), (1, 2, 2), (9, 10, 1)]
+    assert [(one.low, one.high, one.n) for one in found if one.n] == [(0, 1, 1), (1, 2, 2), (9, 10, 1)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000).map(float), ANY_FLOAT), max_size=30))
