@@ -74,7 +74,17 @@ class GateSession:
         self.verdicts: dict[str, Verdict | None] = {}
         self.asserted: dict[str, str] = {}
         self.interrupted = False
+        self.page = ""
         self.draft = run.rundir.logs / f"junit-{run.session.session_id}.xml"
+
+    def write_page(self) -> None:
+        """Write the report as a page; that it cannot be written changes no verdict."""
+        from ctai.report import write_report
+
+        try:
+            self.page = f"report: {write_report(self.run.rundir.root)}"
+        except CtaiError as error:
+            self.page = f"report: not written, {error}"
 
     def file_report(self, written: Path) -> None:
         """File the JUnit report in the evidence, then state what the evidence is, file by file.
@@ -220,6 +230,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if exitstatus == pytest.ExitCode.OK and not all(state.passed(name) for name in state.selected):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
     state.run.session.note(f"session {state.run.session.session_id} ended with exit status {int(session.exitstatus)}")
+    if state.selected:
+        state.write_page()
 
 
 @pytest.hookimpl(trylast=True)
@@ -276,7 +288,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if state is None or not state.selected:
         return
     terminalreporter.section("gates")
-    for line in state.run.table(state.selected, state.verdicts, state.why_not):
+    for line in (*state.run.table(state.selected, state.verdicts, state.why_not), state.page):
         terminalreporter.write_line(line)
 
 

@@ -96,6 +96,7 @@ def test_a_failed_gate_blocks_the_later_ones_visibly(tmp_path):
     assert blocked.attrib["message"].startswith("blocked by gate instruments: heldout_items 0.209 >= 0.05")
     assert not (tmp_path / "run" / "artifacts" / "pilot").exists()
     assert found["test_instruments[heldout_items]"].find("failure") is not None
+    assert "heldout_items" in (tmp_path / "run" / "report" / "index.html").read_text()
 
 
 def test_sound_gates_pass_and_the_report_carries_the_numbers(tmp_path):
@@ -112,6 +113,9 @@ def test_sound_gates_pass_and_the_report_carries_the_numbers(tmp_path):
     names = {p.attrib["name"] for p in suite.iter("property")}
     assert {"git_commit", "git_dirty", "weights_digest", "seed", "torch", "platform"} <= names
     assert "2a  instruments   PASSED" in done.stdout
+    page = tmp_path / "run" / "report" / "index.html"
+    assert f"report: {page}" in done.stdout
+    assert "<h1" in page.read_text()
 
 
 def test_a_gate_with_a_deselected_threshold_has_not_passed(tmp_path):
