@@ -47,6 +47,7 @@ _MAY_STAY_OPEN = frozenset(
     "area base br col embed hr img input link meta source track wbr p li td th tr dt dd option".split()
 )
 _ENGLISH = frozenset("the of and is to in it that for with was are you they this by on".split())
+_SMALL_WORDS = ENGLISH_OPEN_WORDS.union(_ENGLISH, *(marks for marks, _ in FOREIGN_OPEN_WORDS.values()))
 _DOUBLE_QUOTE = re.compile(r"(?<!\d)\"")
 _QUOTED = re.compile(r"\"[^\"\n]*\"|'(?:[^'\n\w]{1,3})'|`[^`\n]*`")
 
@@ -201,11 +202,13 @@ def _is_unended_prose(sentence: str, words: int) -> bool:
 
 
 def _is_long_and_unended(last: str) -> bool:
-    """Whether the last sentence is that long and no mere list or title."""
+    """Whether the last sentence is that long, and no mere list or title: it has the small words of sentences."""
     words = last.rpartition(":")[2].split()
     names = sum(word[0].isupper() for word in words)
     is_list, is_title = last.count(",") * 3 >= len(words), names > len(words) / 2
-    return len(words) >= _LONG_SENTENCE and _is_unended_prose(last, _LONG_SENTENCE) and not (is_list or is_title)
+    small = sum(word.casefold() in _SMALL_WORDS for word in words)
+    is_prose = small >= 2 and not (is_list or is_title)
+    return is_prose and len(words) >= _LONG_SENTENCE and _is_unended_prose(last, _LONG_SENTENCE)
 
 
 def _lacks_main_clause(last: str) -> bool:

@@ -151,6 +151,7 @@ def test_a_long_good_explanation_is_no_runaway():
         "class A\n  def x\n    1\n  end\n  def y\n    2\n  end\nend",
         "1" + "0" * 100,
         "April and May",
+        "red green blue pink gray gold black white brown orange purple silver",
         "There are three states of matter: solid, liquid and gas",
         "\u201eGuten Tag\u201c, sagte er.",
         "... --- ...",
