@@ -118,6 +118,15 @@ def test_sound_gates_pass_and_the_report_carries_the_numbers(tmp_path):
     assert "<h1" in page.read_text()
 
 
+def test_a_report_that_the_user_wants_elsewhere_is_filed_too(tmp_path):
+    project = gates_project(tmp_path, 0.01)
+    done = run_pytest(project, "-m", "gates", "--run-dir", "run", "--junitxml", "mine.xml")
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "run" / "evidence" / "gates.xml").read_bytes() == (tmp_path / "mine.xml").read_bytes()
+    statement = (tmp_path / "run" / "evidence" / "attestations.intoto.jsonl").read_text().splitlines()[-1]
+    assert '"name":"evidence/gates.xml"' in statement
+
+
 def test_a_gate_with_a_deselected_threshold_has_not_passed(tmp_path):
     project = gates_project(tmp_path, 0.01)
     deselected = "test_instruments.py::test_instruments[heldout_power]"
