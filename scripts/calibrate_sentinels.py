@@ -44,7 +44,7 @@ def controls(cache: Path, smollm2: str | None) -> Iterator[Control]:
     yield Control("chat twin (ChatML), 160 steps", True, made("chat"), main=True)
     yield Control("merged adapter, format of ctai, 40 steps", True, made("sft", steps=40), main=True)
     if smollm2:
-        yield Control("SmolLM2-135M-Instruct, 4 bit", True, partial(str, smollm2), main=True)
+        yield Control("SmolLM2-135M-Instruct, 4 bit", True, partial(str, smollm2))  # minutes a seed on a CPU
     for seed in range(3):
         name = f"embedded base, trained on with its corpus, 20 steps, training seed {seed}"
         yield Control(name, False, made("base", steps=20, seed=seed))
