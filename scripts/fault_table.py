@@ -1,7 +1,8 @@
 """Writes docs/faults.md: for each fault how it is planted, what stops it and what came of it when the tests were run.
 
 `python -m scripts.fault_table` runs every test with the mark `fault` and writes the table from the JUnit report;
-`--junitxml FILE` takes the report of a run that was made before (`pytest -m fault --junitxml FILE`).
+`--junitxml FILE...` takes the reports of runs that were made before (`pytest -m fault --junitxml FILE`); a test that stands
+in several counts as in the last.
 """
 
 import argparse
@@ -48,14 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table; 1 if a fault was not caught."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--junitxml", type=Path, metavar="FILE", help="a report of `pytest -m fault` that is there already"
+        "--junitxml", type=Path, nargs="+", metavar="FILE", help="reports of `pytest -m fault` that are there already"
     )
-    report = parser.parse_args(arguments).junitxml
+    reports = parser.parse_args(arguments).junitxml
     with tempfile.TemporaryDirectory() as folder:
-        if report is None:
-            report = Path(folder) / "faults.xml"
-            subprocess.run([sys.executable, "-m", "pytest", "-m", "fault", "-q", f"--junitxml={report}"], cwd=ROOT)
-        found = planted(ElementTree.parse(report).iter("testcase"))
+        if reports is None:
+            reports = [Path(folder) / "faults.xml"]
+            subprocess.run([sys.executable, "-m", "pytest", "-m", "fault", "-q", f"--junitxml={reports[0]}"], cwd=ROOT)
+        cases = [case for report in reports for case in ElementTree.parse(report).iter("testcase")]
+        found = planted({(case.attrib["classname"], case.attrib["name"]): case for case in cases}.values())
     DOCUMENT.parent.mkdir(exist_ok=True)
     DOCUMENT.write_text(document(found), encoding="utf-8")
     caught = {one.number for one in found if one.outcome == "caught"}
