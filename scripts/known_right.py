@@ -12,13 +12,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ctai.records import CriticCalibration, DetectorCalibration, Interval, Rate, ScorerCalibration
+from ctai.records import CriticCalibration, DetectorCalibration, DetectorSample, Interval, Rate, ScorerCalibration
 from ctai.rundir import read_record, write_text
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 # What instruments measured on labels that they had not been tuned on, the first time; written down then.
 FIRST = DOCS / "data" / "first_measurements.json"
+# The origin of labels that came after the last repair.
+UNSEEN = "c"
 HEAD = """# Known to be right
 
 ctai asks nobody to take a verdict on trust. Each instrument is held against labels on the model at hand, and its numbers are
@@ -65,13 +67,18 @@ def instruments(folder: Path) -> Iterator[str]:
     yield f"| answer checkers, content | {labels} | Cohen's kappa {content} | 0.9, lower bound |"
     yield f"| answer checkers, strict | {labels} | Cohen's kappa {strict} | |"
     yield f"| wrong answers that pass | {scorers.false_passes.n} labelled wrong | {_rate(scorers.false_passes)} | |"
-    detectors = read_record(folder / "detectors" / "calibration.json", DetectorCalibration).everything
-    for fault, one in detectors.detectors.items():
-        measured = f"precision {_rate(one.precision)}, recall {_rate(one.recall)}"
-        yield f"| detector {fault} | {detectors.n} labelled responses | {measured} | 0.95 each |"
+    detectors = read_record(folder / "detectors" / "calibration.json", DetectorCalibration)
+    yield from _detectors(detectors.everything, "labelled responses", "0.95 each")
+    yield from _detectors(detectors.origins[UNSEEN], "of them, on which nothing was repaired", "")
     for kind in ("instructions", "pairs"):
         critic = read_record(folder / f"critic_{kind}" / "calibration.json", CriticCalibration)
         yield from _critic(kind, critic)
+
+
+def _detectors(sample: DetectorSample, labels: str, floor: str) -> Iterator[str]:
+    for fault, one in sample.detectors.items():
+        measured = f"precision {_rate(one.precision)}, recall {_rate(one.recall)}"
+        yield f"| detector {fault} | {sample.n} {labels} | {measured} | {floor} |"
 
 
 def _critic(kind: str, critic: CriticCalibration) -> Iterator[str]:

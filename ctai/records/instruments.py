@@ -9,13 +9,13 @@ class LabelledResponse(Record):
     """A response with the faults that it has, and why.
 
     `origin` says how the detectors know it: `tuned` ones they were made with; `a` and `b` were labelled later by a
-    reader who did not know the detectors.
+    reader who did not know the detectors, which were repaired on them; `c` likewise, and nothing was repaired on it.
     """
 
     text: str
     finish_reason: FinishReason | None
     faults: tuple[str, ...]
-    origin: Literal["tuned", "a", "b"]
+    origin: Literal["tuned", "a", "b", "c"]
     note: str = ""
 
 
