@@ -86,7 +86,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, value: Record | Mapping[str, Any]) -> None:
     """Write a record or a dict as indented JSON, atomically; see `write_text`."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Record | Mapping[str, Any]) -> str:
+    """The text that `write_json` writes."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n"
 
 
 def write_jsonl(path: Path, records: Iterable[Record]) -> None:

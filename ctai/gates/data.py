@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from ctai.config import GenerationSettings, RunConfig
-from ctai.gates.evidence import Measured
+from ctai.gates.evidence import Measured, write_evidence
 from ctai.gates.review import Background, rejected
 from ctai.gates.run import Run
 from ctai.generate.merge import merge_shards
 from ctai.generate.shard import make_shard, pilot_ladder
 from ctai.records import HeldoutItem, Metric, PilotAttempt, PilotLadder, QcSummary, Rejection
-from ctai.rundir import read_jsonl, read_record, write_json
+from ctai.rundir import read_jsonl, read_record
 
 # ------------------------------------------------------------------------------------------------------- 2b: pilot
 
@@ -33,7 +33,7 @@ def make_pilot(run: Run) -> Measured:
             config = pilot_ladder(config, summary.failed_reasons, number + 1)
         phase.parameters["attempts"] = [attempt.model_dump(mode="json") for attempt in attempts]
         ladder = run.rundir.evidence / "pilot_ladder.json"
-        write_json(ladder, PilotLadder(attempts=tuple(attempts)))
+        write_evidence(run.rundir, ladder, PilotLadder(attempts=tuple(attempts)))
         measured = run.judged("pilot", summary.thresholds, (*_shard_files(folder), ladder))
         lost = read_jsonl(folder / "rejections.jsonl", Rejection)
         run.background["pilot"] = Background(tuple(attempts), rejected(lost))

@@ -5,14 +5,19 @@ the verdict before it.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ctai.config import RunConfig
 from ctai.gates import GateSpec, gate_named, gates_before
-from ctai.gates.preregistration import departures, preregister
+from ctai.gates.preregistration import changes, departures, preregister
 from ctai.provenance import code_digest
-from ctai.records import Metric, Outcome, Verdict
-from ctai.rundir import RunDir, digest_of, read_record, sha256_file, write_json
+from ctai.records import Metric, Outcome, Preregistration, Record, Verdict
+from ctai.rundir import RunDir, digest_of, json_text, read_record, sha256_file, write_bytes, write_json
+
+# What the run has committed itself to before it measures anything, relative to the run directory.
+PREREGISTRATION = ("evidence", "preregistration.json")
 
 
 class Measured(NamedTuple):
@@ -101,8 +106,18 @@ def record_verdict(
     )
     if outcome == "incomplete" and standing(rundir, config, gate).verdict is not None:
         return verdict  # a part of the tests, run again, takes nothing from the evidence of the whole
-    write_json(rundir.path(verdict_path(rundir, gate)), verdict)
+    write_evidence(rundir, rundir.path(verdict_path(rundir, gate)), verdict)
     return verdict
+
+
+def write_evidence(rundir: RunDir, path: Path, record: Record) -> None:
+    """Write a record that an earlier attempt may have written differently: what it said is kept below `superseded/`."""
+    earlier = path.read_bytes() if path.is_file() else None
+    if earlier is not None and earlier != json_text(record).encode():
+        name = rundir.relative(path.with_suffix(""))
+        candidates = (rundir.path("superseded", f"{name}-{n}{path.suffix}") for n in count())
+        write_bytes(next(free for free in candidates if not free.exists()), earlier)
+    write_json(path, record)
 
 
 def _why(metric: Metric) -> str:
@@ -149,9 +164,7 @@ def standing(rundir: RunDir, config: RunConfig, gate: GateSpec) -> Standing:
     if verdict.code_digest != code_digest():
         return Standing(None, f"the verdict of gate {gate.name} is stale: ctai's code has changed since")
     if verdict.preregistration != digest_of(preregister(config)):
-        return Standing(
-            None, f"the verdict of gate {gate.name} is stale: thresholds or test families have changed since"
-        )
+        return Standing(None, f"the verdict of gate {gate.name} is stale: {_recommitted(rundir, config, verdict)}")
     if verdict.config_digest != config_digest(config, gate):
         return Standing(None, f"the verdict of gate {gate.name} is stale: the configuration has changed since")
     if verdict.key != gate_key(config, gate, previous_digest(rundir, gate)):
@@ -163,6 +176,14 @@ def standing(rundir: RunDir, config: RunConfig, gate: GateSpec) -> Standing:
         if sha256_file(path) != digest:
             return Standing(None, f"the verdict of gate {gate.name} is stale: {name} was changed after the gate passed")
     return Standing(verdict, "")
+
+
+def _recommitted(rundir: RunDir, config: RunConfig, verdict: Verdict) -> str:
+    """What the run commits itself to now that it did not when the verdict was given, as far as it is on record."""
+    path = rundir.path(*PREREGISTRATION)
+    if path.is_file() and digest_of(before := read_record(path, Preregistration)) == verdict.preregistration:
+        return changes(before, preregister(config))
+    return "seed, thresholds or test families have changed since"
 
 
 def first_problem(rundir: RunDir, config: RunConfig, gate: GateSpec) -> str:

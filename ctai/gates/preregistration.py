@@ -59,6 +59,22 @@ def preregister(config: RunConfig) -> Preregistration:
     )
 
 
+def changes(before: Preregistration, now: Preregistration) -> str:
+    """What is committed to now and was not before, setting by setting, as one phrase."""
+    old, new = _flat(before), _flat(now)
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return ", ".join(
+        f"{name} was {_text(old.get(name, 'unset'))} and is {_text(new.get(name, 'unset'))}" for name in names
+    )
+
+
+def _flat(committed: Preregistration) -> dict[str, Any]:
+    """Every single thing that a run commits itself to, by name; of a family the start of its digest will do."""
+    families = {f"test family {name}": digest[:8] for name, digest in committed.families.items()}
+    rest = {"heldout.count": committed.heldout_count, "the hypothesis": committed.hypothesis}
+    return {"seed": committed.seed, **rest, **committed.thresholds, **families}
+
+
 def departures(config: RunConfig, gate: GateSpec) -> tuple[str, ...]:
     """Where the thresholds that a gate stands on, its own or those of gates before it, are looser than the book's."""
     book = RunConfig()

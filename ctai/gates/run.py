@@ -17,6 +17,7 @@ from ctai.gates import GATES, gate_named, gates_after
 from ctai.gates.base import BaseModel
 from ctai.gates.budget import Ledger
 from ctai.gates.evidence import (
+    PREREGISTRATION,
     Measured,
     first_problem,
     read_verdict,
@@ -36,8 +37,6 @@ from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, writ
 
 # What gate 1 found, relative to the run directory.
 EXAMINATION = ("evidence", "contamination", "examination.json")
-# What the run has committed itself to before it measures anything.
-PREREGISTRATION = ("evidence", "preregistration.json")
 
 
 class Run:

@@ -80,6 +80,16 @@ def test_a_part_of_the_tests_takes_nothing_from_a_standing_verdict(rundir):
     assert read_verdict(rundir, GATES[0]) == passed
 
 
+def test_a_verdict_that_is_decided_otherwise_leaves_the_earlier_one_on_record(rundir):
+    gate, names = gate_named("contamination"), gate_named("contamination").metrics
+    failed = record_verdict(rundir, DEFAULTS, measured(rundir, gate.name), dict.fromkeys(names, "failed"))
+    pass_gate(rundir, gate.name)
+    pass_gate(rundir, gate.name)  # the same again: nothing to keep
+    kept = list(rundir.path("superseded").rglob("*.json"))
+    assert [path.name for path in kept] == ["1-contamination-0.json"]
+    assert read_record(kept[0], Verdict) == failed
+
+
 def test_what_later_gates_left_is_moved_aside_when_a_gate_fails(rundir):
     pass_gate(rundir, "contamination")
     pass_gate(rundir, "pilot")

@@ -4,10 +4,10 @@ import pytest
 
 from ctai.config import RunConfig
 from ctai.gates import GATES, gate_named
-from ctai.gates.evidence import record_verdict, standing
+from ctai.gates.evidence import PREREGISTRATION, record_verdict, standing
 from ctai.gates.preregistration import _THRESHOLDS, departures, preregister
 from ctai.records import Preregistration
-from ctai.rundir import RunDir, digest_of
+from ctai.rundir import RunDir, digest_of, write_json
 from tests.unit.test_evidence import measured
 
 pytestmark = pytest.mark.unit
@@ -90,7 +90,17 @@ def test_a_threshold_changed_afterwards_makes_every_verdict_stale(tmp_path):
     verdict = judged(rundir, config, "contamination")
     assert verdict.preregistration == digest_of(preregister(config))
     later = configured("evaluation.alpha", 0.05)
-    assert "thresholds or test families have changed" in standing(rundir, later, GATES[0]).problem
+    assert "seed, thresholds or test families have changed" in standing(rundir, later, GATES[0]).problem
+    write_json(rundir.path(*PREREGISTRATION), preregister(config))
+    assert standing(rundir, later, GATES[0]).problem.endswith("is stale: evaluation.alpha was 0.01 and is 0.05")
+
+
+def test_another_seed_in_the_same_directory_is_named(tmp_path):
+    rundir, config = RunDir.open(tmp_path), RunConfig.load("embedded")
+    judged(rundir, config, "contamination")
+    write_json(rundir.path(*PREREGISTRATION), preregister(config))
+    problem = standing(rundir, RunConfig.load("embedded", seed=7), GATES[0]).problem
+    assert problem == "the verdict of gate contamination is stale: seed was 0 and is 7"
 
 
 def test_the_commitment_survives_being_written_and_read():
