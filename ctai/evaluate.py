@@ -136,6 +136,7 @@ def evaluate_arm(
     stage.begin()
     batches = stage.batches("answers")
     answers: list[EvaluationItem] = []
+    splits_before = model.engine.batch_splits
     progress.start(f"evaluation of {arm.name}", len(items))
     for index, batch in enumerate(arm.partition(items)):
         finished = batches.get(index, EvaluationItem)
@@ -146,7 +147,7 @@ def evaluate_arm(
         progress.advance(len(batch))
     progress.finish()
     write_jsonl(path, answers)
-    stage.finish([path], run_id, _split_notes(model.engine))
+    stage.finish([path], run_id, _split_notes(model.engine.batch_splits - splits_before))
     return Answers(answers, reused=False)
 
 
@@ -226,6 +227,5 @@ def _stage(
     return Stage(rundir, f"evaluation-{arm.name}", folder, parameters, inputs)
 
 
-def _split_notes(engine: TextEngine) -> tuple[str, ...]:
-    splits: int = getattr(engine, "batch_splits", 0)
-    return (f"batches halved for want of memory since the model was loaded: {splits}",) if splits else ()
+def _split_notes(splits: int) -> tuple[str, ...]:
+    return (f"batches halved for want of memory: {splits}",) if splits else ()

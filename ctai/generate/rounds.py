@@ -82,6 +82,7 @@ class RoundMaker:
             own: the instructions that the shard has kept before.
         """
         rejections: list[Rejection] = []
+        splits_before = self._engine.batch_splits
         proposals = propose(self._engine, self._settings, self._seed_of, number, own)
         fresh = self._fresh(proposals, first_item, rejections)
         verdicts = self._judge_instructions(fresh)
@@ -96,6 +97,7 @@ class RoundMaker:
         generation = GenerationRound(
             shard=self._origin.shard,
             round=number,
+            batch_splits=self._engine.batch_splits - splits_before,
             lists=tuple(proposal.record() for proposal in proposals),
             list_lines=sum(proposal.lines for proposal in proposals),
             parsed=sum(len(proposal.instructions) for proposal in proposals),

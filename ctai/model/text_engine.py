@@ -20,6 +20,11 @@ class TextEngine(Protocol):
         """The most tokens that a prompt and its completion may have together."""
         ...
 
+    @property
+    def batch_splits(self) -> int:
+        """How often a batch had to be halved for want of memory."""
+        ...
+
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, without special tokens."""
         ...

@@ -89,11 +89,13 @@ class GeneratedList(Record):
 class GenerationRound(Stored):
     """Everything that one round of a shard generated and judged, so that rates are over all of it.
 
-    `list_lines` counts the lines in the generated lists, `parsed` the instructions found in them.
+    `list_lines` counts the lines in the generated lists, `parsed` the instructions found in them, `batch_splits` how
+    often a batch was halved for want of memory: other batches, other rounding, so perhaps another text.
     """
 
     shard: int
     round: int
+    batch_splits: int = 0
     lists: tuple[GeneratedList, ...]
     list_lines: int
     parsed: int

@@ -45,6 +45,7 @@ class ScriptedEngine:
         self._context_length = context_length
         self.prompts: list[str] = []
         self.seeds: list[int | None] = []
+        self.batch_splits = 0
 
     @property
     def context_length(self) -> int:

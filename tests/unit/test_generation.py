@@ -213,6 +213,20 @@ def test_a_killed_shard_resumes_and_ends_in_the_same_bytes(tmp_path, shard):
     assert sha256_tree(folder) == sha256_tree(shard)
 
 
+def test_batches_that_had_to_be_split_are_on_record_with_their_round(tmp_path):
+    class Short(WorldModel):
+        """Short of memory once, at its first list."""
+
+        def propose(self, rng):
+            self.engine.batch_splits = 2
+            return super().propose(rng)
+
+    make(tmp_path, Short())
+    rounds = read_jsonl(tmp_path / "artifacts" / "pilot" / "generation.jsonl", GenerationRound)
+    assert [one.batch_splits for one in rounds] == [2] + [0] * (len(rounds) - 1)
+    assert len(rounds) > 1
+
+
 def test_a_finished_shard_is_reused_without_the_model(tmp_path):
     first = make(tmp_path)
     model = WorldModel()

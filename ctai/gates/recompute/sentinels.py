@@ -58,6 +58,11 @@ class RecordedEngine:
         """Not known."""
         raise NotImplementedError("records hold no tokens")
 
+    @property
+    def batch_splits(self) -> int:
+        """Nothing is computed here."""
+        return 0
+
     def _completion(self, prompt: str) -> Completion:
         result = self._written.get(prompt)
         if result is None or result.finish_reason is None:
