@@ -143,16 +143,22 @@ def _attached(module: Any, settings: TrainingSettings, seed: int) -> Iterator[An
         adapter = get_peft_model(module, lora)
     try:
         if settings.gradient_checkpointing:
-            module.activation_checkpointing_enable({"use_reentrant": False})
+            _checkpointing(module, "enable")({"use_reentrant": False})
         adapter.train()
         yield adapter
     finally:
         if settings.gradient_checkpointing:
-            module.activation_checkpointing_disable()
+            _checkpointing(module, "disable")()
         adapter.unload()
         if hasattr(module, "peft_config"):
             del module.peft_config
         module.eval()
+
+
+def _checkpointing(module: Any, verb: str) -> Any:
+    """transformers' switch for recomputing activations: 5.17 knows it by its older name alone, which 6 is going to drop."""
+    newer = getattr(module, f"activation_checkpointing_{verb}", None)
+    return newer or getattr(module, f"gradient_checkpointing_{verb}")
 
 
 @contextmanager
