@@ -159,10 +159,22 @@ def disk_errors(what: str) -> Iterator[None]:
         raise CtaiError(f"{what}: {error.strerror or error}") from error
 
 
+def temporary_name(path: Path) -> Path:
+    """A new name beside a file for what becomes it when it is whole; `remove_leftovers` knows it."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writes that were cut short by a crash have left below a folder. Nobody may be writing there."""
+    with disk_errors(f"cannot clean {folder}"):
+        for leftover in folder.rglob(".*.tmp"):
+            leftover.unlink()
+
+
 def _write_atomic(path: Path, chunks: Iterable[bytes]) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_name(path)
     with disk_errors(f"cannot write {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         try:
             with temporary.open("xb") as handle:
                 handle.writelines(chunks)
@@ -173,6 +185,15 @@ def _write_atomic(path: Path, chunks: Iterable[bytes]) -> None:
             temporary.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that outlives a power loss as its files do: its own entry is data of the folder above it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -146,7 +146,7 @@ class EvaluationSettings(Record):
 
 
 class Limits(Record):
-    """Time limits of the stages in seconds, and the budget."""
+    """Time limits of the stages in seconds, what a crash may cost, and the budget. No result depends on them."""
 
     contamination: float = 1800
     instruments: float = 3600
@@ -156,6 +156,7 @@ class Limits(Record):
     training: float = 43200
     evaluation: float = 14400
     review: float = 600
+    checkpoint_seconds: float = Field(60.0, ge=0, description="training that a crash may cost")
     cost_per_hour_usd: float = Field(0.0, ge=0)
     budget_usd: float = Field(300.0, ge=0)
     minimum_free_gb: float = Field(2.0, ge=0)

@@ -1,5 +1,12 @@
 """The errors that a user can do something about. Anything else is a bug and keeps its traceback."""
 
+import errno
+
+# What a disk, and no bug, answers: full, over quota, too large, read-only, not permitted, broken.
+_DISK_TROUBLES = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
+)
+
 
 class CtaiError(Exception):
     """A user's mistake or a bad input: one clear sentence that says what to do."""
@@ -15,3 +22,11 @@ class ConfigError(CtaiError):
 
 class RefusedError(CtaiError):
     """A step was asked for without the passed verdict, or with other inputs than those that passed."""
+
+
+def disk_trouble(error: BaseException | None) -> str:
+    """One sentence for an error that a disk gave (full, read-only, not permitted); empty for any other, which is a bug."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_TROUBLES:
+        return ""
+    where = error.filename or "a file"
+    return f"cannot use {where}: {error.strerror}; when that is mended, the same command goes on where this one stopped"

@@ -252,7 +252,7 @@ def _new_manifest(
 ) -> SessionManifest:
     limits = config.limits.model_dump()
     budgets = {key: limits.pop(key) for key in ("cost_per_hour_usd", "budget_usd")}
-    del limits["minimum_free_gb"]
+    del limits["minimum_free_gb"], limits["checkpoint_seconds"]
     return SessionManifest(
         session_id=session_id,
         run_id=run_id,

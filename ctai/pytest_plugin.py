@@ -5,13 +5,16 @@ and measures is `ctai.gates`. It imports nothing heavy until a gate is really ab
 """
 
 import re
-from collections.abc import Callable, Iterator
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctai.errors import CtaiError
+from ctai.errors import CtaiError, disk_trouble
 from ctai.gates import GATE_NAMES, GateSpec, gate_named, gates_before
 
 if TYPE_CHECKING:
@@ -53,8 +56,14 @@ def pytest_configure(config: pytest.Config) -> None:
     except CtaiError as error:
         raise pytest.UsageError(str(error)) from None
     state = config.stash[_STATE] = GateSession(opened)
+    signal.signal(signal.SIGTERM, _interrupt)  # what a machine that is about to stop sends
     if not config.option.xmlpath:
         config.option.xmlpath = str(state.draft)
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    """Take a polite request to end as Ctrl-C, so that phases are closed and the user is told how to go on."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def _selects_gates(markexpr: str) -> bool:
@@ -75,38 +84,46 @@ class GateSession:
         self.asserted: dict[str, str] = {}
         self.interrupted = False
         self.page = ""
+        self.unwritten: list[str] = []
         self.draft = run.rundir.logs / f"junit-{run.session.session_id}.xml"
+
+    @contextmanager
+    def tells(self) -> Iterator[None]:
+        """Keep as one sentence that something could not be written when the gates had run; the exit status tells it."""
+        try:
+            yield
+        except CtaiError as error:
+            self.unwritten.append(str(error))
 
     def write_page(self) -> None:
         """Write the report as a page; that it cannot be written changes no verdict."""
         from ctai.report import write_report
 
-        try:
+        self.page = "report: not written"
+        with self.tells():
             self.page = f"report: {write_report(self.run.rundir.root)}"
-        except CtaiError as error:
-            self.page = f"report: not written, {error}"
 
     def file_report(self, written: Path) -> None:
         """File the JUnit report in the evidence, then state what the evidence is, file by file.
 
-        A refusal or a part of the gates never replaces the report of a whole run.
+        A refusal, an interrupted session or a part of the gates never replaces the report of a whole run. What is filed
+        is without times, which stay in what pytest wrote.
 
         Args:
             written: where pytest wrote the report; a user's own file stays there too.
         """
         from ctai.gates.attestation import write_attestations
-        from ctai.gates.junit import name_verdicts
+        from ctai.gates.junit import name_verdicts, timeless
         from ctai.rundir import write_bytes
 
-        if not self.selected:
+        if not self.selected or self.interrupted:
             return
         if written.is_file():
             name_verdicts(written, self.run.rundir, self.verdicts)
             whole = self.run.rundir.evidence / "gates.xml"
             is_whole = tuple(self.selected) == GATE_NAMES or not whole.exists()
             name = whole.name if is_whole else f"gates-{self.run.session.session_id}.xml"
-            write_bytes(whole.with_name(name), written.read_bytes())
-            self.draft.unlink(missing_ok=True)
+            write_bytes(whole.with_name(name), timeless(written))
         write_attestations(self.run.rundir)
 
     def enter(self, gate: str) -> None:
@@ -120,8 +137,12 @@ class GateSession:
         gate, self.current = self.current, None
         if gate is None or gate in self.verdicts:
             return
-        troubles = self.troubles.get(gate, [])
-        self.verdicts[gate] = self.run.decide(gate, self.outcomes.get(gate, {}), tuple(troubles))
+        troubles = self.troubles.setdefault(gate, [])
+        self.verdicts[gate] = None
+        try:
+            self.verdicts[gate] = self.run.decide(gate, self.outcomes.get(gate, {}), tuple(troubles))
+        except CtaiError as error:  # what comes after is blocked by this very sentence
+            troubles.append(str(error))
 
     def reason_to_block(self, gate: GateSpec) -> str:
         """Why a gate may not start: the first gate before it that did not pass in this session; empty if it may."""
@@ -215,6 +236,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     error = call.excinfo.value if call.excinfo is not None else None
     if isinstance(error, CtaiError) or (isinstance(error, AssertionError) and metric is not None):
         report.longrepr = str(error).split("\nassert ")[0]  # without pytest's own account of the expression
+    elif trouble := disk_trouble(error):
+        report.longrepr = trouble
     state.note(gate.name, metric, report)
 
 
@@ -229,18 +252,40 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         state.leave()
         if exitstatus == pytest.ExitCode.OK and not all(state.passed(name) for name in state.selected):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    state.run.session.note(f"session {state.run.session.session_id} ended with exit status {int(session.exitstatus)}")
+    with state.tells():
+        state.run.session.note(
+            f"session {state.run.session.session_id} ended with exit status {int(session.exitstatus)}"
+        )
     if state.selected:
         state.write_page()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """File the JUnit report, which is written by now, and let the run directory go."""
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
+    """When pytest has written its JUnit report, file it in the evidence and let the run directory go.
+
+    What cannot be written is one sentence each, and no exit status of 0, whoever was to write it.
+    """
+    status: int | None = None
+    pytest_wrote = True
+    try:
+        status = yield
+    except OSError as error:
+        if _STATE not in config.stash or not disk_trouble(error):
+            raise
+        config.stash[_STATE].unwritten.append(disk_trouble(error))
+        pytest_wrote = False
     state = config.stash.get(_STATE, None)
-    if state is not None:
-        state.file_report(Path(config.option.xmlpath))
+    if state is None:
+        return status
+    with state.tells():
+        if pytest_wrote:
+            state.file_report(Path(config.option.xmlpath))
+    with state.tells():
         state.run.close()
+    for sentence in state.unwritten:
+        sys.stderr.write(f"ERROR: {sentence}\n")
+    return (status or pytest.ExitCode.TESTS_FAILED) if state.unwritten else status
 
 
 @pytest.fixture(scope="session")
@@ -282,14 +327,16 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return state.run.header() if state else []
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table of gates: verdict, key numbers, time, where the evidence lies."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """The table of gates: verdict, key numbers, time, where the evidence lies; how to go on after an interruption."""
     state = terminalreporter.config.stash.get(_STATE, None)
     if state is None or not state.selected:
         return
     terminalreporter.section("gates")
     for line in (*state.run.table(state.selected, state.verdicts, state.why_not), state.page):
         terminalreporter.write_line(line)
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
+        terminalreporter.write_line("interrupted: the same command goes on after the last finished batch")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

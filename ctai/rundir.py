@@ -4,7 +4,6 @@ Owns where things lie below a run directory and what "complete" means for a stag
 the files say: what a stage depends on is told to it as parameters and digests.
 """
 
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,9 +23,11 @@ from ctai._files import (
     jsonable,
     read_jsonl,
     read_record,
+    remove_leftovers,
     sha256_bytes,
     sha256_file,
     sha256_tree,
+    temporary_name,
     write_bytes,
     write_json,
     write_jsonl,
@@ -43,6 +44,7 @@ __all__ = [
     "canonical_json",
     "digest_of",
     "digest_path",
+    "disk_errors",
     "json_text",
     "jsonable",
     "read_jsonl",
@@ -84,7 +86,7 @@ class RunDir:
             CtaiError: it cannot be made or written.
         """
         root = Path(path).expanduser().absolute()
-        probe = root / f".writeable-{secrets.token_hex(4)}"
+        probe = temporary_name(root / "writeable")
         with disk_errors(f"run directory {root} cannot be written (choose another with --run-dir)"):
             root.mkdir(parents=True, exist_ok=True)
             probe.touch(exist_ok=False)
@@ -103,18 +105,22 @@ class RunDir:
     def lock(self) -> Iterator[None]:
         """Hold the run directory for this process. The lock dies with the process, however that ends.
 
+        What a crashed process had only half written is removed first.
+
         Raises:
-            CtaiError: another process, or another part of this one, holds it.
+            CtaiError: another process, or another part of this one, holds it, or it cannot be written.
         """
-        self.logs.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.logs / "run.lock", timeout=0)
+        with disk_errors(f"cannot write {self.logs}"):
+            self.logs.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire()
+            except filelock.Timeout as error:
+                raise CtaiError(
+                    f"another process is at work in {self.root}; wait until it ends or choose another --run-dir"
+                ) from error
         try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise CtaiError(
-                f"another process is at work in {self.root}; wait until it ends or choose another --run-dir"
-            ) from error
-        try:
+            remove_leftovers(self.root)
             yield
         finally:
             lock.release()
@@ -173,7 +179,9 @@ class Batches:
     def get(self, index: int, kind: type[R]) -> list[R] | None:
         """The records of a finished batch; None if it was not finished."""
         path = self._path(index)
-        return read_jsonl(path, kind) if path.exists() else None
+        with disk_errors(f"cannot read {path}"):
+            finished = path.exists()
+        return read_jsonl(path, kind) if finished else None
 
     def put(self, index: int, records: Iterable[Record]) -> None:
         """Finish a batch; an empty one counts."""
@@ -217,6 +225,10 @@ class Stage:
         Raises:
             CtaiError: it was finished, but an artifact is missing or has been changed since.
         """
+        with disk_errors(f"cannot read {self.folder}"):
+            return self._complete()
+
+    def _complete(self) -> StageManifest | None:
         if not self.manifest_path.exists():
             return None
         manifest = read_record(self.manifest_path, StageManifest)
@@ -233,12 +245,10 @@ class Stage:
 
     def begin(self) -> None:
         """Make the folder ready for this key: unfinished work of this key stays, other work is moved away."""
+        remove_leftovers(self.folder)  # before the folder is looked at: a crash may have left no more than that
         with disk_errors(f"cannot prepare {self.folder}"):
             if self.folder.is_dir() and any(self.folder.iterdir()) and self._key_on_disk() != self.key:
                 self._supersede()
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for leftover in self.folder.rglob(".*.tmp"):  # of writes that a crash cut short
-                leftover.unlink()
         write_text(self._key_path, self.key + "\n")
 
     def batches(self, phase: str) -> Batches:

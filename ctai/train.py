@@ -101,7 +101,7 @@ def train_adapter(
         dataset: JSONL of examples, below the run directory.
         qc_summary: the QC summary of that dataset, below the run directory.
         verdict: of the scale gate; it must name both files with their digests.
-        config: `training`, `control`, `seed` and `model.batch_size` matter here.
+        config: `training`, `control`, `seed` and `limits.checkpoint_seconds` matter here.
         rundir: the run directory.
         run_id: for the records.
         progress: is told of every optimizer step.
@@ -218,6 +218,7 @@ def _plan(data: _Data, model: TrainableModel, config: RunConfig) -> Plan:
         settings=settings,
         learning_rate=UNTRAINED_LEARNING_RATE if config.control == "untrained" else settings.learning_rate,
         checkpoint_every=math.ceil(steps / settings.epochs / settings.checkpoints_per_epoch),
+        checkpoint_seconds=config.limits.checkpoint_seconds,
         padding_id=end_of_text_id(model.tokenizer, model.provenance.control_token_ids),
         seed=config.seed,
     )

@@ -9,6 +9,7 @@ import io
 import math
 import pickle
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from ctai.config import TrainingSettings
 from ctai.errors import CtaiError
 from ctai.provenance import Progress, derive_seed
 from ctai.records import TrainingStep
-from ctai.rundir import write_bytes
+from ctai.rundir import disk_errors, write_bytes
 from ctai.train_data import IGNORED, Batch, Encoded, micro_batches
 
 _CHECKPOINT = re.compile(r"step-(\d{6})\.pt")
@@ -38,7 +39,9 @@ class Plan:
         order: for each optimizer step the positions in `pairs` that it sees.
         settings: the hyperparameters; `learning_rate` below takes the place of theirs.
         learning_rate: the peak.
-        checkpoint_every: steps between checkpoints.
+        checkpoint_every: steps between checkpoints that are kept.
+        checkpoint_seconds: after so many seconds without one a checkpoint is written in between, which the next one
+            replaces: that long is what a crash costs. No result depends on it.
         padding_id: any token id; it is masked.
         seed: the run's seed.
     """
@@ -48,6 +51,7 @@ class Plan:
     settings: TrainingSettings
     learning_rate: float
     checkpoint_every: int
+    checkpoint_seconds: float
     padding_id: int
     seed: int
 
@@ -58,6 +62,10 @@ class Plan:
         if step < warmup:
             return self.learning_rate * (step + 1) / warmup
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+    def keeps(self, steps: int) -> bool:
+        """Whether the checkpoint after so many steps stays; the last one does."""
+        return steps % self.checkpoint_every == 0 or steps == len(self.order)
 
     def batches(self, step: int) -> list[Batch]:
         """The forward passes of a step."""
@@ -96,11 +104,15 @@ def fit(module: Any, plan: Plan, checkpoints: Path, progress: Progress) -> Fitte
         done = _resume(adapter, optimizer, checkpoints)
         progress.start("training", len(plan.order))
         progress.advance(len(done), "resumed" if done else "")
+        saved = time.monotonic()
         for step in range(len(done), len(plan.order)):
             done.append(_step(adapter, optimizer, weights, plan, step))
-            if (step + 1) % plan.checkpoint_every == 0 or step + 1 == len(plan.order):
+            if plan.keeps(len(done)) or time.monotonic() - saved >= plan.checkpoint_seconds:
                 _save(adapter, optimizer, done, checkpoints)
+                _prune(plan, checkpoints)
+                saved = time.monotonic()
             progress.advance(1, f"loss {done[-1].loss:.3f}")
+        _prune(plan, checkpoints)  # a crash may have come between the last checkpoint and this
         progress.finish()
         return Fitted(
             tensors={name: tensor.cpu() for name, tensor in _tensors(adapter).items()},
@@ -248,6 +260,14 @@ def _resume(adapter: Any, optimizer: torch.optim.Optimizer, folder: Path) -> lis
         raise CtaiError(
             f"checkpoint {path} cannot be read ({error}); remove it to go on from the one before"
         ) from error
+
+
+def _prune(plan: Plan, folder: Path) -> None:
+    """Remove the checkpoints that are not kept, but the newest: that is where a crashed run goes on."""
+    with disk_errors(f"cannot clean {folder}"):
+        for steps, path in _found(folder)[:-1]:
+            if not plan.keeps(steps):
+                path.unlink()
 
 
 def _found(folder: Path) -> list[tuple[int, Path]]:

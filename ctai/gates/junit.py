@@ -1,7 +1,8 @@
 """The JUnit report as evidence: test cases that carry the verdict they led to, and their comparison with the verdicts.
 
 Owns the properties `verdict` and `verdict_sha256`. pytest writes the report when all is over, so they are added to the
-finished file.
+finished file. What is filed is the report without its times and host name, which are the log's: evidence of the same run
+is the same, however often and wherever the run was interrupted.
 """
 
 import math
@@ -17,6 +18,7 @@ from ctai.records import Metric, Verdict
 from ctai.rundir import RunDir, sha256_file, write_bytes
 
 _NOT_PASSED = ("failure", "error", "skipped")
+_OF_THE_LOG = ("time", "timestamp", "hostname")
 
 
 class Case(NamedTuple):
@@ -49,7 +51,22 @@ def name_verdicts(report: Path, rundir: RunDir, verdicts: Mapping[str, Verdict |
         named = {"verdict": path, "verdict_sha256": sha256_file(rundir.path(path))}
         for name, value in named.items():
             ElementTree.SubElement(properties, "property", name=name, value=value)
-    write_bytes(report, ElementTree.tostring(tree.getroot(), encoding="utf-8", xml_declaration=True))
+    write_bytes(report, _xml(tree.getroot()))
+
+
+def timeless(report: Path) -> bytes:
+    """A finished JUnit file without times and host name."""
+    root = ElementTree.parse(report).getroot()
+    for element in root.iter():
+        if element.tag in ("testsuites", "testsuite", "testcase"):
+            for name in _OF_THE_LOG:
+                element.attrib.pop(name, None)
+    return _xml(root)
+
+
+def _xml(root: ElementTree.Element) -> bytes:
+    written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return written
 
 
 def read_cases(rundir: RunDir) -> list[Case]:

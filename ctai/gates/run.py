@@ -158,8 +158,8 @@ class Run:
 
     def close(self) -> None:
         """Write what was used, and let the run directory go."""
-        self.ledger.finish()
-        self._open.close()
+        with self._open:  # the lock goes even if the ledger cannot be written
+            self.ledger.finish()
 
     # -- what people see ---------------------------------------------------------------------------------------------
 

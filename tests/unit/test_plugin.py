@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ctai.gates.junit import timeless
 from ctai.rundir import sha256_file
 
 pytestmark = pytest.mark.unit
@@ -122,7 +123,9 @@ def test_a_report_that_the_user_wants_elsewhere_is_filed_too(tmp_path):
     project = gates_project(tmp_path, 0.01)
     done = run_pytest(project, "-m", "gates", "--run-dir", "run", "--junitxml", "mine.xml")
     assert done.returncode == 0, done.stdout
-    assert (tmp_path / "run" / "evidence" / "gates.xml").read_bytes() == (tmp_path / "mine.xml").read_bytes()
+    filed = (tmp_path / "run" / "evidence" / "gates.xml").read_bytes()
+    assert filed == timeless(tmp_path / "mine.xml")
+    assert b"verdict_sha256" in filed
     statement = (tmp_path / "run" / "evidence" / "attestations.intoto.jsonl").read_text().splitlines()[-1]
     assert '"name":"evidence/gates.xml"' in statement
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ctai.config import RunConfig, TrainingSettings
+from ctai.config import Limits, RunConfig, TrainingSettings
 from ctai.errors import ContaminationError, CtaiError, RefusedError
 from ctai.model.sources import adapter_digest
 from ctai.prompts import DELIMITER, CompletionStylePrompts, Pair
@@ -22,7 +22,7 @@ from ctai.records import (
     TrainingStep,
     Verdict,
 )
-from ctai.rundir import RunDir, read_jsonl, read_record, sha256_file, write_json, write_jsonl
+from ctai.rundir import RunDir, read_jsonl, read_record, sha256_file, sha256_tree, write_json, write_jsonl
 from ctai.tasks.seeds import seed_pairs
 from ctai.train import train_adapter
 from ctai.train_data import (
@@ -42,6 +42,7 @@ pytestmark = pytest.mark.unit
 GOOD = Critique(is_good=True, predicted_label="A", logp_a=-0.1, logp_b=-3.0, margin=2.9, confident=True)
 ANSWERS = ("Paris", "A dog, a cat and a cow", "7", "No")
 STEPS = 6  # 16 examples, 3 epochs, batches of 8
+KEPT = ("step-000002.pt", "step-000004.pt", "step-000006.pt")  # one an epoch
 
 
 def example(number: int, response: str | None = None) -> Example:
@@ -113,9 +114,15 @@ class Prepared:
             preregistration="",
         )
 
-    def train(self, control="none", progress=None, verdict=None, **settings) -> TrainingManifest:
+    def train(
+        self, control="none", progress=None, verdict=None, checkpoint_seconds=1e9, **settings
+    ) -> TrainingManifest:
         training = {"rank": 4, "batch_size": 8, "device_batch_size": 4, "learning_rate": 1e-2, **settings}
-        config = RunConfig(control=control, training=TrainingSettings(gradient_checkpointing=False, **training))
+        config = RunConfig(
+            control=control,
+            training=TrainingSettings(gradient_checkpointing=False, **training),
+            limits=Limits(checkpoint_seconds=checkpoint_seconds),
+        )
         return train_adapter(
             self.model,
             self.rundir.dataset,
@@ -263,7 +270,7 @@ def test_every_example_is_seen_equally_often():
 
 def test_learning_rate_warms_up_and_falls_to_zero():
     settings = TrainingSettings(warmup=0.1)
-    plan = Plan((), [[0]] * 100, settings, 1.0, checkpoint_every=1, padding_id=0, seed=0)
+    plan = Plan((), [[0]] * 100, settings, 1.0, checkpoint_every=1, checkpoint_seconds=60, padding_id=0, seed=0)
     rates = [plan.rate(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9] == rates[10] == max(rates) == 1.0
@@ -405,6 +412,22 @@ def test_resumed_equals_uninterrupted(tmp_path, tiny_model, interrupted_at):
     resumed.train(progress=seen)
     assert seen.resumed_from == interrupted_at - interrupted_at % 2
     assert resumed.adapter_bytes == whole.adapter_bytes
+
+
+@pytest.mark.parametrize("interrupted_at", [1, 3, 5, 6])
+def test_checkpoints_in_between_lose_no_step_and_leave_no_trace(tmp_path, tiny_model, interrupted_at):
+    whole = Prepared(tmp_path / "whole", tiny_model)
+    whole.train()
+    resumed = Prepared(tmp_path / "resumed", tiny_model)
+    with pytest.raises(CtaiError, match="time limit"):
+        resumed.train(progress=StopsAfter(interrupted_at), checkpoint_seconds=0)
+    work = resumed.rundir.adapter_dir / "work"
+    assert len([path for path in work.iterdir() if path.name not in KEPT]) <= 1
+    seen = CountsSteps()
+    resumed.train(progress=seen, checkpoint_seconds=0)
+    assert seen.resumed_from == interrupted_at
+    assert sorted(path.name for path in work.iterdir()) == list(KEPT)
+    assert sha256_tree(resumed.rundir.adapter_dir) == sha256_tree(whole.rundir.adapter_dir)
 
 
 def test_gradient_checkpointing_changes_nothing(tmp_path, tiny_model):
