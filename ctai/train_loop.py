@@ -5,12 +5,9 @@ training may start, and the files that say it is complete, are the concern of `c
 QLoRA (Dettmers et al. 2023): low-rank updates in float32 on a frozen base that may be quantized to NF4.
 """
 
-import io
 import math
-import pickle
-import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +21,8 @@ from ctai.config import TrainingSettings
 from ctai.errors import CtaiError
 from ctai.provenance import Progress, derive_seed
 from ctai.records import TrainingStep
-from ctai.rundir import disk_errors, write_bytes
+from ctai.train_checkpoint import Checkpoint, found, load_newest, prune, save
 from ctai.train_data import IGNORED, Batch, Encoded, micro_batches
-
-_CHECKPOINT = re.compile(r"step-(\d{6})\.pt")
 
 
 @dataclass(frozen=True)
@@ -63,9 +58,11 @@ class Plan:
             return self.learning_rate * (step + 1) / warmup
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
-    def keeps(self, steps: int) -> bool:
-        """Whether the checkpoint after so many steps stays; the last one does."""
-        return steps % self.checkpoint_every == 0 or steps == len(self.order)
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """After how many steps there is a checkpoint that stays; after the last one there is."""
+        steps = len(self.order)
+        return (*range(self.checkpoint_every, steps, self.checkpoint_every), steps)
 
     def batches(self, step: int) -> list[Batch]:
         """The forward passes of a step."""
@@ -107,19 +104,19 @@ def fit(module: Any, plan: Plan, checkpoints: Path, progress: Progress) -> Fitte
         saved = time.monotonic()
         for step in range(len(done), len(plan.order)):
             done.append(_step(adapter, optimizer, weights, plan, step))
-            if plan.keeps(len(done)) or time.monotonic() - saved >= plan.checkpoint_seconds:
-                _save(adapter, optimizer, done, checkpoints)
-                _prune(plan, checkpoints)
+            if len(done) in plan.kept or time.monotonic() - saved >= plan.checkpoint_seconds:
+                save(_state(adapter, optimizer, done), checkpoints)
+                prune(checkpoints, plan.kept)
                 saved = time.monotonic()
             progress.advance(1, f"loss {done[-1].loss:.3f}")
-        _prune(plan, checkpoints)  # a crash may have come between the last checkpoint and this
+        prune(checkpoints, plan.kept)  # a crash may have come between the last checkpoint and this
         progress.finish()
         return Fitted(
             tensors={name: tensor.cpu() for name, tensor in _tensors(adapter).items()},
             lora=_lora_values(adapter),
             trained_parameters=sum(parameter.numel() for parameter in weights),
             steps=tuple(done),
-            checkpoints=tuple(path for _, path in _found(checkpoints)),
+            checkpoints=tuple(path for _, path in found(checkpoints)),
         )
 
 
@@ -237,40 +234,15 @@ def _lora_values(adapter: Any) -> dict[str, Any]:
     return {**ordered, "inference_mode": True, "base_model_name_or_path": None}
 
 
-def _save(adapter: Any, optimizer: torch.optim.Optimizer, done: Iterable[TrainingStep], folder: Path) -> None:
-    """Write a checkpoint in one piece; the number of steps is the state of schedule, order and dropout."""
-    steps = [step.model_dump() for step in done]
-    buffer = io.BytesIO()
-    torch.save({"steps": steps, "adapter": _tensors(adapter), "optimizer": optimizer.state_dict()}, buffer)
-    write_bytes(folder / f"step-{len(steps):06d}.pt", buffer.getvalue())
+def _state(adapter: Any, optimizer: torch.optim.Optimizer, done: list[TrainingStep]) -> Checkpoint:
+    return Checkpoint(_tensors(adapter), optimizer.state_dict(), done)
 
 
 def _resume(adapter: Any, optimizer: torch.optim.Optimizer, folder: Path) -> list[TrainingStep]:
-    """Load the newest checkpoint; returns the steps that are done."""
-    found = _found(folder)
-    if not found:
+    """Go on from the newest checkpoint; returns the steps that are done."""
+    checkpoint = load_newest(folder)
+    if checkpoint is None:
         return []
-    _, path = found[-1]
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        set_peft_model_state_dict(adapter, state["adapter"])
-        optimizer.load_state_dict(state["optimizer"])
-        return [TrainingStep.model_validate(step) for step in state["steps"]]
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise CtaiError(
-            f"checkpoint {path} cannot be read ({error}); remove it to go on from the one before"
-        ) from error
-
-
-def _prune(plan: Plan, folder: Path) -> None:
-    """Remove the checkpoints that are not kept, but the newest: that is where a crashed run goes on."""
-    with disk_errors(f"cannot clean {folder}"):
-        for steps, path in _found(folder)[:-1]:
-            if not plan.keeps(steps):
-                path.unlink()
-
-
-def _found(folder: Path) -> list[tuple[int, Path]]:
-    """The checkpoints in a folder by step."""
-    matches = ((_CHECKPOINT.fullmatch(path.name), path) for path in folder.glob("step-*.pt"))
-    return sorted((int(match[1]), path) for match, path in matches if match)
+    set_peft_model_state_dict(adapter, checkpoint.adapter)
+    optimizer.load_state_dict(checkpoint.optimizer)
+    return checkpoint.steps

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.unit
 GOOD = Critique(is_good=True, predicted_label="A", logp_a=-0.1, logp_b=-3.0, margin=2.9, confident=True)
 ANSWERS = ("Paris", "A dog, a cat and a cow", "7", "No")
 STEPS = 6  # 16 examples, 3 epochs, batches of 8
-KEPT = ("step-000002.pt", "step-000004.pt", "step-000006.pt")  # one an epoch
+KEPT = ("step-000002.safetensors", "step-000004.safetensors", "step-000006.safetensors")  # one an epoch
 
 
 def example(number: int, response: str | None = None) -> Example:
@@ -386,7 +386,7 @@ def test_manifest_and_success_marker(prepared):
     }
     assert (manifest.examples, manifest.steps, manifest.epochs) == (16, STEPS, 3.0)
     assert manifest.supervised_tokens > 16
-    assert [Path(path).name for path in manifest.checkpoints] == [f"step-{n:06d}.pt" for n in (2, 4, 6)]
+    assert [Path(path).name for path in manifest.checkpoints] == list(KEPT)
     assert manifest.losses == tuple(s.loss for s in read_jsonl(folder / "loss.jsonl", TrainingStep))
     assert manifest.hyperparameters["resolved_learning_rate"] == 1e-2
     assert manifest.hyperparameters["resolved_target_modules"] == sorted(
@@ -453,9 +453,9 @@ def test_result_does_not_depend_on_the_device_batch_size(tmp_path, tiny_model):
 def test_an_unreadable_checkpoint_is_named(prepared):
     with pytest.raises(CtaiError, match="time limit"):
         prepared.train(progress=StopsAfter(3))
-    checkpoint = prepared.rundir.adapter_dir / "work" / "step-000002.pt"
+    checkpoint = prepared.rundir.adapter_dir / "work" / "step-000002.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(CtaiError, match=r"step-000002\.pt cannot be read"):
+    with pytest.raises(CtaiError, match=r"step-000002\.safetensors cannot be read"):
         prepared.train()
 
 
