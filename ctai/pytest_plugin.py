@@ -270,10 +270,11 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
     pytest_wrote = True
     try:
         status = yield
-    except OSError as error:
-        if _STATE not in config.stash or not disk_trouble(error):
+    except OSError as error:  # of a file of pytest's own, such as the report where the user wants it
+        trouble = f"cannot write {error.filename}: {error.strerror}" if error.filename else disk_trouble(error)
+        if _STATE not in config.stash or not trouble:
             raise
-        config.stash[_STATE].unwritten.append(disk_trouble(error))
+        config.stash[_STATE].unwritten.append(trouble)
         pytest_wrote = False
     state = config.stash.get(_STATE, None)
     if state is None:

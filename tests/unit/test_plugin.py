@@ -65,6 +65,7 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 def gates_project(folder: Path, value: float) -> Path:
     """A project with three small gates, of which the second measures `value` against a limit of 0.05."""
+    folder.mkdir(exist_ok=True)
     (folder / "conftest.py").write_text(
         'pytest_plugins = ("ctai.pytest_plugin",)\n' + FAKE_GATES.replace("VALUE", str(value))
     )
