@@ -167,8 +167,8 @@ def temporary_name(path: Path) -> Path:
 def remove_leftovers(folder: Path) -> None:
     """Remove what writes that were cut short by a crash have left below a folder. Nobody may be writing there."""
     with disk_errors(f"cannot clean {folder}"):
-        for leftover in folder.rglob(".*.tmp"):
-            leftover.unlink()
+        for leftover in folder.rglob(".*.????????.tmp"):
+            leftover.unlink(missing_ok=True)
 
 
 def _write_atomic(path: Path, chunks: Iterable[bytes]) -> None:

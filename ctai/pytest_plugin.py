@@ -51,14 +51,21 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("gates cannot run under xdist, because each needs the verdict before it; leave out -n")
     from ctai.gates.run import Run, options_to_run
 
-    try:
+    with _usage_errors():
         opened: Run = options_to_run(config.option)
-    except CtaiError as error:
-        raise pytest.UsageError(str(error)) from None
     state = config.stash[_STATE] = GateSession(opened)
-    signal.signal(signal.SIGTERM, _interrupt)  # what a machine that is about to stop sends
+    state.on_sigterm = signal.signal(signal.SIGTERM, _interrupt)  # what a machine that is about to stop sends
     if not config.option.xmlpath:
         config.option.xmlpath = str(state.draft)
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    """A CtaiError outside of any test is one sentence too."""
+    try:
+        yield
+    except CtaiError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _interrupt(number: int, _frame: object) -> None:
@@ -85,6 +92,7 @@ class GateSession:
         self.interrupted = False
         self.page = ""
         self.unwritten: list[str] = []
+        self.on_sigterm: Any = signal.SIG_DFL
         self.draft = run.rundir.logs / f"junit-{run.session.session_id}.xml"
 
     @contextmanager
@@ -200,7 +208,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         before = [gate.name for gate in gates_before(name)]
         if all(gate in state.selected for gate in before):
             continue  # they are decided in this session
-        problem = state.run.problem_before(name)
+        with _usage_errors():
+            problem = state.run.problem_before(name)
         if problem:
             state.selected = []  # nothing ran, so there is no report to file
             raise pytest.UsageError(f"gate {name} cannot start: {problem}; run the gates before it first")
@@ -284,6 +293,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
             state.file_report(Path(config.option.xmlpath))
     with state.tells():
         state.run.close()
+    signal.signal(signal.SIGTERM, state.on_sigterm)
     for sentence in state.unwritten:
         sys.stderr.write(f"ERROR: {sentence}\n")
     return (status or pytest.ExitCode.TESTS_FAILED) if state.unwritten else status
@@ -325,7 +335,8 @@ def judge(
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say where the run lives and what of it is already there."""
     state = config.stash.get(_STATE, None)
-    return state.run.header() if state else []
+    with _usage_errors():
+        return state.run.header() if state else []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:

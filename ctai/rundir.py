@@ -90,7 +90,7 @@ class RunDir:
         with disk_errors(f"run directory {root} cannot be written (choose another with --run-dir)"):
             root.mkdir(parents=True, exist_ok=True)
             probe.touch(exist_ok=False)
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # whoever holds the lock may have cleaned up
         return cls(root)
 
     def path(self, *parts: str) -> Path:
