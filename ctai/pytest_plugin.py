@@ -100,8 +100,10 @@ class GateSession:
         """Keep as one sentence that something could not be written when the gates had run; the exit status tells it."""
         try:
             yield
-        except CtaiError as error:
-            self.unwritten.append(str(error))
+        except (CtaiError, OSError) as error:
+            if not (sentence := _sentence(error)):
+                raise
+            self.unwritten.append(sentence)
 
     def write_page(self) -> None:
         """Write the report as a page; that it cannot be written changes no verdict."""
@@ -183,6 +185,13 @@ class GateSession:
             known = self.troubles.setdefault(gate, [])
             if _first_line(text) not in known:  # a fixture that failed fails every test that asks for it
                 known.append(_first_line(text))
+
+
+def _sentence(error: Exception) -> str:
+    """What a user can do something about, as one sentence; empty for a bug."""
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot use {error.filename}: {error.strerror}"
+    return str(error) if isinstance(error, CtaiError) else disk_trouble(error)
 
 
 def _first_line(text: str) -> str:
@@ -280,10 +289,9 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
     try:
         status = yield
     except OSError as error:  # of a file of pytest's own, such as the report where the user wants it
-        trouble = f"cannot write {error.filename}: {error.strerror}" if error.filename else disk_trouble(error)
-        if _STATE not in config.stash or not trouble:
+        if _STATE not in config.stash or not _sentence(error):
             raise
-        config.stash[_STATE].unwritten.append(trouble)
+        config.stash[_STATE].unwritten.append(_sentence(error))
         pytest_wrote = False
     state = config.stash.get(_STATE, None)
     if state is None:

