@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +98,39 @@ def json_text(value: Record | Mapping[str, Any]) -> str:
 def write_jsonl(path: Path, records: Iterable[Record]) -> None:
     """Write one record a line, atomically and as a stream; see `write_text`."""
     _write_atomic(path, (record.model_dump_json().encode("utf-8") + b"\n" for record in records))
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy the bytes of a file, or of what a link points to, into a folder that is made if need be.
+
+    Raises:
+        CtaiError: it cannot be read or written.
+    """
+    with disk_errors(f"cannot copy {source} to {target}"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, beside `path`; it takes that name when the block ends, and is removed when the block fails.
+
+    Raises:
+        CtaiError: there is something at `path` already, or the disk does not allow it.
+    """
+    with disk_errors(f"cannot look into {path}"):
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise CtaiError(f"{path} is there already and not an empty folder; choose another")
+    temporary = path.absolute().with_name(f".{path.absolute().name}.{secrets.token_hex(4)}.tmp")
+    with disk_errors(f"cannot write {path}"):
+        temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        with disk_errors(f"cannot write {path}"):
+            temporary.replace(path.absolute())
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 def read_record(path: Path, kind: type[R]) -> R:
