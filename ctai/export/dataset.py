@@ -15,7 +15,9 @@ from ctai.rundir import digest_of, write_jsonl, write_text
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _SAMPLES = 3
 _LICENSE = {"license": "other", "license_name": "not-chosen"}
-_LICENSE_NOTE = "Nobody has chosen a license for these texts. The base model wrote them, so its terms may say what may be done with them."
+_LICENSE_NOTE = (
+    "Nobody has chosen a license. The base model wrote these texts: its terms may say what may be done with them."
+)
 
 
 class Row(Record):
