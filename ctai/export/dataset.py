@@ -10,6 +10,7 @@ from ctai.export.cards import block, front_matter, program, said, table, warned
 from ctai.export.source import Finished
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import Example, FinishReason, Record
+from ctai.report.text import plain
 from ctai.rundir import digest_of, write_jsonl, write_text
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -150,9 +151,16 @@ def _head(name: str, rows: int, split: str, file: str, tags: list[str]) -> list[
 
 def _card(run: Finished) -> list[str]:
     count, model = len(run.examples), run.provenance.model_id
+    pretty = f"Instructions written and judged by {' '.join(plain(model, 100).split())}"
     name = f"Instructions written and judged by {said(model)}"
     return [
-        *_head(name, count, "train", "train.jsonl", ["synthetic", "self-generated", "instruction-tuning"]),
+        *_head(
+            f"Instructions written and judged by {' '.join(plain(model, 100).split())}",
+            count,
+            "train",
+            "train.jsonl",
+            ["synthetic", "self-generated", "instruction-tuning"],
+        ),
         *warned(run.warnings),
         f"# {name}",
         "",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -277,8 +278,7 @@ def test_hostile_text_is_data_in_the_files_and_harmless_in_the_cards(tmp_path):
         text = card.read_text()
         assert text.replace("\n", "").isprintable(), card
         outside = outside_of_blocks(body(card))
-        assert "script" not in text or "<script" not in outside, card
-        assert "![x]" not in outside
+        assert re.findall(r"(?<!\\)[<!]", outside) == [], card
         rows = [line for line in outside.splitlines() if line.startswith("|")]
         assert all(len(line.replace("\\|", "").split("|")) in (4, 8) for line in rows)
 
