@@ -154,13 +154,7 @@ def _card(run: Finished) -> list[str]:
     pretty = f"Instructions written and judged by {' '.join(plain(model, 100).split())}"
     name = f"Instructions written and judged by {said(model)}"
     return [
-        *_head(
-            f"Instructions written and judged by {' '.join(plain(model, 100).split())}",
-            count,
-            "train",
-            "train.jsonl",
-            ["synthetic", "self-generated", "instruction-tuning"],
-        ),
+        *_head(pretty, count, "train", "train.jsonl", ["synthetic", "self-generated", "instruction-tuning"]),
         *warned(run.warnings),
         f"# {name}",
         "",
