@@ -30,7 +30,7 @@ ADVICE = {
     "sentinel_worksheet_stopped_rate": f"the weights were tuned in this form, perhaps by a merged adapter: {_OTHER_BASE}",
     # gate 2a
     "heldout_items": "raise heldout.count",
-    "heldout_power": "raise heldout.count, or heldout.lift_to_detect if a smaller lift is of no interest",
+    "heldout_power": "raise heldout.count",
     "scorer_kappa": _INSTRUMENT,
     "scorer_family_kappa": _INSTRUMENT,
     "detector_precision": _INSTRUMENT,
