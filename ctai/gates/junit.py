@@ -29,7 +29,7 @@ class Case(NamedTuple):
 
 
 def name_verdicts(report: Path, rundir: RunDir, verdicts: Mapping[str, Verdict | None]) -> None:
-    """Add to each test case of a decided gate the path and the SHA-256 of the verdict file.
+    """Add to each test case of a decided gate the path and the SHA-256 of the verdict file; take the host's name out.
 
     Args:
         report: the finished JUnit file.
@@ -37,6 +37,8 @@ def name_verdicts(report: Path, rundir: RunDir, verdicts: Mapping[str, Verdict |
         verdicts: what this session decided, by gate; a verdict that was not written is not named.
     """
     tree = ElementTree.parse(report)
+    for suite in tree.iter("testsuite"):
+        suite.attrib.pop("hostname", None)  # host names are in the session's log only, which is not shared
     for case in tree.iter("testcase"):
         properties = case.find("properties")
         if properties is None:

@@ -258,6 +258,9 @@ def save_model(module: Any, tokenizer: Any, folder: Path) -> None:
     Raises:
         CtaiError: the disk does not allow it.
     """
+    quantizer = getattr(module, "hf_quantizer", None)
+    if quantizer is not None and quantizer.quantization_config.quant_method == "gguf":
+        quantizer.remove_quantization_config(module)  # its weights were made plain when they were read; a label is left
     with _quiet(), disk_errors(f"cannot write {folder}"):
         module.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

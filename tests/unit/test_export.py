@@ -19,12 +19,14 @@ from ctai.export.source import Finished, finished
 from ctai.gates import GATES
 from ctai.gates.evidence import read_verdict, verdict_path
 from ctai.model import sources
+from ctai.model.loader import CleanModelLoader
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import ContaminationReport, Example, TrainingManifest
+from ctai.records import ContaminationReport, Example, Sampling, TrainingManifest
 from ctai.rundir import RunDir, new_folder, read_jsonl, read_record, write_json
 from tests.unit import reported
 from tests.unit.finished import make_finished_run
 from tests.unit.generated import provenance
+from tests.unit.gguf_file import write_gguf
 
 pytestmark = pytest.mark.unit
 
@@ -223,6 +225,21 @@ def test_a_local_base_comes_along_under_a_name_that_is_no_hub_id(on_tiny, tiny_m
     assert "secret.py" not in names
     config = json.loads((tmp_path / "out" / "adapter" / "adapter_config.json").read_text())
     assert (config["base_model_name_or_path"], config["revision"]) == (BASE, None)
+
+
+def test_a_gguf_base_becomes_a_folder_that_peft_can_load(on_tiny, tiny_model_folder, tmp_path):
+    file = write_gguf(tiny_model_folder, tmp_path / "model" / "base.gguf")
+    run = with_model(on_tiny, file, sources.weights_digest(sources.resolve(str(file))))
+    base = write_base(run, tmp_path / "base", 1e9)
+    assert (base.name, base.is_here) == (BASE, True)
+    assert "a GGUF file, as float32" in base.note
+    prompts, sampling = ["The capital of France", "Name two"], Sampling(max_new_tokens=8)
+    made, own = (
+        CleanModelLoader(str(path)).load(sentinels=False).engine.generate(prompts, sampling)
+        for path in (tmp_path / "base", file)
+    )
+    assert made == own
+    assert not list((tmp_path / "base").glob("*.gguf"))
 
 
 def test_a_large_base_is_left_out_and_the_card_says_what_to_do(on_tiny, tmp_path):

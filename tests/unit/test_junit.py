@@ -75,6 +75,11 @@ def test_the_report_for_viewers_breaks_no_rule_of_the_schema(run):
     assert kinds == expected.get(run[0], {"system-out", "error", "skipped"})
 
 
+def test_the_name_of_the_host_is_in_neither(run):
+    for name in ("report/junit.xml", "evidence/gates.xml"):
+        assert not [e for e in ElementTree.parse(run[1] / name).iter() if "hostname" in e.attrib]
+
+
 def test_it_says_all_that_the_evidence_says(run):
     evidence = ElementTree.parse(run[1] / "evidence" / "gates.xml").getroot()
     shown = ElementTree.parse(run[1] / "report" / "junit.xml").getroot()
