@@ -153,12 +153,15 @@ def read_jsonl(path: Path, kind: type[R]) -> list[R]:
     Raises:
         CtaiError: the file is missing, or a line is not such a record; names the file and the line.
     """
-    with disk_errors(f"cannot read {path}"):
+    return list(stream_jsonl(path, kind))
+
+
+def stream_jsonl(path: Path, kind: type[R]) -> Iterator[R]:
+    """The same, one record at a time, for files that are larger than the memory."""
+    with disk_errors(f"cannot read {path}"), path.open("rb") as lines:
         # bytes, not text: only b"\n" ends a line, while a text may hold U+2028 and the like
-        lines = path.read_bytes().split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    return [_parse_line(path, number, line, kind) for number, line in enumerate(lines, start=1)]
+        for number, line in enumerate(lines, start=1):
+            yield _parse_line(path, number, line.removesuffix(b"\n"), kind)
 
 
 def _parse_line(path: Path, number: int, line: bytes, kind: type[R]) -> R:

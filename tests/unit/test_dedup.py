@@ -188,7 +188,7 @@ def test_properties_on_any_text(texts: list[str]) -> None:
     assert sorted([*kept, *(d.record for d in dropped)]) == sorted(texts)
     assert len({dedup.normalize(text) for text in kept}) == len(kept)
     assert deduplicate(kept).dropped == []
-    online: OnlineDeduplicator[str] = OnlineDeduplicator()
+    online: OnlineDeduplicator = OnlineDeduplicator()
     assert [text for text in texts if online.add(text) is None] == kept
     assert reasons(kept, against=kept) == ["heldout text"] * len(kept)
 
