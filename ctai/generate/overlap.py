@@ -6,11 +6,11 @@ each held-out item are counted.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from ctai.generate.dedup import Instructed
-from ctai.generate.likeness import marks, normalize, shingles
+from ctai.generate.likeness import Marks, marks, normalize, shingles
 from ctai.tasks import families
 
 
@@ -34,13 +34,12 @@ class HeldoutOverlap:
         self._threshold = threshold
         self._texts = set(map(normalize, asked))
         self._keys = {key for text in asked if (key := families.parse(text)) is not None}
-        self._marks = [marks(text) for text in asked]
-        self._all_marks = set(self._marks)
         self._sizes = [len(shingles(text)) for text in asked]
-        self._with: dict[str, list[int]] = defaultdict(list)
+        # marks -> shingle -> the items that have both
+        self._items: dict[Marks, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for number, text in enumerate(asked):
             for shingle in shingles(text):
-                self._with[shingle].append(number)
+                self._items[marks(text)][shingle].append(number)
 
     def has(self, instruction: str) -> bool:
         """Whether it asks what a held-out item asks."""
@@ -48,15 +47,10 @@ class HeldoutOverlap:
             return True
         if (key := families.parse(instruction)) is not None:
             return key in self._keys
-        own_marks = marks(instruction)
-        return own_marks in self._all_marks and any(
-            self._marks[number] == own_marks for number in self._alike(instruction)
-        )
+        items = self._items.get(marks(instruction))
+        return items is not None and self._is_alike(shingles(instruction), items)
 
-    def _alike(self, instruction: str) -> Iterable[int]:
-        """The held-out items whose shingles are similar enough: shared ones over those of either."""
-        own = shingles(instruction)
-        shared = Counter(chain.from_iterable(self._with[shingle] for shingle in own if shingle in self._with))
-        for number, count in shared.items():
-            if count / (len(own) + self._sizes[number] - count) >= self._threshold:
-                yield number
+    def _is_alike(self, own: frozenset[str], items: Mapping[str, Sequence[int]]) -> bool:
+        """Whether the shingles of any item are similar enough: the shared ones over those of either."""
+        shared = Counter(chain.from_iterable(items[shingle] for shingle in own if shingle in items))
+        return any(n / (len(own) + self._sizes[item] - n) >= self._threshold for item, n in shared.items())
