@@ -1,9 +1,10 @@
 """Deduplication: against a plain datasketch script on the same input, and by the million through the merge.
 
     python -m benchmarks.dedup                       # both; the merge of 1,000,000 records needs 4 GB of disk
-    python -m benchmarks.dedup --records 100000 --compare 5000
+    python -m benchmarks.dedup --records 10000 100000 --compare 5000
 
-Times are CPU seconds and wall seconds of one process; on a machine with other work the CPU's are the ones that repeat.
+`--json` adds what was measured to a file, of which docs/dedup.md is made. Times are CPU seconds and wall seconds of one
+process; on a machine with other work the CPU's are the ones that repeat. datasketch comes with the extra `bench`.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,27 +57,39 @@ class Timed(NamedTuple):
 def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=1_000_000, help="how many records are merged; 0 for none")
-    parser.add_argument("--compare", type=int, default=20_000, help="how many the plain script gets as well")
+    parser.add_argument("--records", type=int, nargs="*", default=[1_000_000], help="how many are merged")
+    parser.add_argument("--compare", type=int, default=20_000, help="how many the plain script gets; 0 for none")
     parser.add_argument("--repeats", type=int, default=3, help="how often the two are compared")
-    parser.add_argument("--json", type=Path, help="where to write the results")
+    parser.add_argument("--json", type=Path, help="where to write the results; keeps others there")
     parser.add_argument("--merge", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.merge:
         print(json.dumps(merged(options.merge)))
         return 0
-    state = git_state()
-    results: dict[str, Any] = {"commit": state.commit, "dirty": state.dirty, "cores": os.cpu_count()}
     console = Console()
+    results: dict[str, Any] = {"compare": [], "merges": []}
     if options.compare:
-        results["compare"] = compare(options.compare, options.repeats)
-        console.print(_comparison_table(results["compare"]))
-    if options.records:
-        results["merge"] = merge_of(options.records)
-        console.print(_merge_table(results["merge"]))
+        results["compare"].append({**origin(), **compare(options.compare, options.repeats)})
+        console.print(_comparison_table(results["compare"][0]))
+    for count in options.records:
+        results["merges"].append({**origin(), **merge_of(count)})
+        console.print(_merge_table(results["merges"][-1]))
     if options.json:
-        write_json(options.json, results)
+        known = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
+        write_json(options.json, {name: known.get(name, []) + results[name] for name in results})
     return 0
+
+
+def origin() -> dict[str, Any]:
+    """When, of what and where something is measured."""
+    state = git_state()
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": state.commit,
+        "dirty": state.dirty,
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+    }
 
 
 # ------------------------------------------------------------------------------------------- against a plain script

@@ -1,16 +1,22 @@
 """What counts as the same instruction, within a set and against the held-out set."""
 
+import json
 import random
 import string
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import benchmarks
+from benchmarks.dedup_data import instructions
 from ctai.generate import dedup
 from ctai.generate.dedup import OnlineDeduplicator, deduplicate
+from ctai.generate.index import Text, TextIndex
 from ctai.tasks import families
+from ctai.tasks.heldout import build_heldout
 
 pytestmark = pytest.mark.unit
 
@@ -198,3 +204,91 @@ def test_normalization_is_stable(text: str) -> None:
     once = dedup.normalize(text)
     assert dedup.normalize(once) == once
     assert dedup.shingles(text)
+
+
+# ------------------------------------------------------------------------------------ against the definition
+
+
+def by_definition(texts: list[str], threshold: float = dedup.NEAR_JACCARD) -> list[tuple[str, str]]:
+    """Text and reason of what is dropped, found by comparing every pair of equal marks."""
+    first: dict[str, str] = {}
+    alike: dict[dedup.Marks, list[frozenset[str]]] = {}
+    dropped = []
+    for text in texts:
+        normal, own = dedup.normalize(text), dedup.shingles(text)
+        others = alike.setdefault(dedup.marks(text), [])
+        if normal in first:
+            dropped.append((text, "exact" if first[normal] == text else "normalized"))
+        elif families.parse(text) is None and any(dedup.jaccard(own, other) >= threshold for other in others):
+            dropped.append((text, "near"))
+        else:
+            first[normal] = text
+            others.append(own)
+    return dropped
+
+
+@pytest.mark.parametrize(
+    ("count", "threshold", "near"), [(5000, 0.8, 100), (800, 0.6, 50), (800, 0.95, 1), (300, 1.0, 0)]
+)
+def test_all_that_brute_force_finds_is_found_and_nothing_else(count: int, threshold: float, near: int) -> None:
+    texts = list(instructions(count))
+    expected = by_definition(texts, threshold)
+    assert sum(reason == "near" for _, reason in expected) >= near, "too few to tell"
+    found = [(one.record, one.reason) for one in deduplicate(texts, threshold=threshold).dropped]
+    assert found == expected
+
+
+@pytest.mark.parametrize("length", [3, 40, 400])
+def test_likeness_is_found_in_texts_of_any_length_among_few_and_among_many(length: int) -> None:
+    """Texts of one template, so that sketches are alike; more than are compared without numpy, and than fit a chunk."""
+    rng = random.Random(length)
+    template = random_text(rng, length)
+    texts = [f"{template} {random_text(rng, 2)}" for _ in range(60)]
+    texts += [f"please {text}" for text in rng.sample(texts, 20)]
+    found = [(one.record, one.reason) for one in deduplicate(texts).dropped]
+    assert found == by_definition(texts)
+
+
+def test_what_is_repeated_is_the_first_that_is_alike() -> None:
+    base = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda"
+    texts = [f"{base} {end}" for end in ("one thing more of it", "two", "one thing more of this", "two, please")]
+    assert [(d.record, d.repeats) for d in deduplicate(texts).dropped] == [(texts[2], texts[0])]
+
+
+def test_more_texts_of_one_kind_than_are_compared_at_a_time() -> None:
+    index = TextIndex(0.8)
+    rng = random.Random(0)
+    texts = [random_text(rng, 8) for _ in range(5000)]
+    for text in texts:
+        index.insert(Text(text))
+    for place in (0, 2500, 4999):
+        assert index.near(Text(f"{texts[place]} a")) == index.same(Text(texts[place])) == place
+        assert index[place] == texts[place]
+    assert index.near(Text(random_text(rng, 8))) is None
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_held_out_set_against_labelled_pairs(same: bool) -> None:
+    """Copies and small edits are found, siblings of a template are not taken for them."""
+    lines = (Path(benchmarks.__file__).parent / "data" / "paraphrases.jsonl").read_text(encoding="utf-8").splitlines()
+    pairs = [json.loads(line) for line in lines]
+    of_label = [pair for pair in pairs if pair["same"] == same]
+    assert len(of_label) >= 50
+    dropped = [pair for pair in of_label if reasons([pair["other"]], against=[pair["heldout"]])]
+    assert len(dropped) >= 20 if same else len(dropped) <= 1
+
+
+def test_siblings_of_held_out_items_stay() -> None:
+    held = build_heldout(1000, 0, embedded=False)
+    keys = {(item.family, item.key) for item in held}
+    free = [(family, key) for family in families.FAMILIES for key in family.keys if (family.name, key) not in keys]
+    siblings = [family.render(key, phrasing) for family, key in free for phrasing in range(len(family.phrasings))]
+    assert len(siblings) > 2000
+    assert {one.reason for one in deduplicate(siblings, against=held).dropped} <= {"exact", "normalized"}
+    others = [
+        family.render(item.key, phrasing)
+        for item in held
+        if (family := families.by_name(item.family))
+        for phrasing in range(len(family.phrasings))
+    ]
+    assert deduplicate(others, against=held).kept == []
