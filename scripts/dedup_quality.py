@@ -34,7 +34,18 @@ _NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven tw
 def main() -> int:
     """Write the page."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    sections = [HEAD, *repetitions(), "", RULE, *overlap_with_families(), "", *overlap_of_free_text(), "", MEANING]
+    sections = [
+        HEAD,
+        *repetitions(),
+        "",
+        RULE,
+        *overlap_with_families(),
+        "",
+        *overlap_of_free_text(),
+        "",
+        MEANING,
+        ONLINE,
+    ]
     if TIMES.exists():
         sections += times(json.loads(TIMES.read_text(encoding="utf-8")))
     write_text(PAGE, "\n".join(sections).rstrip() + "\n")
@@ -58,6 +69,17 @@ numbers, names, quoted strings and letters. Asked of all held-out items of all f
 MEANING = """A text that no family parses is compared by its letters, so what asks the same in other words is not found: for such
 instructions the rule protects against copies and small edits only. Held-out items are all of families, whose every phrasing is
 found by its key.
+"""
+ONLINE = """## What a prompt shows
+
+A prompt for new instructions is a numbered list under "A list of short, clear and different instructions" that ends mid-list.
+Up to half of its examples are drawn from what the shard itself has kept, others each time, and a list with a topic shows what
+was kept of that topic; so a base model goes on from what is there already. Embedded model, shard 0, 400 kept (2026-11-22):
+with own instructions 73 of 740 generated ones were repetitions, 0.099 [0.079, 0.122]; with seeds alone 91 of 758, 0.120
+[0.099, 0.145]. One shard cannot tell the two apart for certain. Nothing else is told to the model; a list of what to avoid was not tried.
+
+The rate of repetitions is reported by shard: `generated_repetitions` in the summary of each, and `repetitions_in_shard_NNN`
+(within it) and `dropped_of_shard_NNN` (of an earlier shard) in that of the union.
 """
 
 

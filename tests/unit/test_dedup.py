@@ -209,6 +209,12 @@ def test_normalization_is_stable(text: str) -> None:
 # ------------------------------------------------------------------------------------ against the definition
 
 
+def similarity(a: frozenset[str], b: frozenset[str]) -> float:
+    """The Jaccard similarity, without making the union: twice as fast."""
+    shared = len(a & b)
+    return shared / (len(a) + len(b) - shared)
+
+
 def by_definition(texts: list[str], threshold: float = dedup.NEAR_JACCARD) -> list[tuple[str, str]]:
     """Text and reason of what is dropped, found by comparing every pair of equal marks."""
     first: dict[str, str] = {}
@@ -219,7 +225,7 @@ def by_definition(texts: list[str], threshold: float = dedup.NEAR_JACCARD) -> li
         others = alike.setdefault(dedup.marks(text), [])
         if normal in first:
             dropped.append((text, "exact" if first[normal] == text else "normalized"))
-        elif families.parse(text) is None and any(dedup.jaccard(own, other) >= threshold for other in others):
+        elif families.parse(text) is None and any(similarity(own, other) >= threshold for other in others):
             dropped.append((text, "near"))
         else:
             first[normal] = text
@@ -240,7 +246,7 @@ def test_all_that_brute_force_finds_is_found_and_nothing_else(count: int, thresh
 
 @pytest.mark.parametrize("length", [3, 40, 400])
 def test_likeness_is_found_in_texts_of_any_length_among_few_and_among_many(length: int) -> None:
-    """Texts of one template, so that sketches are alike; more than are compared without numpy, and than fit a chunk."""
+    """Texts of one template, so that sketches are alike; in small groups and in such as numpy compares."""
     rng = random.Random(length)
     template = random_text(rng, length)
     texts = [f"{template} {random_text(rng, 2)}" for _ in range(60)]
@@ -249,10 +255,14 @@ def test_likeness_is_found_in_texts_of_any_length_among_few_and_among_many(lengt
     assert found == by_definition(texts)
 
 
-def test_what_is_repeated_is_the_first_that_is_alike() -> None:
-    base = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda"
-    texts = [f"{base} {end}" for end in ("one thing more of it", "two", "one thing more of this", "two, please")]
-    assert [(d.record, d.repeats) for d in deduplicate(texts).dropped] == [(texts[2], texts[0])]
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_is_repeated_is_the_first_that_is_alike(order: tuple[int, int]) -> None:
+    words = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau"
+    ends = (words, words.replace("alpha beta gamma delta ", ""))
+    between = words.replace("alpha beta ", "")
+    texts = [ends[order[0]], ends[order[1]], between]
+    (dropped,) = deduplicate(texts).dropped
+    assert (dropped.record, dropped.repeats) == (between, texts[0])
 
 
 def test_more_texts_of_one_kind_than_are_compared_at_a_time() -> None:
