@@ -76,7 +76,8 @@ A prompt for new instructions is a numbered list under "A list of short, clear a
 Up to half of its examples are drawn from what the shard itself has kept, others each time, and a list with a topic shows what
 was kept of that topic; so a base model goes on from what is there already. Embedded model, shard 0, 400 kept (2026-11-22):
 with own instructions 73 of 740 generated ones were repetitions, 0.099 [0.079, 0.122]; with seeds alone 91 of 758, 0.120
-[0.099, 0.145]. One shard cannot tell the two apart for certain. Nothing else is told to the model; a list of what to avoid was not tried.
+[0.099, 0.145]. One shard cannot tell the two apart for certain.
+Nothing else is told to the model; a list of what to avoid was not tried.
 
 The rate of repetitions is reported by shard: `generated_repetitions` in the summary of each, and `repetitions_in_shard_NNN`
 (within it) and `dropped_of_shard_NNN` (of an earlier shard) in that of the union.
@@ -242,8 +243,8 @@ def times(found: dict[str, Any]) -> Iterator[str]:
             f"| {one['records']:,} | {one['shard_bytes'] / 1e9:.2f} | {one['cpu']:.0f} | {one['wall']:.0f} "
             f"| {one['peak_bytes'] / 1e9:.2f} | {one['kept']:,} | {_origin(one)} |"
         )
-    yield "\nThe time grows with the square of the texts that have the same marks and about the same length: about a nanosecond a"
-    yield "pair. All else grows with the number of texts."
+    yield "\nThe time grows with the square of the texts that have the same marks and about the same length: about three"
+    yield "nanoseconds a pair. All else grows with the number of texts."
 
 
 def _origin(run: dict[str, Any]) -> str:

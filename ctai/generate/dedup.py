@@ -108,7 +108,7 @@ def deduplicate(
 class OnlineDeduplicator:
     """Deduplicates while instructions are made. The answers depend on the instructions and their order alone.
 
-    It keeps the instructions, in some 300 bytes each, and nothing of the records that they are of.
+    It keeps the instructions, in some 500 bytes each, and nothing of the records that they are of.
 
     Args:
         against: the held-out set.
