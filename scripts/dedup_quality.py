@@ -74,7 +74,8 @@ ONLINE = """## What a prompt shows
 
 A prompt for new instructions is a numbered list under "A list of short, clear and different instructions" that ends mid-list.
 Up to half of its examples are drawn from what the shard itself has kept, others each time, and a list with a topic shows what
-was kept of that topic; so a base model goes on from what is there already. Embedded model, shards 0 and 1, 400 kept each (2026-11-22):
+was kept of that topic; so a base model goes on from what is there already.
+Embedded model, shards 0 and 1, 400 kept each (2026-11-22):
 with own instructions 140 of 1,421 generated ones were repetitions, 0.099 [0.084, 0.115]; with seeds alone 161 of 1,457,
 0.111 [0.095, 0.128]. If showing them helps, it is too little to be told from chance here.
 Nothing else is told to the model; a list of what to avoid was not tried.
