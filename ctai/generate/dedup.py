@@ -2,8 +2,9 @@
 
 Owns what "the same instruction" means. An instruction that a family parses overlaps the held-out set if that
 asks the same of the same family, in whatever words, and repeats another only in the same words. Any other is
-judged by its text: equal after normalization, or nearly equal (`likeness`). Responses play no part. It reads no file and
-counts nothing.
+judged by its text: equal after normalization, or nearly equal (`likeness`). With a held-out item it must not even share the
+words, in whatever order: one example too few costs nothing, one test item in the training data costs the test. Responses
+play no part. It reads no file and counts nothing.
 """
 
 from collections.abc import Iterable
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 NEAR_JACCARD = 0.8
-Reason = Literal["exact", "normalized", "near", "heldout key", "heldout text", "heldout near"]
+Reason = Literal["exact", "normalized", "near", "heldout key", "heldout text", "heldout words", "heldout near"]
 
 
 class Instructed(Protocol):
@@ -119,9 +120,11 @@ class OnlineDeduplicator:
         self._heldout = TextIndex(threshold)
         self._kept = TextIndex(threshold)
         self._heldout_keys: dict[tuple[str, str], int] = {}
+        self._heldout_words: dict[tuple[tuple[str, ...], ...], int] = {}
         for item in against:
             text = Text(instruction_of(item))
             number = self._heldout.insert(text)
+            self._heldout_words.setdefault(text.words, number)
             if key := families.parse(text.normal):
                 self._heldout_keys.setdefault(key, number)
 
@@ -140,6 +143,8 @@ class OnlineDeduplicator:
             reason, number = "heldout key", self._heldout_keys[key]
         elif (same := self._heldout.same(text)) is not None:
             reason, number = "heldout text", same
+        elif key is None and text.words in self._heldout_words:
+            reason, number = "heldout words", self._heldout_words[text.words]
         elif key is None and (near := self._heldout.near(text)) is not None:
             reason, number = "heldout near", near
         else:

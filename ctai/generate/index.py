@@ -16,7 +16,7 @@ from operator import xor
 
 import numpy as np
 
-from ctai.generate.likeness import Marks, jaccard, marks, normalize, shingles_of_normal
+from ctai.generate.likeness import Marks, jaccard, marks, normalize, shingles_of_normal, words
 
 _BITS = tuple(1 << bit for bit in range(256))
 _WORD = (1 << 64) - 1
@@ -44,6 +44,11 @@ class Text:
     def marks(self) -> Marks:
         """What texts that are alike agree in."""
         return marks(self.raw)
+
+    @cached_property
+    def words(self) -> tuple[tuple[str, ...], ...]:
+        """What it says if the order of its words does not matter."""
+        return words(self.normal, self.marks)
 
     @cached_property
     def shingles(self) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """When two instructions are the same text, and how alike they are.
 
-Owns a text's normal form, its shingles and its marks. Templates alone are alike at a Jaccard similarity of 0.6 to
+Owns a text's normal form, its words, its shingles and its marks. Templates alone are alike at a Jaccard similarity of 0.6 to
 0.75, so near-duplicates must also agree in their numbers, names and quoted strings: their marks. What follows from
 likeness is `dedup`'s.
 """
@@ -23,6 +23,7 @@ _NUMBER_WORDS = (
 _SIGN = r"(?<![^\s\d])[-+*/=<>%^\u2212\u00d7\u00f7](?![^\s\d])"
 _NUMBER = re.compile(rf"\d+(?:[.,]\d+)*|{_SIGN}|\b(?:{'|'.join(_NUMBER_WORDS)})\b")
 _WORD = re.compile(r"[^\W\d_]+")
+_SAYS_NOTHING = frozenset({"a", "an", "the", "please"})
 _LETTER = re.compile(r"(?<!['\u2019])\b[b-hj-z]\b")  # `a` and `i` are words too
 _QUOTED = re.compile(
     r"\"([^\"]+)\"|`([^`]+)`|(?<!\w)'([^']+)'(?!\w)"
@@ -44,6 +45,18 @@ def normalize(instruction: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", instruction).casefold())
     text = " ".join(folded.split())
     return text.rstrip(" .?!:;,") or text
+
+
+def words(normal: str, marked: Marks) -> tuple[tuple[str, ...], ...]:
+    """What a text says if the order of its words does not matter: equal for texts that differ in order, articles, "please"
+    and how numbers are written, but not in the order of numbers, quoted strings and letters.
+
+    Args:
+        normal: a normalized text.
+        marked: its marks.
+    """
+    said = (word for word in _UNSAID.sub("", normal).split() if word not in _SAYS_NOTHING)
+    return tuple(sorted(map(_digits, said))), marked.numbers, marked.quoted, marked.letters
 
 
 def shingles(instruction: str) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """How many examples of a finished dataset overlap the held-out set, counted without the filter that made it.
 
-Owns the count that quality control reports. It shares with `dedup` what a text's normal form, shingles and marks are,
+Owns the count that quality control reports. It shares with `dedup` what a text's normal form, words, shingles and marks are,
 but nothing of how overlaps are looked for: no sketch rules a pair out here, the shingles that an instruction shares with
 each held-out item are counted.
 """
@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from ctai.generate.dedup import Instructed
-from ctai.generate.likeness import Marks, marks, normalize, shingles
+from ctai.generate.likeness import Marks, marks, normalize, shingles, words
 from ctai.tasks import families
 
 
 def overlapping(examples: Iterable[Instructed], heldout: Sequence[Instructed], threshold: float) -> int:
-    """Count the examples that ask what a held-out item asks: in its words, by its family and key, or nearly so.
+    """Count the examples that ask what a held-out item asks: in its words and whatever their order, by its family and key, or
+    nearly so.
 
     Args:
         examples: the final dataset.
@@ -33,6 +34,7 @@ class HeldoutOverlap:
         asked = [item.instruction for item in heldout]
         self._threshold = threshold
         self._texts = set(map(normalize, asked))
+        self._words = {words(normalize(text), marks(text)) for text in asked}
         self._keys = {key for text in asked if (key := families.parse(text)) is not None}
         self._sizes = [len(shingles(text)) for text in asked]
         # marks -> shingle -> the items that have both
@@ -47,7 +49,10 @@ class HeldoutOverlap:
             return True
         if (key := families.parse(instruction)) is not None:
             return key in self._keys
-        items = self._items.get(marks(instruction))
+        marked = marks(instruction)
+        if words(normalize(instruction), marked) in self._words:
+            return True
+        items = self._items.get(marked)
         return items is not None and self._is_alike(shingles(instruction), items)
 
     def _is_alike(self, own: frozenset[str], items: Mapping[str, Sequence[int]]) -> bool:

@@ -15,6 +15,7 @@ from benchmarks.dedup_data import instructions
 from ctai.generate import dedup
 from ctai.generate.dedup import OnlineDeduplicator, deduplicate
 from ctai.generate.index import Text, TextIndex
+from ctai.generate.overlap import overlapping
 from ctai.tasks import families
 from ctai.tasks.heldout import build_heldout
 
@@ -129,8 +130,36 @@ def test_families_are_never_near_duplicates() -> None:
 
 
 def test_free_text_overlaps_the_held_out_set_by_text_and_nearly() -> None:
-    near = BACTERIUM.replace("a bact", "bact")
+    near = BACTERIUM.replace("bacterium", "bacteriums")
     assert reasons([BACTERIUM.upper(), near], against=[BACTERIUM]) == ["heldout text", "heldout near"]
+
+
+SHELVES = "Put 3 red books and two blue ones on the upper shelf."
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "Please put 3 red books and two blue ones on the upper shelf.",
+        "Put 3 red books and 2 blue ones on upper shelf",
+        "On the upper shelf put 3 red books and two blue ones!",
+    ],
+)
+def test_the_words_of_a_held_out_item_are_not_trained_on_in_whatever_order(same: str) -> None:
+    assert reasons([same], against=[SHELVES]) == ["heldout words"]
+    assert overlapping([Item(same, 0)], [Item(SHELVES, 1)], 1.0) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Put two red books and 3 blue ones on the upper shelf.",
+        "Put 3 red books and two blue ones on the upper shelf now.",
+    ],
+)
+def test_other_words_or_numbers_in_another_order_ask_something_else(other: str) -> None:
+    assert reasons([other], against=[SHELVES], threshold=1.0) == []
+    assert overlapping([Item(other, 0)], [Item(SHELVES, 1)], 1.0) == 0
 
 
 def test_held_out_overlap_comes_before_repetition() -> None:
