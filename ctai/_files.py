@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,39 @@ def write_jsonl(path: Path, records: Iterable[Record]) -> None:
     _write_atomic(path, (record.model_dump_json().encode("utf-8") + b"\n" for record in records))
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy the bytes of a file, or of what a link points to, into a folder that is made if need be.
+
+    Raises:
+        CtaiError: it cannot be read or written.
+    """
+    with disk_errors(f"cannot copy {source} to {target}"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, beside `path`; it takes that name when the block ends, and is removed when the block fails.
+
+    Raises:
+        CtaiError: there is something at `path` already, or the disk does not allow it.
+    """
+    with disk_errors(f"cannot look into {path}"):
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise CtaiError(f"{path} is there already and not an empty folder; choose another")
+    temporary = path.absolute().with_name(f".{path.absolute().name}.{secrets.token_hex(4)}.tmp")
+    with disk_errors(f"cannot write {path}"):
+        temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        with disk_errors(f"cannot write {path}"):
+            temporary.replace(path.absolute())
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
 def read_record(path: Path, kind: type[R]) -> R:
     """The record that a JSON file holds.
 
@@ -119,12 +153,15 @@ def read_jsonl(path: Path, kind: type[R]) -> list[R]:
     Raises:
         CtaiError: the file is missing, or a line is not such a record; names the file and the line.
     """
-    with disk_errors(f"cannot read {path}"):
+    return list(stream_jsonl(path, kind))
+
+
+def stream_jsonl(path: Path, kind: type[R]) -> Iterator[R]:
+    """The same, one record at a time, for files that are larger than the memory."""
+    with disk_errors(f"cannot read {path}"), path.open("rb") as lines:
         # bytes, not text: only b"\n" ends a line, while a text may hold U+2028 and the like
-        lines = path.read_bytes().split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    return [_parse_line(path, number, line, kind) for number, line in enumerate(lines, start=1)]
+        for number, line in enumerate(lines, start=1):
+            yield _parse_line(path, number, line.removesuffix(b"\n"), kind)
 
 
 def _parse_line(path: Path, number: int, line: bytes, kind: type[R]) -> R:

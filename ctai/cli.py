@@ -1,4 +1,4 @@
-"""The command line: `ctai preflight`, `ctai verify`, `ctai attest`, `ctai report`. The run itself is `pytest -m gates`."""
+"""The command line: `ctai preflight`, `verify`, `attest`, `report` and `export`. The run itself is `pytest -m gates`."""
 
 import argparse
 import sys
@@ -50,6 +50,15 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write DIR/report/index.html: one page on what became of a run")
     report.add_argument("run_dir", metavar="DIR", type=Path)
     report.set_defaults(command=_report)
+    export = commands.add_parser("export", help="collect dataset, adapter, evaluation and evidence for others")
+    export.add_argument("run_dir", metavar="DIR", type=Path)
+    export.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="a new or an empty folder")
+    export.add_argument("--merge", action="store_true", help="also a full model with the adapter merged in")
+    export.add_argument("--large", action="store_true", help="also a base model or a run directory of more than 2 GB")
+    export.add_argument(
+        "--anyway", action="store_true", help="also if the last gate has not passed; every card says so"
+    )
+    export.set_defaults(command=_export)
     return parser
 
 
@@ -90,4 +99,14 @@ def _report(options: argparse.Namespace) -> int:
     from ctai.report import write_report
 
     print(write_report(options.run_dir))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ctai.export import export_run
+
+    notes = export_run(options.run_dir, options.to, merge=options.merge, anyway=options.anyway, large=options.large)
+    for note in notes:
+        print(f"note: {note}")
+    print(options.to / "README.md")
     return 0

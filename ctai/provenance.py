@@ -28,7 +28,7 @@ from ctai.rundir import PLANNED_ARTIFACTS, RunDir, digest_of, jsonable, read_rec
 UNKNOWN = "unknown"
 _PACKAGE = Path(ctai.__file__).parent
 _PACKAGES = (
-    "accelerate", "bitsandbytes", "datasketch", "gguf", "numpy", "peft", "pydantic", "pytest", "pytest-order",
+    "accelerate", "bitsandbytes", "gguf", "numpy", "peft", "pydantic", "pytest", "pytest-order",
     "safetensors", "scipy", "statsmodels", "tokenizers",
 )  # fmt: skip
 

@@ -123,7 +123,7 @@ class GateSession:
             written: where pytest wrote the report; a user's own file stays there too.
         """
         from ctai.gates.attestation import write_attestations
-        from ctai.gates.junit import name_verdicts, timeless
+        from ctai.gates.junit import name_verdicts, timeless, write_for_viewers
         from ctai.rundir import write_bytes
 
         if not self.selected or self.interrupted:
@@ -134,6 +134,7 @@ class GateSession:
             is_whole = tuple(self.selected) == GATE_NAMES or not whole.exists()
             name = whole.name if is_whole else f"gates-{self.run.session.session_id}.xml"
             write_bytes(whole.with_name(name), timeless(written))
+            write_for_viewers(written, self.run.rundir.report / "junit.xml")
         write_attestations(self.run.rundir)
 
     def enter(self, gate: str) -> None:
@@ -174,6 +175,14 @@ class GateSession:
         if self.interrupted and gate == self.current:
             return "interrupted; the same command resumes it"
         return "; ".join(self.troubles.get(gate, [])) or "it was not run"
+
+    def explanation(self, gate: str, metric: str) -> Any:
+        """Why the test of a metric failed, in the place of a traceback; None if the metric has met its threshold."""
+        from ctai.explain import explain
+
+        measured = self.run.measured.get(gate)
+        found = measured.metric(metric) if measured else None
+        return explain(self.run.rundir, gate, found) if found and not found.passed else None
 
     def note(self, gate: str, metric: str | None, report: pytest.TestReport) -> None:
         """Keep what one phase of one test says about its gate."""
@@ -252,8 +261,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         return
     metric = state.asserted.get(item.nodeid)
     error = call.excinfo.value if call.excinfo is not None else None
-    if isinstance(error, CtaiError) or (isinstance(error, AssertionError) and metric is not None):
-        report.longrepr = str(error).split("\nassert ")[0]  # without pytest's own account of the expression
+    if isinstance(error, AssertionError) and metric is not None:
+        report.longrepr = state.explanation(gate.name, metric) or str(error)
+    elif isinstance(error, CtaiError):
+        report.longrepr = str(error)
     elif trouble := disk_trouble(error):
         report.longrepr = trouble
     state.note(gate.name, metric, report)

@@ -5,8 +5,10 @@ the faults of a response are `ctai.detectors`'. Whether a summary lets the run g
 """
 
 import math
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 from ctai.config import QcThresholds
@@ -14,7 +16,6 @@ from ctai.detectors import FAULTS, find_faults
 from ctai.records import (
     Critique,
     Example,
-    GeneratedResponse,
     GenerationRound,
     Metric,
     QcSummary,
@@ -25,7 +26,7 @@ from ctai.records import (
 from ctai.statistics import describe, rate
 from ctai.tasks.families import normalize
 
-__all__ = ["FAULTS", "Material", "Wanted", "find_faults", "summarize"]
+__all__ = ["FAULTS", "Material", "Tally", "Wanted", "find_faults", "summarize"]
 
 
 class Wanted(NamedTuple):
@@ -47,17 +48,101 @@ class Material(NamedTuple):
     overlapping: int
 
 
-class _Judged(NamedTuple):
-    """The rounds' contents, flat."""
+class _Judgements:
+    """The critic's judgements of one kind, counted."""
 
-    responses: list[GeneratedResponse]
-    instructions: list[Critique]
-    pairs: list[Critique]
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.n = 0
+        self.margins = array("d")
+
+    def add(self, critiques: Iterable[Critique]) -> None:
+        for critique in critiques:
+            self.n += 1
+            self.accepted += critique.accepted
+            if math.isfinite(critique.margin):  # one that is not a number is counted and left out
+                self.margins.append(critique.margin)
+
+    def acceptance(self) -> Rate:
+        return rate(self.accepted, self.n)
+
+    def summary(self) -> dict[str, float]:
+        """How sure the critic was."""
+        found = {"n": float(self.n), "not_finite": float(self.n - len(self.margins))}
+        return {**found, **describe(self.margins)._asdict()} if self.margins else found
+
+
+class Tally:
+    """What a summary needs of all that was generated, kept and rejected, counted as it goes by and not kept."""
+
+    def __init__(self) -> None:
+        self.overlapping = 0
+        self.kept = 0
+        self.kept_faults = 0
+        self.repeated = 0
+        self.counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self.tokens = array("q")
+        self.instructions = _Judgements()
+        self.pairs = _Judgements()
+        self._different: set[bytes] = set()
+
+    @classmethod
+    def of(cls, material: Material) -> "Tally":
+        """The tally of what is at hand."""
+        tally = cls()
+        for example in material.examples:
+            tally.keep(example)
+        for rejection in material.rejections:
+            tally.reject(rejection)
+        for one in material.rounds:
+            tally.generate(one)
+        tally.overlapping = material.overlapping
+        return tally
+
+    def keep(self, example: Example) -> None:
+        """Count a kept example."""
+        self.kept += 1
+        self.kept_faults += bool(find_faults(example.response, example.finish_reason))
+        normal = normalize(example.instruction).encode("utf-8", "surrogatepass")
+        self._different.add(blake2b(normal, digest_size=16).digest())
+
+    def reject(self, rejection: Rejection) -> None:
+        """Count something that was not kept."""
+        self.reasons[f"rejected {rejection.phase}: {rejection.reason}"] += 1
+        self.repeated += rejection.phase == "dedup"
+
+    def generate(self, one: GenerationRound) -> None:
+        """Count all that a round generated and judged."""
+        self.counts["rounds"] += 1
+        self.counts["instruction_prompts"] += len(one.lists)
+        self.counts["list_lines"] += one.list_lines
+        self.counts["parsed_instructions"] += one.parsed
+        self.instructions.add(one.instruction_critiques)
+        self.pairs.add(one.pair_critiques)
+        for response in one.responses:
+            self.tokens.append(response.tokens)
+            self.counts["delimiter_found"] += response.delimiter_found
+            self.counts["heuristic_cut"] += response.heuristic_cut
+            self.counts["token_limit_hits"] += response.finish_reason == "length"
+            self.faults.update(set(response.faults))
+            self.faults.update(f"raw_{fault}" for fault in set(response.raw_faults))
+
+    @property
+    def generated(self) -> int:
+        """How many responses were generated."""
+        return len(self.tokens)
+
+    @property
+    def duplicates(self) -> int:
+        """How many kept examples ask what another one asks, in its words."""
+        return self.kept - len(self._different)
 
 
 def summarize(
     stage: str,
-    material: Material,
+    material: Material | Tally,
     *,
     wanted: Wanted,
     thresholds: QcThresholds,
@@ -70,7 +155,7 @@ def summarize(
 
     Args:
         stage: what is judged: `pilot`, `scale` or `merged`.
-        material: what was generated, kept and rejected.
+        material: what was generated, kept and rejected, or what was counted of it.
         wanted: how many examples there must be.
         thresholds: what each metric is held against.
         inputs: names and digests of what the material was made from.
@@ -78,23 +163,23 @@ def summarize(
         artifact: where the summary will be, relative to the run directory; it names its inputs by digest.
         more_rates: further rates, reported and not judged.
     """
-    judged = _flatten(material.rounds)
-    accepted = _acceptance(judged.pairs)
+    tally = material if isinstance(material, Tally) else Tally.of(material)
+    accepted = tally.pairs.acceptance()
     acceptance = {
-        "instruction": _acceptance(judged.instructions),
+        "instruction": tally.instructions.acceptance(),
         # a response of bad form was never judged, but is no accepted pair either
-        "pair": rate(accepted.k, len(judged.responses)),
+        "pair": rate(accepted.k, tally.generated),
         "pair_judged": accepted,
     }
-    rates = {**_rates(judged.responses, material), **(more_rates or {})}
-    stats = _token_stats([response.tokens for response in judged.responses])
-    metrics = _metrics(material, wanted, thresholds, rates, acceptance, stats, artifact)
+    rates = {**_rates(tally), **(more_rates or {})}
+    stats = _token_stats(tally.tokens)
+    metrics = _metrics(tally.kept, wanted, thresholds, rates, acceptance, stats, artifact)
     return QcSummary(
         stage=stage,
-        counts=_counts(material, judged),
+        counts=_counts(tally),
         acceptance=acceptance,
         token_stats=stats,
-        margins={"instruction": _margins(judged.instructions), "pair": _margins(judged.pairs)},
+        margins={"instruction": tally.instructions.summary(), "pair": tally.pairs.summary()},
         rates=rates,
         thresholds=metrics,
         thresholds_passed=all(metric.passed for metric in metrics),
@@ -104,36 +189,22 @@ def summarize(
     )
 
 
-def _flatten(rounds: Sequence[GenerationRound]) -> _Judged:
-    return _Judged(
-        [response for one in rounds for response in one.responses],
-        [critique for one in rounds for critique in one.instruction_critiques],
-        [critique for one in rounds for critique in one.pair_critiques],
-    )
-
-
-def _acceptance(critiques: Sequence[Critique]) -> Rate:
-    return rate(sum(critique.accepted for critique in critiques), len(critiques))
-
-
-def _rates(responses: Sequence[GeneratedResponse], material: Material) -> dict[str, Rate]:
+def _rates(tally: Tally) -> dict[str, Rate]:
     """Faults over all generated responses, cleaned and raw; duplicates, overlap and faults over the kept ones."""
-    n, kept = len(responses), len(material.examples)
-    rates = {fault: rate(sum(fault in r.faults for r in responses), n) for fault in FAULTS}
+    n, kept = tally.generated, tally.kept
+    rates = {fault: rate(tally.faults[fault], n) for fault in FAULTS}
     # the generator's own word, not the detector's
-    rates["token_limit"] = rate(sum(r.finish_reason == "length" for r in responses), n)
-    rates |= {f"raw_{fault}": rate(sum(fault in r.raw_faults for r in responses), n) for fault in FAULTS}
-    rates["duplicate"] = rate(kept - len({normalize(e.instruction) for e in material.examples}), kept)
-    rates["heldout_overlap"] = rate(material.overlapping, kept)
-    rates["kept_faults"] = rate(sum(bool(find_faults(e.response, e.finish_reason)) for e in material.examples), kept)
-    parsed = sum(one.parsed for one in material.rounds)
-    repeated = sum(rejection.phase == "dedup" for rejection in material.rejections)
-    rates["generated_repetitions"] = rate(repeated, parsed)
+    rates["token_limit"] = rate(tally.counts["token_limit_hits"], n)
+    rates |= {f"raw_{fault}": rate(tally.faults[f"raw_{fault}"], n) for fault in FAULTS}
+    rates["duplicate"] = rate(tally.duplicates, kept)
+    rates["heldout_overlap"] = rate(tally.overlapping, kept)
+    rates["kept_faults"] = rate(tally.kept_faults, kept)
+    rates["generated_repetitions"] = rate(tally.repeated, tally.counts["parsed_instructions"])
     return rates
 
 
 def _metrics(
-    material: Material,
+    kept: int,
     wanted: Wanted,
     limits: QcThresholds,
     rates: Mapping[str, Rate],
@@ -142,7 +213,7 @@ def _metrics(
     artifact: str | None,
 ) -> tuple[Metric, ...]:
     metrics = (
-        Metric(name=wanted.metric, value=len(material.examples), comparison=">=", threshold=wanted.at_least),
+        Metric(name=wanted.metric, value=kept, comparison=">=", threshold=wanted.at_least),
         _of_rate("runaway_rate", rates["runaway"], "<", limits.runaway),
         _of_rate("token_limit_rate", rates["token_limit"], "<", limits.token_limit),
         _of_rate("delimiter_rate", rates["delimiter"], "<=", limits.delimiter),
@@ -171,25 +242,23 @@ def _of_rate(name: str, found: Rate, comparison: str, threshold: float) -> Metri
     return metric.model_copy(update={"interval": found.interval, "note": note})
 
 
-def _counts(material: Material, judged: _Judged) -> dict[str, int]:
-    rounds, responses = material.rounds, judged.responses
-    found = sum(r.delimiter_found for r in responses)
+def _counts(tally: Tally) -> dict[str, int]:
+    found, counted = tally.counts["delimiter_found"], tally.counts
     counts = {
-        "rounds": len(rounds),
-        "instruction_prompts": sum(len(one.lists) for one in rounds),
-        "list_lines": sum(one.list_lines for one in rounds),
-        "parsed_instructions": sum(one.parsed for one in rounds),
-        "judged_instructions": len(judged.instructions),
-        "generated": len(responses),
-        "judged_pairs": len(judged.pairs),
-        "kept": len(material.examples),
+        "rounds": counted["rounds"],
+        "instruction_prompts": counted["instruction_prompts"],
+        "list_lines": counted["list_lines"],
+        "parsed_instructions": counted["parsed_instructions"],
+        "judged_instructions": tally.instructions.n,
+        "generated": tally.generated,
+        "judged_pairs": tally.pairs.n,
+        "kept": tally.kept,
         "delimiter_found": found,
-        "delimiter_missing": len(responses) - found,
-        "heuristic_cut": sum(r.heuristic_cut for r in responses),
-        "token_limit_hits": sum(r.finish_reason == "length" for r in responses),
+        "delimiter_missing": tally.generated - found,
+        "heuristic_cut": counted["heuristic_cut"],
+        "token_limit_hits": counted["token_limit_hits"],
     }
-    reasons = Counter(f"rejected {r.phase}: {r.reason}" for r in material.rejections)
-    return {**counts, **dict(sorted(reasons.items()))}
+    return {**counts, **dict(sorted(tally.reasons.items()))}
 
 
 def _token_stats(tokens: Sequence[int]) -> TokenStats:
@@ -197,10 +266,3 @@ def _token_stats(tokens: Sequence[int]) -> TokenStats:
     return TokenStats(
         n=len(tokens), median=found.median, mean=found.mean, p95=found.p95, maximum=max(tokens, default=0)
     )
-
-
-def _margins(critiques: Sequence[Critique]) -> dict[str, float]:
-    """How sure the critic was; a margin that is not a number is counted and left out."""
-    margins = [c.margin for c in critiques if math.isfinite(c.margin)]
-    found = {"n": float(len(critiques)), "not_finite": float(len(critiques) - len(margins))}
-    return {**found, **describe(margins)._asdict()} if margins else found

@@ -1,8 +1,8 @@
 """The JUnit report as evidence: test cases that carry the verdict they led to, and their comparison with the verdicts.
 
-Owns the properties `verdict` and `verdict_sha256`. pytest writes the report when all is over, so they are added to the
-finished file. What is filed is the report without its times and host name, which are the log's: evidence of the same run
-is the same, however often and wherever the run was interrupted.
+Owns the properties `verdict` and `verdict_sha256`, and the form of the report for the viewers of CI systems. pytest writes
+the report when all is over, so they are added to the finished file. What is filed is the report without its times and host
+name, which are the log's: evidence of the same run is the same, however often and wherever the run was interrupted.
 """
 
 import math
@@ -31,7 +31,7 @@ class Case(NamedTuple):
 
 
 def name_verdicts(report: Path, rundir: RunDir, verdicts: Mapping[str, Verdict | None]) -> None:
-    """Add to each test case of a decided gate the path and the SHA-256 of the verdict file.
+    """Add to each test case of a decided gate the path and the SHA-256 of the verdict file; take the host's name out.
 
     Args:
         report: the finished JUnit file.
@@ -39,6 +39,8 @@ def name_verdicts(report: Path, rundir: RunDir, verdicts: Mapping[str, Verdict |
         verdicts: what this session decided, by gate; a verdict that was not written is not named.
     """
     tree = ElementTree.parse(report)
+    for suite in tree.iter("testsuite"):
+        suite.attrib.pop("hostname", None)  # host names are in the session's log only, which is not shared
     for case in tree.iter("testcase"):
         properties = case.find("properties")
         if properties is None:
@@ -67,6 +69,24 @@ def timeless(report: Path) -> bytes:
 def _xml(root: ElementTree.Element) -> bytes:
     written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return written
+
+
+def write_for_viewers(report: Path, target: Path) -> None:
+    """Write the report once more as the schema of Jenkins' xUnit plugin allows it (junit-10.xsd).
+
+    There a test has no properties, and a file that gives it some is passed over as a whole. So they become what the test
+    has printed, which viewers show beside its name.
+    """
+    root = ElementTree.parse(report).getroot()
+    for case in root.iter("testcase"):
+        for name in ("file", "line"):
+            case.attrib.pop(name, None)
+        properties = case.find("properties")
+        if properties is not None:
+            lines = [f"{one.get('name')}: {one.get('value')}" for one in properties]
+            case.remove(properties)
+            ElementTree.SubElement(case, "system-out").text = "\n".join(lines)
+    write_bytes(target, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def read_cases(rundir: RunDir) -> list[Case]:

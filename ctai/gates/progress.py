@@ -1,5 +1,6 @@
 """Progress on the terminal while pytest captures output: rate, time left, and the limits of time and money."""
 
+import os
 import sys
 import time
 from contextlib import nullcontext
@@ -23,6 +24,7 @@ class TerminalProgress:
         self._reporter: Any = None
         self._capture: Any = None
         self._stage, self._total, self._done, self._note = "", 0, 0, ""
+        self._drawing = False
         self._started = self._drawn = time.monotonic()
         self._deadline, self._limit_name, self._limit_seconds = float("inf"), "", 0.0
 
@@ -86,20 +88,23 @@ class TerminalProgress:
         self._write(f"{line}  {self._note}".rstrip(), final=False)
 
     def _on_terminal(self) -> bool:
-        return bool(self._reporter is not None and self._reporter.isatty and sys.__stdout__ is not None)
+        """Whether a line can be drawn again; the log of a CI system keeps every one, even if it calls itself a terminal."""
+        is_terminal = self._reporter is not None and self._reporter.isatty and sys.__stdout__ is not None
+        return bool(is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb")
 
     def _write(self, line: str, *, final: bool) -> None:
         if self._reporter is None:
             return
         shown = self._capture.global_and_fixture_disabled() if self._capture else nullcontext()
         with shown:
+            if not self._drawing and self._reporter._tw.width_of_current_line:
+                self._reporter.write("\n")  # after the name of a file or the dots of its tests
             if self._on_terminal():
                 width = max(self._reporter._tw.fullwidth - 1, 20)
-                self._reporter.write("\r" + line[:width].ljust(width))
-                if final:
-                    self._reporter.write("\n")
+                self._reporter.write("\r" + line[:width].ljust(width) + ("\n" if final else ""))
+                self._drawing = not final
             else:
-                self._reporter.write(f"\n  {line}")
+                self._reporter.write_line(f"  {line}")
             self._reporter.flush()
 
 

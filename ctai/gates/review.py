@@ -66,7 +66,7 @@ def write_packet(rundir: RunDir, measured: Measured, background: Background) -> 
         "## Parameter history",
         "",
         *(
-            [_fenced(record.model_dump_json(indent=2)) for record in background.history]
+            [fenced(record.model_dump_json(indent=2)) for record in background.history]
             or ["one attempt, as configured"]
         ),
         "",
@@ -124,11 +124,11 @@ def _sample_lines(samples: Sequence[Sample]) -> list[str]:
     for reason, number in Counter(sample.reason for sample in samples).most_common():
         lines += [f"### {reason} ({number})", ""]
         chosen = [sample for sample in samples if sample.reason == reason][:_SAMPLES_A_REASON]
-        lines += [_fenced(f"{sample.instruction}\n-> {sample.text}"[:_SAMPLE_CHARS]) for sample in chosen]
+        lines += [fenced(f"{sample.instruction}\n-> {sample.text}"[:_SAMPLE_CHARS]) for sample in chosen]
     return lines or ["none"]
 
 
-def _fenced(text: str) -> str:
+def fenced(text: str) -> str:
     """Text of a model as a code block that it cannot break out of: the fence is longer than any run of backticks."""
     fence = "```"
     while fence in text:

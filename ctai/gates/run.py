@@ -30,7 +30,7 @@ from ctai.gates.junit import metric_threshold
 from ctai.gates.preflight import preflight
 from ctai.gates.preregistration import departures, preregister
 from ctai.gates.progress import TerminalProgress
-from ctai.gates.review import COMMAND_VARIABLE, Background, consult, set_aside, write_packet
+from ctai.gates.review import COMMAND_VARIABLE, Background, consult, packet_path, set_aside, write_packet
 from ctai.provenance import OpenPhase, Session, code_digest, environment, run_id
 from ctai.records import ContaminationReport, Metric, Verdict, utc_now
 from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, write_json
@@ -236,10 +236,25 @@ class Run:
                 lines += [f"       not by the book: {departure}" for departure in verdict.departures]
                 lines += [f"       {m.sentence()}" for m in verdict.metrics if m.name in _KEY_NUMBERS]
             else:
-                lines.append(f"       {why_not(gate.name)}")
+                lines += [f"       {line}" for line in _misses(verdict) or [_short(why_not(gate.name))]]
             if verdict:
                 lines.append(f"       {self.rundir.path(verdict_path(self.rundir, gate))}")
+            if verdict and verdict.outcome == "failed":
+                lines.append(f"       {packet_path(self.rundir, gate.name)}: samples of what went wrong")
         return lines
+
+
+def _short(why_not: str) -> str:
+    """Why a gate has no verdict; what the gate that blocks it missed stands in that gate's own lines."""
+    return why_not.split(":")[0] if why_not.startswith("blocked by") else why_not
+
+
+def _misses(verdict: Verdict | None) -> list[str]:
+    """What a gate missed, each with value, interval and threshold, and what else speaks against it."""
+    missed = [metric for metric in verdict.metrics if not metric.passed] if verdict else []
+    said = {metric.failure() for metric in missed}
+    others = [reason for reason in verdict.reasons if reason not in said] if verdict else []
+    return [*(metric.sentence() for metric in missed), *others]
 
 
 _KEY_NUMBERS = frozenset(

@@ -1,20 +1,22 @@
 """Merging shards: one dataset without duplicates and without the held-out set, and quality control over the union.
 
 Owns what may be merged with what, and that rates of the union are over everything that the shards generated. The
-shards' own files stay as they are.
+shards' own files stay as they are, and are read line by line: what is kept in memory is the text of the instructions
+and a few numbers for each.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.generate.dedup import Dropped, deduplicate
-from ctai.generate.overlap import overlapping
+from ctai.generate.dedup import Found, OnlineDeduplicator
+from ctai.generate.overlap import HeldoutOverlap
 from ctai.generate.shard import DATASET, GENERATION, REJECTIONS, rejection_of
 from ctai.provenance import Progress, code_digest
-from ctai.qc import Material, Wanted, summarize
+from ctai.qc import Tally, Wanted, summarize
 from ctai.records import (
     Example,
     GenerationRound,
@@ -29,9 +31,9 @@ from ctai.rundir import (
     Stage,
     digest_of,
     digest_path,
-    read_jsonl,
     read_record,
     sha256_file,
+    stream_jsonl,
     write_json,
     write_jsonl,
 )
@@ -47,14 +49,6 @@ class Merged(NamedTuple):
     summary: QcSummary
     qc_path: Path
     reused: bool
-
-
-class ShardFiles(NamedTuple):
-    """What one shard left on the disk."""
-
-    examples: list[Example]
-    rejections: list[Rejection]
-    rounds: list[GenerationRound]
 
 
 def merge_shards(
@@ -87,8 +81,7 @@ def merge_shards(
     if work.complete() is not None:
         return Merged(read_record(paths[2], QcSummary), paths[2], reused=True)
     work.begin()
-    shards = _read(folders, progress)
-    summary = _write(work, config, shards, heldout, run_id, paths)
+    summary = _write(work, config, folders, heldout, run_id, paths, progress)
     work.finish(paths, run_id)
     return Merged(summary, paths[2], reused=False)
 
@@ -149,63 +142,135 @@ def _stage(
     return Stage(rundir, "merge", rundir.path("artifacts", "merge"), parameters, inputs)
 
 
-def _read(folders: Sequence[Path], progress: Progress) -> list[ShardFiles]:
-    progress.start("merge", len(folders))
-    shards = []
-    for folder in folders:
-        examples = read_jsonl(folder / DATASET, Example)
-        rejections = read_jsonl(folder / REJECTIONS, Rejection)
-        shards.append(ShardFiles(examples, rejections, read_jsonl(folder / GENERATION, GenerationRound)))
+class Decision(NamedTuple):
+    """An example, the place of its shard, and what it repeats; None says that it is kept."""
+
+    shard: int
+    example: Example
+    found: Found | None
+
+
+def decisions(
+    shards: Sequence[Iterable[Example]], heldout: Sequence[HeldoutItem], threshold: float
+) -> Iterator[Decision]:
+    """What the merge keeps of each shard's examples and what not, in order."""
+    online = OnlineDeduplicator(heldout, threshold)
+    for place, examples in enumerate(shards):
+        for example in examples:
+            yield Decision(place, example, online.add(example.instruction))
+
+
+class _Union:
+    """What a merge has counted, and what of the shards' examples it drops."""
+
+    def __init__(self, folders: Sequence[Path], heldout: Sequence[HeldoutItem], threshold: float) -> None:
+        self.tally = Tally()
+        self.repetitions = Repetitions(len(folders))
+        self._folders = folders
+        self._heldout = heldout
+        self._threshold = threshold
+        self._dropped = bytearray()
+        self._found: list[Found] = []
+
+    def kept(self, progress: Progress) -> Iterator[Example]:
+        """The examples that are kept; reads the shards once."""
+        overlap = HeldoutOverlap(self._heldout, self._threshold)
+        progress.start("merge", len(self._folders))
+        streams = [self._shard(place, folder, progress) for place, folder in enumerate(self._folders)]
+        for decision in decisions(streams, self._heldout, self._threshold):
+            self.repetitions.decide(decision)
+            self._dropped.append(decision.found is not None)
+            if decision.found is None:
+                self.tally.keep(decision.example)
+                self.tally.overlapping += overlap.has(decision.example.instruction)
+                yield decision.example
+            else:
+                self._found.append(decision.found)
+        progress.finish()
+
+    def _shard(self, place: int, folder: Path, progress: Progress) -> Iterator[Example]:
+        """The shard's examples; what else it has is counted when they are read."""
+        yield from stream_jsonl(folder / DATASET, Example)
+        for rejection in stream_jsonl(folder / REJECTIONS, Rejection):
+            self.tally.reject(rejection)
+            self.repetitions.reject(place, rejection)
+        for one in stream_jsonl(folder / GENERATION, GenerationRound):
+            self.tally.generate(one)
+            self.repetitions.generate(place, one)
         progress.advance(1, folder.name)
-    progress.finish()
-    return shards
+
+    def rejected(self) -> Iterator[Rejection]:
+        """The examples that are dropped, as rejections; reads the shards a second time."""
+        examples = (example for folder in self._folders for example in stream_jsonl(folder / DATASET, Example))
+        for example, found in zip(compress(examples, self._dropped), self._found, strict=True):
+            rejection = rejection_of_dropped(example, found)
+            self.tally.reject(rejection)
+            yield rejection
 
 
 def _write(
     work: Stage,
     config: RunConfig,
-    shards: Sequence[ShardFiles],
+    folders: Sequence[Path],
     heldout: Sequence[HeldoutItem],
     run_id: str,
     paths: Sequence[Path],
+    progress: Progress,
 ) -> QcSummary:
     """Write dataset, dropped examples and the summary of the union."""
-    union = [example for shard in shards for example in shard.examples]
-    kept, dropped = deduplicate(union, heldout, config.scale.near_duplicate_jaccard)
-    rejected = [rejection_of_dropped(one) for one in dropped]
-    write_jsonl(paths[0], kept)
-    write_jsonl(paths[1], rejected)
-    material = Material(
-        kept,
-        [rejection for shard in shards for rejection in shard.rejections] + rejected,
-        [one for shard in shards for one in shard.rounds],
-        overlapping(kept, heldout, config.scale.near_duplicate_jaccard),
-    )
+    union = _Union(folders, heldout, config.scale.near_duplicate_jaccard)
+    write_jsonl(paths[0], union.kept(progress))
+    write_jsonl(paths[1], union.rejected())
     summary = summarize(
         "merged",
-        material,
+        union.tally,
         wanted=Wanted("unique_examples", config.scale.count),
         thresholds=config.qc,
         inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
         run_id=run_id,
         artifact=work.rundir.relative(paths[2]),
-        more_rates=dropped_rates(shards, dropped),
+        more_rates=union.repetitions.rates(),
     )
     write_json(paths[2], summary)
     return summary
 
 
-def dropped_rates(shards: Sequence[ShardFiles], dropped: Sequence[Dropped[Example]]) -> dict[str, Rate]:
-    """How much of each shard, and of all, was dropped because it was there before; reported, not judged."""
-    # by position: shards of different seeds may have the same number
-    position = {id(example): at for at, shard in enumerate(shards) for example in shard.examples}
-    lost = [position[id(one.record)] for one in dropped if not one.reason.startswith("heldout")]
-    sizes = [len(shard.examples) for shard in shards]
-    rates = {f"dropped_of_shard_{at:03d}": rate(lost.count(at), size) for at, size in enumerate(sizes)}
-    return {"dropped_of_union": rate(len(lost), sum(sizes)), **rates}
+class Repetitions:
+    """How much of each shard was there before; by place, as shards of different seeds may have the same number.
+
+    What repeats an instruction of its own shard was dropped when it was generated, what repeats one of an earlier shard
+    is dropped by the merge.
+    """
+
+    def __init__(self, shards: int) -> None:
+        self._parsed = [0] * shards
+        self._repeated = [0] * shards
+        self._sizes = [0] * shards
+        self._lost = [0] * shards
+
+    def generate(self, shard: int, one: GenerationRound) -> None:
+        """Count the instructions of a round of a shard."""
+        self._parsed[shard] += one.parsed
+
+    def reject(self, shard: int, rejection: Rejection) -> None:
+        """Count what a shard itself did not keep."""
+        self._repeated[shard] += rejection.phase == "dedup"
+
+    def decide(self, decision: Decision) -> None:
+        """Count an example of a shard."""
+        self._sizes[decision.shard] += 1
+        self._lost[decision.shard] += decision.found is not None and decision.found.phase == "dedup"
+
+    def rates(self) -> dict[str, Rate]:
+        """Of all examples, of each shard's, and of all instructions that each generated; reported, not judged."""
+        each = range(len(self._sizes))
+        return {
+            "dropped_of_union": rate(sum(self._lost), sum(self._sizes)),
+            **{f"dropped_of_shard_{at:03d}": rate(self._lost[at], self._sizes[at]) for at in each},
+            **{f"repetitions_in_shard_{at:03d}": rate(self._repeated[at], self._parsed[at]) for at in each},
+        }
 
 
-def rejection_of_dropped(dropped: Dropped[Example]) -> Rejection:
+def rejection_of_dropped(example: Example, found: Found) -> Rejection:
     """The record of an example that the merge left out."""
-    phase: Literal["decontaminate", "dedup"] = "decontaminate" if dropped.reason.startswith("heldout") else "dedup"
-    return rejection_of(dropped.record, phase, dropped.reason, dropped.repeated_instruction)
+    return rejection_of(example, found.phase, found.reason, found.repeated_instruction)

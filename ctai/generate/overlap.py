@@ -1,43 +1,61 @@
 """How many examples of a finished dataset overlap the held-out set, counted without the filter that made it.
 
-Owns the count that quality control reports. It shares with `dedup` what a text's normal form, shingles and marks are,
-but nothing of how overlaps are looked for: no index proposes candidates here, every pair is compared.
+Owns the count that quality control reports. It shares with `dedup` what a text's normal form, words, shingles and marks are,
+but nothing of how overlaps are looked for: no sketch rules a pair out here, the shingles that an instruction shares with
+each held-out item are counted.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
-from ctai.generate.dedup import Instructed, Marks, jaccard, marks, normalize, shingles
+from ctai.generate.dedup import Instructed
+from ctai.generate.likeness import Marks, marks, normalize, shingles, words
 from ctai.tasks import families
 
 
-def overlapping(examples: Sequence[Instructed], heldout: Sequence[Instructed], threshold: float) -> int:
-    """Count the examples that ask what a held-out item asks: in its words, by its family and key, or nearly so.
+def overlapping(examples: Iterable[Instructed], heldout: Sequence[Instructed], threshold: float) -> int:
+    """Count the examples that ask what a held-out item asks: in its words and whatever their order, by its family and key, or
+    nearly so.
 
     Args:
         examples: the final dataset.
         heldout: the frozen test set.
         threshold: least Jaccard similarity of near-duplicates, for instructions that no family parses.
     """
-    asked = [item.instruction for item in heldout]
-    texts = set(map(normalize, asked))
-    keys = {key for text in asked if (key := families.parse(text)) is not None}
-    by_marks: dict[Marks, list[frozenset[str]]] = defaultdict(list)
-    for text in asked:
-        by_marks[marks(text)].append(shingles(text))
-    return sum(_overlaps(example.instruction, texts, keys, by_marks, threshold) for example in examples)
+    overlap = HeldoutOverlap(heldout, threshold)
+    return sum(overlap.has(example.instruction) for example in examples)
 
 
-def _overlaps(
-    instruction: str,
-    texts: set[str],
-    keys: set[tuple[str, str]],
-    by_marks: dict[Marks, list[frozenset[str]]],
-    threshold: float,
-) -> bool:
-    if normalize(instruction) in texts:
-        return True
-    if (key := families.parse(instruction)) is not None:
-        return key in keys
-    own = shingles(instruction)
-    return any(jaccard(own, other) >= threshold for other in by_marks.get(marks(instruction), ()))
+class HeldoutOverlap:
+    """Says of one instruction at a time whether it overlaps the held-out set; see `overlapping`."""
+
+    def __init__(self, heldout: Sequence[Instructed], threshold: float) -> None:
+        asked = [item.instruction for item in heldout]
+        self._threshold = threshold
+        self._texts = set(map(normalize, asked))
+        self._words = {words(normalize(text), marks(text)) for text in asked}
+        self._keys = {key for text in asked if (key := families.parse(text)) is not None}
+        self._sizes = [len(shingles(text)) for text in asked]
+        # marks -> shingle -> the items that have both
+        self._items: dict[Marks, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for number, text in enumerate(asked):
+            for shingle in shingles(text):
+                self._items[marks(text)][shingle].append(number)
+
+    def has(self, instruction: str) -> bool:
+        """Whether it asks what a held-out item asks."""
+        if normalize(instruction) in self._texts:
+            return True
+        if (key := families.parse(instruction)) is not None:
+            return key in self._keys
+        marked = marks(instruction)
+        if words(normalize(instruction), marked) in self._words:
+            return True
+        items = self._items.get(marked)
+        return items is not None and self._is_alike(shingles(instruction), items)
+
+    def _is_alike(self, own: frozenset[str], items: Mapping[str, Sequence[int]]) -> bool:
+        """Whether the shingles of any item are similar enough: the shared ones over those of either."""
+        shared = Counter(chain.from_iterable(items[shingle] for shingle in own if shingle in items))
+        return any(n / (len(own) + self._sizes[item] - n) >= self._threshold for item, n in shared.items())

@@ -62,7 +62,7 @@ class RoundMaker:
         config: RunConfig,
         origin: Origin,
         seed_of: SeedOf,
-        seen: OnlineDeduplicator[str],
+        seen: OnlineDeduplicator,
     ) -> None:
         self._engine = engine
         self._provenance = provenance
@@ -117,11 +117,8 @@ class RoundMaker:
             if reason := self._unfit(text):
                 rejections.append(self._rejection("parse", reason, number, text))
             elif dropped := self._seen.add(text):
-                phase: Literal["decontaminate", "dedup"] = (
-                    "decontaminate" if dropped.reason.startswith("heldout") else "dedup"
-                )
                 repeats = dropped.repeated_instruction
-                rejections.append(self._rejection(phase, dropped.reason, number, text, repeats=repeats))
+                rejections.append(self._rejection(dropped.phase, dropped.reason, number, text, repeats=repeats))
             else:
                 fresh.append(_Fresh(number, text))
         rejections += [self._nothing(proposal, first_item) for proposal in proposals if not proposal.instructions]

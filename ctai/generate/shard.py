@@ -130,7 +130,7 @@ def _rounds(
     progress: Progress,
 ) -> Iterator[RoundBatch]:
     """The finished rounds from the disk, then new ones, until enough is kept."""
-    seen: OnlineDeduplicator[str] = OnlineDeduplicator(heldout, config.scale.near_duplicate_jaccard)
+    seen: OnlineDeduplicator = OnlineDeduplicator(heldout, config.scale.near_duplicate_jaccard)
     rotation = config.generation.example_rotation
     seed_of = partial(derive_seed, config.seed, origin.stage, origin.shard, rotation)
     maker: RoundMaker | None = None
@@ -153,7 +153,7 @@ def _rounds(
             return
 
 
-def _remember(seen: OnlineDeduplicator[str], batch: RoundBatch) -> None:
+def _remember(seen: OnlineDeduplicator, batch: RoundBatch) -> None:
     """Bring the deduplicator to where it was after this round."""
     taken = [(example.metadata.item, example.instruction) for example in batch.examples]
     taken += [(r.item, r.instruction) for r in batch.rejections if r.phase in _TAKEN]

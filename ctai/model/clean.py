@@ -85,6 +85,9 @@ def _attach(module: Any, folder: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Found missing adapter keys")  # checked below, as an error
+            warnings.filterwarnings(
+                "ignore", message=".is_gradient_checkpointing. is deprecated"
+            )  # said by peft's own call
             adapted = PeftModel.from_pretrained(module, str(folder), is_trainable=False)
         _check_tensors(adapted, folder / ADAPTER_WEIGHTS)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:

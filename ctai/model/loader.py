@@ -9,6 +9,7 @@ import importlib.util
 import io
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -24,9 +25,9 @@ from ctai.model.engine import Engine
 from ctai.model.sentinels import run_sentinels, sentinel_findings
 from ctai.provenance import loader_version
 from ctai.records import ModelProvenance, SentinelReport
-from ctai.rundir import digest_of
+from ctai.rundir import digest_of, disk_errors
 
-__all__ = ["CleanModel", "CleanModelLoader", "Examination", "Finding"]
+__all__ = ["CleanModel", "CleanModelLoader", "Examination", "Finding", "save_model"]
 
 Quantization = Literal["auto", "none", "nf4"]
 
@@ -249,6 +250,20 @@ def _keep_as_loaded(module: Any) -> None:
     for layer in module.modules():
         if hasattr(layer, "support_avx512bf16_for_cpu"):
             layer.support_avx512bf16_for_cpu = False
+
+
+def save_model(module: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a model and its tokenizer, without its chat template, as others load them: safetensors and JSON.
+
+    Raises:
+        CtaiError: the disk does not allow it.
+    """
+    quantizer = getattr(module, "hf_quantizer", None)
+    if quantizer is not None and quantizer.quantization_config.quant_method == "gguf":
+        quantizer.remove_quantization_config(module)  # its weights were made plain when they were read; a label is left
+    with _quiet(), disk_errors(f"cannot write {folder}"):
+        module.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 def _stopped(findings: list[Finding], check: contamination.Check) -> bool:

@@ -20,6 +20,7 @@ from ctai.rundir import digest_of, sha256_file
 EMBEDDED = "embedded"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
+_SAID = ["LICENSE*", "LICENCE*", "NOTICE*", "README.md"]
 _NOT_WANTED = ["original/*", "*/*", "consolidated*"]
 
 
@@ -103,6 +104,17 @@ def _may_be_on_hub(name: str) -> bool:
     path = Path(name).expanduser()
     looks_like_an_id = re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name) is not None
     return looks_like_an_id and not path.exists() and not name.startswith(".") and path.suffix != ".gguf"
+
+
+def files_to_share(source: Source) -> list[Path]:
+    """The files that somebody else needs to load the model: weights, configuration, tokenizer, and what its owner says.
+
+    Nothing else in the folder is the model's: no code, no pickle, no other weights.
+    """
+    wanted = [p for p in (*_WANTED, *_SAID) if p != "*.safetensors"]
+    beside = {path for pattern in wanted for path in source.folder.glob(pattern) if path.is_file()}
+    own = {path for path in beside if not path.name.startswith((".", "adapter_"))}
+    return sorted(own | {source.folder / name for name in source.weight_files})
 
 
 def weights_digest(source: Source) -> str:

@@ -93,10 +93,10 @@ class ScriptedBase:
     files_digest = "f"
     is_passed = True
 
-    def __init__(self, tiny: CleanModel) -> None:
+    def __init__(self, tiny: CleanModel, **update: Any) -> None:
         self.module, self.tokenizer = tiny.module, tiny.tokenizer
         self.engine = Writer(2, 0.1).engine
-        self.provenance = generated.provenance(sentinels=run_sentinels(self.engine, ()))
+        self.provenance = generated.provenance(sentinels=run_sentinels(self.engine, ()), **update)
 
     def examine(self) -> Examined:
         return Examined((), self.provenance)
@@ -122,10 +122,10 @@ class ScriptedArm:
         """Nothing was attached."""
 
 
-def make_finished_run(folder: Path, tiny: CleanModel) -> Path:
-    """Run all gates; every one passes."""
+def make_finished_run(folder: Path, tiny: CleanModel, **update: Any) -> Path:
+    """Run all gates; every one passes. `update` changes what is recorded of the base model."""
     run = Run(CONFIG, RunDir.open(folder))
-    run.base = ScriptedBase(tiny)  # type: ignore[assignment]
+    run.base = ScriptedBase(tiny, **update)  # type: ignore[assignment]
     state = GateSession(run)
     state.selected = list(GATE_NAMES)
     suite = ElementTree.Element("testsuite", name="pytest")

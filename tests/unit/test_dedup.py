@@ -1,16 +1,23 @@
 """What counts as the same instruction, within a set and against the held-out set."""
 
+import json
 import random
 import string
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import benchmarks
+from benchmarks.dedup_data import instructions
 from ctai.generate import dedup
 from ctai.generate.dedup import OnlineDeduplicator, deduplicate
+from ctai.generate.index import Text, TextIndex
+from ctai.generate.overlap import overlapping
 from ctai.tasks import families
+from ctai.tasks.heldout import build_heldout
 
 pytestmark = pytest.mark.unit
 
@@ -123,8 +130,36 @@ def test_families_are_never_near_duplicates() -> None:
 
 
 def test_free_text_overlaps_the_held_out_set_by_text_and_nearly() -> None:
-    near = BACTERIUM.replace("a bact", "bact")
+    near = BACTERIUM.replace("bacterium", "bacteriums")
     assert reasons([BACTERIUM.upper(), near], against=[BACTERIUM]) == ["heldout text", "heldout near"]
+
+
+SHELVES = "Put 3 red books and two blue ones on the upper shelf."
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "Please put 3 red books and two blue ones on the upper shelf.",
+        "Put 3 red books and 2 blue ones on upper shelf",
+        "On the upper shelf put 3 red books and two blue ones!",
+    ],
+)
+def test_the_words_of_a_held_out_item_are_not_trained_on_in_whatever_order(same: str) -> None:
+    assert reasons([same], against=[SHELVES]) == ["heldout words"]
+    assert overlapping([Item(same, 0)], [Item(SHELVES, 1)], 1.0) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Put two red books and 3 blue ones on the upper shelf.",
+        "Put 3 red books and two blue ones on the upper shelf now.",
+    ],
+)
+def test_other_words_or_numbers_in_another_order_ask_something_else(other: str) -> None:
+    assert reasons([other], against=[SHELVES], threshold=1.0) == []
+    assert overlapping([Item(other, 0)], [Item(SHELVES, 1)], 1.0) == 0
 
 
 def test_held_out_overlap_comes_before_repetition() -> None:
@@ -188,7 +223,7 @@ def test_properties_on_any_text(texts: list[str]) -> None:
     assert sorted([*kept, *(d.record for d in dropped)]) == sorted(texts)
     assert len({dedup.normalize(text) for text in kept}) == len(kept)
     assert deduplicate(kept).dropped == []
-    online: OnlineDeduplicator[str] = OnlineDeduplicator()
+    online: OnlineDeduplicator = OnlineDeduplicator()
     assert [text for text in texts if online.add(text) is None] == kept
     assert reasons(kept, against=kept) == ["heldout text"] * len(kept)
 
@@ -198,3 +233,101 @@ def test_normalization_is_stable(text: str) -> None:
     once = dedup.normalize(text)
     assert dedup.normalize(once) == once
     assert dedup.shingles(text)
+
+
+# ------------------------------------------------------------------------------------ against the definition
+
+
+def similarity(a: frozenset[str], b: frozenset[str]) -> float:
+    """The Jaccard similarity, without making the union: twice as fast."""
+    shared = len(a & b)
+    return shared / (len(a) + len(b) - shared)
+
+
+def by_definition(texts: list[str], threshold: float = dedup.NEAR_JACCARD) -> list[tuple[str, str]]:
+    """Text and reason of what is dropped, found by comparing every pair of equal marks."""
+    first: dict[str, str] = {}
+    alike: dict[dedup.Marks, list[frozenset[str]]] = {}
+    dropped = []
+    for text in texts:
+        normal, own = dedup.normalize(text), dedup.shingles(text)
+        others = alike.setdefault(dedup.marks(text), [])
+        if normal in first:
+            dropped.append((text, "exact" if first[normal] == text else "normalized"))
+        elif families.parse(text) is None and any(similarity(own, other) >= threshold for other in others):
+            dropped.append((text, "near"))
+        else:
+            first[normal] = text
+            others.append(own)
+    return dropped
+
+
+@pytest.mark.parametrize(
+    ("count", "threshold", "near"), [(5000, 0.8, 100), (800, 0.6, 50), (800, 0.95, 1), (300, 1.0, 0)]
+)
+def test_all_that_brute_force_finds_is_found_and_nothing_else(count: int, threshold: float, near: int) -> None:
+    texts = list(instructions(count))
+    expected = by_definition(texts, threshold)
+    assert sum(reason == "near" for _, reason in expected) >= near, "too few to tell"
+    found = [(one.record, one.reason) for one in deduplicate(texts, threshold=threshold).dropped]
+    assert found == expected
+
+
+@pytest.mark.parametrize("length", [3, 40, 400])
+def test_likeness_is_found_in_texts_of_any_length_among_few_and_among_many(length: int) -> None:
+    """Texts of one template, so that sketches are alike; in small groups and in such as numpy compares."""
+    rng = random.Random(length)
+    template = random_text(rng, length)
+    texts = [f"{template} {random_text(rng, 2)}" for _ in range(60)]
+    texts += [f"please {text}" for text in rng.sample(texts, 20)]
+    found = [(one.record, one.reason) for one in deduplicate(texts).dropped]
+    assert found == by_definition(texts)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_is_repeated_is_the_first_that_is_alike(order: tuple[int, int]) -> None:
+    words = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau"
+    ends = (words, words.replace("alpha beta gamma delta ", ""))
+    between = words.replace("alpha beta ", "")
+    texts = [ends[order[0]], ends[order[1]], between]
+    (dropped,) = deduplicate(texts).dropped
+    assert (dropped.record, dropped.repeats) == (between, texts[0])
+
+
+def test_more_texts_of_one_kind_than_are_compared_at_a_time() -> None:
+    index = TextIndex(0.8)
+    rng = random.Random(0)
+    texts = [random_text(rng, 8) for _ in range(5000)]
+    for text in texts:
+        index.insert(Text(text))
+    for place in (0, 2500, 4999):
+        assert index.near(Text(f"{texts[place]} a")) == index.same(Text(texts[place])) == place
+        assert index[place] == texts[place]
+    assert index.near(Text(random_text(rng, 8))) is None
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_held_out_set_against_labelled_pairs(same: bool) -> None:
+    """Copies and small edits are found, siblings of a template are not taken for them."""
+    lines = (Path(benchmarks.__file__).parent / "data" / "paraphrases.jsonl").read_text(encoding="utf-8").splitlines()
+    pairs = [json.loads(line) for line in lines]
+    of_label = [pair for pair in pairs if pair["same"] == same]
+    assert len(of_label) >= 50
+    dropped = [pair for pair in of_label if reasons([pair["other"]], against=[pair["heldout"]])]
+    assert len(dropped) >= 20 if same else len(dropped) <= 1
+
+
+def test_siblings_of_held_out_items_stay() -> None:
+    held = build_heldout(1000, 0, embedded=False)
+    keys = {(item.family, item.key) for item in held}
+    free = [(family, key) for family in families.FAMILIES for key in family.keys if (family.name, key) not in keys]
+    siblings = [family.render(key, phrasing) for family, key in free for phrasing in range(len(family.phrasings))]
+    assert len(siblings) > 2000
+    assert {one.reason for one in deduplicate(siblings, against=held).dropped} <= {"exact", "normalized"}
+    others = [
+        family.render(item.key, phrasing)
+        for item in held
+        if (family := families.by_name(item.family))
+        for phrasing in range(len(family.phrasings))
+    ]
+    assert deduplicate(others, against=held).kept == []

@@ -7,7 +7,7 @@ import pytest
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.generate import merge as merging
-from ctai.generate.dedup import Deduplicated
+from ctai.generate.dedup import OnlineDeduplicator
 from ctai.generate.merge import Merged, merge_shards
 from ctai.generate.shard import make_shard
 from ctai.provenance import SilentProgress
@@ -25,7 +25,7 @@ def config(count: int = 5) -> RunConfig:
     return CONFIG.model_copy(update={"scale": CONFIG.scale.model_copy(update={"count": count})})
 
 
-def plant(rundir: RunDir, number: int, instructions: list[str], *, responses=None, **parameters) -> Path:
+def plant(rundir: RunDir, number: int, instructions: list[str], *, responses=None, rejected=(), **parameters) -> Path:
     """A finished shard that holds these instructions."""
     folder = rundir.shard_dir(number)
     common = {"seed": 0, "shard": number, "generation": {}, "critic": {}, "code": "c", **parameters}
@@ -35,7 +35,7 @@ def plant(rundir: RunDir, number: int, instructions: list[str], *, responses=Non
     kept = [example(i, instruction=text, shard=common["shard"]) for i, text in enumerate(instructions)]
     measured = responses or [generated(i) for i in range(10)]
     rounds = [round_of(measured, [critique()] * 10, [critique()] * 10, shard=number)]
-    rejected = [Rejection(phase="pair", reason="judged bad", instruction="x", shard=number, item=99)]
+    rejected = [Rejection(phase="pair", reason="judged bad", instruction="x", shard=number, item=99), *rejected]
     contents = {"dataset.jsonl": kept, "rejections.jsonl": rejected, "generation.jsonl": rounds}
     for name, records in contents.items():
         write_jsonl(folder / name, records)
@@ -93,7 +93,11 @@ def test_the_summary_is_over_everything_the_shards_generated(rundir):
 
 @pytest.mark.fault(16, plant="a test item that the filter of the merge lets through", check="heldout_overlap")
 def test_an_overlap_that_the_filter_missed_is_counted(rundir, monkeypatch):
-    monkeypatch.setattr(merging, "deduplicate", lambda records, *_: Deduplicated(list(records), []))
+    class LetsAllThrough(OnlineDeduplicator):
+        def add(self, instruction: str) -> None:
+            return None
+
+    monkeypatch.setattr(merging, "OnlineDeduplicator", LetsAllThrough)
     summary = merge(rundir, two_shards(rundir)).summary
     assert summary.rates["heldout_overlap"].k == 1
     assert any(reason.startswith("heldout_overlap 0.125 >") for reason in summary.failed_reasons)
@@ -105,6 +109,15 @@ def test_repetitions_are_reported_by_shard(rundir):
     assert {name: rate.k for name, rate in summary.rates.items() if name.startswith("dropped_of")} == {
         "dropped_of_union": 2, "dropped_of_shard_000": 0, "dropped_of_shard_001": 2,
     }  # fmt: skip
+
+
+def test_repetitions_within_each_shard_are_reported(rundir):
+    again = [Rejection(phase="dedup", reason="exact", instruction="Say 2.", shard=1, item=i) for i in range(3)]
+    folders = [plant(rundir, 0, ["Say 1."]), plant(rundir, 1, ["Say 2."], rejected=again)]
+    rates = merge(rundir, folders, 2).summary.rates
+    found = {name: (rate.k, rate.n) for name, rate in rates.items() if name.startswith("repetitions_in")}
+    assert found == {"repetitions_in_shard_000": (0, 180), "repetitions_in_shard_001": (3, 180)}
+    assert (rates["generated_repetitions"].k, rates["generated_repetitions"].n) == (3, 360)
 
 
 def test_shards_of_one_number_are_reported_apart(rundir):

@@ -1,4 +1,7 @@
-"""Gates 2b and 3 again: the pilot's ladder, every shard and their union."""
+"""Gates 2b and 3 again: the pilot's ladder, every shard and their union.
+
+A merge streams; this holds all records in memory, since it compares them with what is on the disk (some 8 kB each).
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,9 +10,8 @@ from typing import Literal, NamedTuple
 from ctai.config import GenerationSettings, RunConfig
 from ctai.gates.recompute.compare import differences
 from ctai.gates.recompute.shard import Plan, ShardAgain, shard_again
-from ctai.generate.dedup import deduplicate
 from ctai.generate.ladder import pilot_ladder
-from ctai.generate.merge import ShardFiles, dropped_rates, rejection_of_dropped
+from ctai.generate.merge import Repetitions, decisions, rejection_of_dropped
 from ctai.generate.overlap import overlapping
 from ctai.qc import Material, Wanted, summarize
 from ctai.records import (
@@ -113,15 +115,13 @@ def _union(
 ) -> QcSummary:
     """The union's quality control; what differs from the merged files goes to `found`."""
     jaccard = config.scale.near_duplicate_jaccard
-    kept, dropped = deduplicate([e for shard in shards for e in shard.examples], heldout, jaccard)
-    rejected = [rejection_of_dropped(one) for one in dropped]
+    kept, rejected, repetitions = _merged_again(shards, heldout, jaccard)
     names = ("data/stage1_sft_data.jsonl", "data/dropped.jsonl", "data/qc_summary.json")
     paths = [rundir.path(name) for name in names]
     found += differences(read_jsonl(paths[0], Example), kept, names[0])
     found += differences(read_jsonl(paths[1], Rejection), rejected, names[1])
     stored = read_record(paths[2], QcSummary)
     manifest = read_record(rundir.path("artifacts", "merge", "manifest.json"), StageManifest)
-    files = [ShardFiles(shard.examples, shard.rejections, shard.rounds) for shard in shards]
     summary = summarize(
         "merged",
         Material(
@@ -135,7 +135,28 @@ def _union(
         inputs={**manifest.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
         run_id=stored.run_id,
         artifact=names[2],
-        more_rates=dropped_rates(files, dropped),
+        more_rates=repetitions.rates(),
     )
     found += differences(stored, summary, names[2])
     return summary
+
+
+def _merged_again(
+    shards: Sequence[ShardAgain], heldout: Sequence[HeldoutItem], jaccard: float
+) -> tuple[list[Example], list[Rejection], Repetitions]:
+    """What the merge keeps, what it drops, and how much of each shard was there before."""
+    kept: list[Example] = []
+    rejected: list[Rejection] = []
+    repetitions = Repetitions(len(shards))
+    for decision in decisions([shard.examples for shard in shards], heldout, jaccard):
+        repetitions.decide(decision)
+        if decision.found is None:
+            kept.append(decision.example)
+        else:
+            rejected.append(rejection_of_dropped(decision.example, decision.found))
+    for place, shard in enumerate(shards):
+        for rejection in shard.rejections:
+            repetitions.reject(place, rejection)
+        for one in shard.rounds:
+            repetitions.generate(place, one)
+    return kept, rejected, repetitions

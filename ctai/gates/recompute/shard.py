@@ -116,7 +116,7 @@ class _Again:
     ) -> None:
         self._plan = plan
         self._settings = plan.config.generation
-        self._seen: OnlineDeduplicator[str] = OnlineDeduplicator(heldout, plan.config.scale.near_duplicate_jaccard)
+        self._seen: OnlineDeduplicator = OnlineDeduplicator(heldout, plan.config.scale.near_duplicate_jaccard)
         self._items = 0
         self._empty_lists = 0
         self._no_instruction = sum(r.reason == NO_INSTRUCTION for r in rejections)
@@ -184,8 +184,7 @@ class _Again:
             if reason:
                 self._expect(number, _is_rejected(fate, "parse", reason), f"is unfit: {reason}")
             elif dropped := self._seen.add(text):
-                phase = "decontaminate" if dropped.reason.startswith("heldout") else "dedup"
-                right = _is_rejected(fate, phase, dropped.reason)
+                right = _is_rejected(fate, dropped.phase, dropped.reason)
                 right = right and getattr(fate, "repeats", None) == dropped.repeated_instruction
                 self._expect(number, right, f"repeats {dropped.repeated_instruction[:60]!r} ({dropped.reason})")
             else:
