@@ -121,7 +121,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     with disk_errors(f"cannot look into {path}"):
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise CtaiError(f"{path} is there already and not an empty folder; choose another")
-    temporary = path.absolute().with_name(f".{path.absolute().name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_name(path.absolute())
     with disk_errors(f"cannot write {path}"):
         temporary.mkdir(parents=True)
     try:
@@ -204,8 +204,11 @@ def temporary_name(path: Path) -> Path:
 def remove_leftovers(folder: Path) -> None:
     """Remove what writes that were cut short by a crash have left below a folder. Nobody may be writing there."""
     with disk_errors(f"cannot clean {folder}"):
-        for leftover in folder.rglob(".*.????????.tmp"):
-            leftover.unlink(missing_ok=True)
+        for leftover in sorted(folder.rglob(".*.????????.tmp")):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink(missing_ok=True)
 
 
 def _write_atomic(path: Path, chunks: Iterable[bytes]) -> None:

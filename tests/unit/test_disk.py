@@ -152,3 +152,11 @@ def test_what_was_finished_before_a_death_is_not_made_again(tmp_path):
     written = {point.name for point in read_trace(tmp_path / "second.trace")}
     assert "artifacts/pilot/work/rounds/00000.jsonl" not in written
     assert "artifacts/pilot/work/rounds/00001.jsonl" in written
+
+
+def test_a_folder_that_was_only_half_filled_goes_too(tmp_path):
+    rundir = RunDir.open(tmp_path / "run")
+    half = rundir.root / "artifacts" / ".shard-000.0a1b2c3d.tmp"
+    write_text(half / "work" / "file", "half")
+    with rundir.lock():
+        assert not half.exists()
