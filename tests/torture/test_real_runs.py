@@ -77,4 +77,9 @@ def test_a_real_gate_on_a_disk_that_is_too_small(tmp_path):
         remount(disk, "size=64m")
         done = run(disk, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert files_of(disk) == files_of(tmp_path / "whole")
+        # of a part of the gates each session files a report of its own, also the one that failed
+        expected, found = files_of(tmp_path / "whole"), files_of(disk)
+        reports = ("evidence/gates", "evidence/attestations")
+        kept = {name: digest for name, digest in expected.items() if not name.startswith(reports)}
+        assert "evidence/contamination/examination.json" in kept
+        assert {name: found[name] for name in kept} == kept
