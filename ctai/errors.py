@@ -15,3 +15,7 @@ class ConfigError(CtaiError):
 
 class RefusedError(CtaiError):
     """A step was asked for without the passed verdict, or with other inputs than those that passed."""
+
+
+class UnfinishedError(CtaiError):
+    """A part was asked for and is done; the whole cannot be judged yet."""

@@ -107,14 +107,19 @@ class RunDir:
         return path.absolute().relative_to(self.root).as_posix()
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run directory for this process. The lock dies with the process, however that ends.
+    def lock(self, name: str = "run", wait: float = 0) -> Iterator[None]:
+        """Hold the run directory, or what is named of it, for this process. The lock dies with the process, however
+        that ends.
+
+        Args:
+            name: of the lock.
+            wait: for so many seconds while another process holds it.
 
         Raises:
             CtaiError: another process, or another part of this one, holds it.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.logs / "run.lock", timeout=0)
+        lock = filelock.FileLock(self.logs / f"{name}.lock", timeout=wait)
         try:
             lock.acquire()
         except filelock.Timeout as error:
