@@ -24,6 +24,10 @@ class RefusedError(CtaiError):
     """A step was asked for without the passed verdict, or with other inputs than those that passed."""
 
 
+class UnfinishedError(CtaiError):
+    """A part was asked for and is done; the whole cannot be judged yet."""
+
+
 def disk_trouble(error: BaseException | None) -> str:
     """One sentence for an error that a disk gave (full, read-only, not permitted); empty for any other, which is a bug."""
     if not isinstance(error, OSError) or error.errno not in _DISK_TROUBLES:

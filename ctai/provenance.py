@@ -209,6 +209,10 @@ class Session:
         """Append a note."""
         self._write(notes=(*self.manifest.notes, text))
 
+    def knows(self, run_id: str) -> bool:
+        """Whether any session of this run directory had this run id: the first one's, or one that a note changed it to."""
+        return any(run_id in text for text in (self.manifest.run_id, *self.manifest.notes))
+
     @contextmanager
     def phase(self, name: str, parameters: Mapping[str, Any]) -> Iterator[OpenPhase]:
         """Record a phase: `running` at once, then how it ended; an exception is recorded and goes on."""

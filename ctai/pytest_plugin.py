@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctai.errors import CtaiError, disk_trouble
+from ctai.errors import CtaiError, UnfinishedError, disk_trouble
 from ctai.gates import GATE_NAMES, GateSpec, gate_named, gates_before
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--seed", type=int, metavar="N", help="seed of the run (default: the profile's, 0)")
     add("--fresh", action="store_true", help="start in a new, dated run directory")
     add("--count", type=int, metavar="N", help="unique examples that the scale gate must reach")
+    add("--shards", type=int, metavar="N", help="shards that the dataset is made in")
+    add("--workers", metavar="HOW", help="here, ray, a number of local workers, ray://HOST:PORT or HOST:PORT")
+    add("--only-shards", metavar="LIST", help="make only these shards in this session, such as 0,2-3")
     add("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="change one setting")
     add("--control", choices=CONTROLS, help="a control run: what it leaves out must show in the verdicts")
 
@@ -190,10 +193,13 @@ class GateSession:
             self.outcomes.setdefault(gate, {})[metric] = report.outcome
         elif report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
-            text = crash.message if crash else str(report.longrepr)
-            known = self.troubles.setdefault(gate, [])
-            if _first_line(text) not in known:  # a fixture that failed fails every test that asks for it
-                known.append(_first_line(text))
+            self.trouble(gate, _first_line(crash.message if crash else str(report.longrepr)))
+
+    def trouble(self, gate: str, text: str) -> None:
+        """Keep why a gate could not be measured."""
+        known = self.troubles.setdefault(gate, [])
+        if text not in known:  # a fixture that failed fails every test that asks for it
+            known.append(text)
 
 
 def _sentence(error: Exception) -> str:
@@ -263,6 +269,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     error = call.excinfo.value if call.excinfo is not None else None
     if isinstance(error, AssertionError) and metric is not None:
         report.longrepr = state.explanation(gate.name, metric) or str(error)
+    elif isinstance(error, UnfinishedError):
+        report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"Skipped: {error}")
+        state.trouble(gate.name, str(error))
     elif isinstance(error, CtaiError):
         report.longrepr = str(error)
     elif trouble := disk_trouble(error):

@@ -108,15 +108,20 @@ class RunDir:
         return path.absolute().relative_to(self.root).as_posix()
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run directory for this process. The lock dies with the process, however that ends.
+    def lock(self, name: str = "run", wait: float = 0) -> Iterator[None]:
+        """Hold the run directory, or what is named of it, for this process. The lock dies with the process, however
+        that ends.
 
-        What a crashed process had only half written is removed first.
+        Args:
+            name: of the lock.
+            wait: for so many seconds while another process holds it.
+
+        What a crashed process had only half written is removed first by the one who holds the whole directory.
 
         Raises:
             CtaiError: another process, or another part of this one, holds it, or it cannot be written.
         """
-        lock = filelock.FileLock(self.logs / "run.lock", timeout=0)
+        lock = filelock.FileLock(self.logs / f"{name}.lock", timeout=wait)
         with disk_errors(f"cannot write {self.logs}"):
             self.logs.mkdir(parents=True, exist_ok=True)
             try:
@@ -126,7 +131,8 @@ class RunDir:
                     f"another process is at work in {self.root}; wait until it ends or choose another --run-dir"
                 ) from error
         try:
-            remove_leftovers(self.root)
+            if name == "run":  # whoever holds another lock is not alone
+                remove_leftovers(self.root)
             yield
         finally:
             lock.release()

@@ -1,11 +1,13 @@
 """The budget: what a run has used, what the next stage is going to take, and a stop before the limit is passed.
 
 Owns the ledger, a file beside the session manifest that all sessions of a run directory add to. Time is counted from the
-start of a session, loading and judging included, because that is what a rented machine is paid for.
+start of a session, loading and judging included, because that is what a rented machine is paid for; while several machines
+work at once, the time of each of them.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ctai.config import Limits
@@ -35,6 +37,7 @@ class Ledger:
         found = read_record(path, BudgetLedger).entries if path.exists() else ()
         self._entries = {entry.stage: entry for entry in found}
         self._stage, self._total, self._done, self._spent_in_stage = OTHER, 0, 0, 0.0
+        self._machines = 1
         self._last = self._written = clock()
 
     @property
@@ -45,6 +48,17 @@ class Ledger:
     def cost(self, seconds: float) -> float:
         """US dollars."""
         return seconds / 3600 * self._limits.cost_per_hour_usd
+
+    @contextmanager
+    def machines(self, count: int) -> Iterator[None]:
+        """Count the time of so many machines, or GPUs, that work at once and are all paid for."""
+        self._count(0)
+        self._machines = count
+        try:
+            yield
+        finally:
+            self._count(0)
+            self._machines = 1
 
     def start(self, stage: str, total: int) -> None:
         """A stage of `total` steps begins."""
@@ -115,7 +129,7 @@ class Ledger:
 
     def _count(self, steps: int) -> None:
         now = self._clock()
-        passed, self._last = now - self._last, now
+        passed, self._last = (now - self._last) * self._machines, now
         self._done += steps
         self._spent_in_stage += passed
         old = self._entries.get(self._stage, BudgetEntry(stage=self._stage, seconds=0.0, steps=0))

@@ -1,16 +1,17 @@
 """Gates 2b and 3: the pilot and the merged dataset."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from ctai.config import GenerationSettings, RunConfig
+from ctai.errors import UnfinishedError
 from ctai.gates.evidence import Measured, write_evidence
 from ctai.gates.review import Background, rejected
 from ctai.gates.run import Run
+from ctai.gates.shards import Order, finished_shard, make_here, make_shards, unfinished
 from ctai.generate.merge import merge_shards
-from ctai.generate.shard import make_shard, pilot_ladder
+from ctai.generate.shard import pilot_ladder
+from ctai.provenance import OpenPhase
 from ctai.records import HeldoutItem, Metric, PilotAttempt, PilotLadder, QcSummary, Rejection
 from ctai.rundir import read_jsonl, read_record
 
@@ -25,7 +26,7 @@ def make_pilot(run: Run) -> Measured:
     with run.phase("pilot", count=config.pilot.count) as phase:
         for number in range(config.pilot.retries + 1):
             folder = run.rundir.pilot_dir if number == 0 else run.rundir.path("artifacts", f"pilot-retry-{number}")
-            summary, kept = _make_shard(run, config, folder, "pilot", 0, config.pilot.count, heldout)
+            summary, kept = make_here(run, config, folder, "pilot", 0, config.pilot.count, heldout)
             reused = reused and kept
             attempts.append(_attempt(run, config, folder, summary))
             if summary.thresholds_passed or number == config.pilot.retries:
@@ -55,57 +56,48 @@ def _attempt(run: Run, config: RunConfig, folder: Path, summary: QcSummary) -> P
     )
 
 
-def _make_shard(
-    run: Run,
-    config: RunConfig,
-    folder: Path,
-    stage: Literal["pilot", "scale"],
-    shard: int,
-    target: int,
-    heldout: Sequence[HeldoutItem],
-) -> tuple[QcSummary, bool]:
-    """A shard's quality control, and whether the shard was already there."""
-    made = make_shard(
-        model=run.base,
-        config=config,
-        rundir=run.rundir,
-        folder=folder,
-        stage=stage,
-        shard=shard,
-        target=target,
-        heldout=heldout,
-        run_id=run.run_id,
-        progress=run.progress,
-        git=(run.environment.git_commit, run.environment.git_dirty),
-    )
-    return made.summary, made.reused
-
-
 # ------------------------------------------------------------------------------------------------------- 3: scale
 
 
 def make_scale_dataset(run: Run) -> Measured:
-    """Make all shards with the parameters that the pilot passed with, and merge them."""
+    """Make all shards with the parameters that the pilot passed with, and merge them.
+
+    Raises:
+        UnfinishedError: some shards are to be made in other sessions, or on other machines.
+    """
     config, heldout = _piloted_config(run), read_jsonl(run.rundir.heldout, HeldoutItem)
     target = math.ceil(config.scale.count * config.scale.oversample / config.scale.shards)
-    with run.phase("scale", shards=config.scale.shards, count=config.scale.count) as phase:
-        folders = [run.rundir.shard_dir(shard) for shard in range(config.scale.shards)]
-        if missing := [folder for folder in folders if not (folder / "manifest.json").exists()]:
-            run.announce("scale", target * len(missing), "lower scale.count")
-        made = [_make_shard(run, config, folder, "scale", i, target, heldout) for i, folder in enumerate(folders)]
-        merged = merge_shards(config, run.rundir, folders, heldout, run.run_id, run.progress)
-        failed = [
-            folder.name for folder, (summary, _) in zip(folders, made, strict=True) if not summary.thresholds_passed
-        ]
-        phase.parameters["failed_shards"] = failed
-        shards = Metric(
-            name="failed_shards", value=len(failed), comparison="==", threshold=0, n=len(made), note=", ".join(failed),
-            artifact=run.rundir.relative(merged.qc_path),
-        )  # fmt: skip
-        files = [run.rundir.dataset, merged.qc_path, *(file for folder in folders for file in _shard_files(folder))]
-        measured = run.judged("scale", (*merged.summary.thresholds, shards), files)
-        reused = merged.reused and all(reused for _, reused in made)
-        return run.finish_gate(measured, reused=reused, phase=phase)
+    order = Order(config, heldout, target)
+    with run.phase("scale", shards=config.scale.shards, count=config.scale.count, **run.sharing.record()) as phase:
+        missing = unfinished(run, order)
+        mine = [number for number in missing if not run.sharing.only or number in run.sharing.only]
+        make_shards(run, order, mine)
+        left = [str(number) for number in missing if number not in mine]
+        if not left:
+            return _merge(run, order, phase, reused=not missing)
+        phase.outcome = "incomplete"
+        phase.reasons.append(f"shard(s) {', '.join(left)} are missing")
+    raise UnfinishedError(
+        f"shard(s) {', '.join(left)} are missing: make them without --only-shards, or copy them into "
+        f"{run.rundir.shard_dir(0).parent}, and run the gates again"
+    )
+
+
+def _merge(run: Run, order: Order, phase: OpenPhase, *, reused: bool) -> Measured:
+    """Merge shards that are all there, and measure the union."""
+    numbers = range(order.config.scale.shards)
+    made = [finished_shard(run, order, number).summary for number in numbers]
+    folders = [run.rundir.shard_dir(number) for number in numbers]
+    merged = merge_shards(order.config, run.rundir, folders, order.heldout, run.run_id, run.progress)
+    failed = [folder.name for folder, summary in zip(folders, made, strict=True) if not summary.thresholds_passed]
+    phase.parameters["failed_shards"] = failed
+    shards = Metric(
+        name="failed_shards", value=len(failed), comparison="==", threshold=0, n=len(made), note=", ".join(failed),
+        artifact=run.rundir.relative(merged.qc_path),
+    )  # fmt: skip
+    files = [run.rundir.dataset, merged.qc_path, *(file for folder in folders for file in _shard_files(folder))]
+    measured = run.judged("scale", (*merged.summary.thresholds, shards), files)
+    return run.finish_gate(measured, reused=reused and merged.reused, phase=phase)
 
 
 def _piloted_config(run: Run) -> RunConfig:

@@ -2,16 +2,20 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
+from ctai.gates.memory import estimate, free_memory
 from ctai.model import sources
 
 _GIB = 1 << 30
+# Where rented machines mount the disk that outlives them.
+_DURABLE = Path("/workspace")
+_GONE_WITH_POWER = ("tmpfs", "ramfs")
 
 
 class Check(NamedTuple):
@@ -22,12 +26,28 @@ class Check(NamedTuple):
     message: str
 
 
-def preflight(config: RunConfig, root: Path) -> Iterator[Check]:
-    """Check versions, device, model, directory, disk and caches; nothing is downloaded, and nothing left behind."""
+def mounted() -> str:
+    """The mount table; empty where the system has none to read."""
+    table = Path("/proc/mounts")
+    return table.read_text("utf-8", errors="replace") if table.exists() else ""
+
+
+class Machine(NamedTuple):
+    """What is asked of the machine."""
+
+    free_memory: Callable[[str], int | None] = free_memory
+    mounts: Callable[[], str] = mounted
+
+
+def preflight(config: RunConfig, root: Path, machine: Machine | None = None) -> Iterator[Check]:
+    """Check versions, device, model, memory, directory, disk and caches; nothing is downloaded or left behind."""
+    machine = machine or Machine()
     yield Check("versions", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft")))
     yield _device(config)
     yield _model(config)
+    yield _memory(config, machine)
     yield _directory(root)
+    yield _durable(config, root, machine.mounts())
     yield _disk(config, root)
     yield _cache(root)
 
@@ -53,12 +73,68 @@ def _disk(config: RunConfig, root: Path) -> Check:
     return Check("disk", free >= needed, message)
 
 
+def _durable(config: RunConfig, root: Path, mounts: str) -> Check:
+    """A paid run belongs on a disk that outlives the machine; one on a CPU is only told."""
+    where = _existing(root).resolve()
+    disks = {Path(fields[1]): fields[2] for line in mounts.splitlines() if len(fields := line.split()) > 2}
+    mount = max((disk for disk in disks if where.is_relative_to(disk)), key=lambda disk: len(disk.parts), default=None)
+    if mount is None:
+        return Check("durable", True, f"not known: the system does not say which disk {root} is on")
+    message = f"{root} is on {mount} ({disks[mount]})"
+    if _DURABLE in disks and not where.is_relative_to(_DURABLE):
+        message += f", and only {_DURABLE} outlives this machine: --run-dir {_DURABLE}/{root.name}"
+    elif disks[mount] in _GONE_WITH_POWER:
+        message += ", which is memory and is lost when the machine stops: choose a disk with --run-dir"
+    else:
+        return Check("durable", True, message)
+    return Check("durable", config.model.device == "cpu", message)
+
+
 def _cache(root: Path) -> Check:
     """On a pod only one disk survives: weights that were downloaded elsewhere are paid for twice."""
     home = os.environ.get("HF_HOME")
-    if home is None and root.expanduser().absolute().parts[:2] == ("/", "workspace"):
-        return Check("caches", False, "the weights would be lost with the pod: export HF_HOME=/workspace/hf")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home or "~/.cache/huggingface").expanduser().absolute()
+    if root.expanduser().absolute().is_relative_to(_DURABLE) and not cache.is_relative_to(_DURABLE):
+        message = f"the weights would go to {cache} and be lost with the pod: export HF_HOME={_DURABLE}/hf"
+        return Check("caches", False, f"{message}; unset HF_HUB_CACHE" if "HF_HUB_CACHE" in os.environ else message)
     return Check("caches", True, f"HF_HOME={home}" if home else "HF_HOME is not set; the default cache is used")
+
+
+def _memory(config: RunConfig, machine: Machine) -> Check:
+    """What the device has free against what the model needs of it."""
+    settings = config.model
+    try:
+        source = sources.on_disk(settings.name, settings.revision)
+    except CtaiError:
+        return Check("memory", True, "not estimated: the model is not to be had")  # check `model` says why
+    if source is None:
+        return Check("memory", True, "not estimated: the weights are not on this disk yet")
+    try:
+        need = estimate(config, source)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Check("memory", True, f"not estimated: the model's files do not say enough ({error!r})")
+    parts = (need.weights, need.batch, need.training)
+    weights, batch, training = (f"{part / _GIB:.1f}" for part in parts)
+    about = f"about {need.whole / _GIB:.1f} GiB needed (weights {weights}, generation {batch}, training {training})"
+    free = machine.free_memory(settings.device)
+    if free is None:
+        return Check("memory", True, f"{about}; not known how much is free")
+    message = f"{free / _GIB:.1f} GiB free on {settings.device}, {about}"
+    if free < need.least:
+        return Check("memory", False, f"{message}; {_remedy(need.weights, free, settings.quantization)}")
+    if free < need.whole:
+        message += "; batches that do not fit are halved: a lower model.batch_size is faster"
+    return Check("memory", True, message)
+
+
+def _remedy(weights: float, free: int, quantization: str) -> str:
+    if free > weights + _GIB:
+        return (
+            "end what else uses it, or lower training.device_batch_size or training.max_tokens, or set "
+            "training.gradient_checkpointing=true"
+        )
+    smaller = "" if quantization == "nf4" else ", or set model.quantization='nf4'"
+    return f"end what else uses it, or take a smaller model or a larger device{smaller}"
 
 
 def _device(config: RunConfig) -> Check:

@@ -31,6 +31,7 @@ from ctai.gates.preflight import preflight
 from ctai.gates.preregistration import departures, preregister
 from ctai.gates.progress import TerminalProgress
 from ctai.gates.review import COMMAND_VARIABLE, Background, consult, packet_path, set_aside, write_packet
+from ctai.gates.shards import Sharing, parse_sharing
 from ctai.provenance import OpenPhase, Session, code_digest, environment, run_id
 from ctai.records import ContaminationReport, Metric, Verdict, utc_now
 from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, write_json
@@ -42,9 +43,10 @@ EXAMINATION = ("evidence", "contamination", "examination.json")
 class Run:
     """Everything the gates of one run share. Holds the run directory's lock until `close`."""
 
-    def __init__(self, config: RunConfig, rundir: RunDir) -> None:
+    def __init__(self, config: RunConfig, rundir: RunDir, sharing: Sharing | None = None) -> None:
         self.config = config
         self.rundir = rundir
+        self.sharing = sharing or Sharing()
         self.base = BaseModel(config.model)
         self.environment = environment(config.model.device)
         # limits say when to stop, not what is made: raising one must not make a run another run
@@ -284,6 +286,8 @@ def options_to_run(option: Any) -> Run:
     settings = list(option.settings)
     if option.count is not None:
         settings.append(f"scale.count={option.count}")
+    if option.shards is not None:
+        settings.append(f"scale.shards={option.shards}")
     if option.control == "no-critic":
         settings.append("generation.filter_with_critic=false")
     config = configured(
@@ -291,11 +295,12 @@ def options_to_run(option: Any) -> Run:
     )
     if config.control == "foreign" and not Path(config.control_data).is_file():
         raise CtaiError("--control foreign needs the dataset of another run: --set control_data=FILE.jsonl")
+    sharing = parse_sharing(option.workers, option.only_shards, config.scale.shards)
     root = Path(option.run_dir) if option.run_dir else default_run_dir(config, fresh=option.fresh)
     for check in preflight(config, root):
         if not check.ok:
             raise CtaiError(f"preflight, {check.name}: {check.message}")
-    return Run(config, RunDir.open(root))
+    return Run(config, RunDir.open(root), sharing)
 
 
 def configured(profile: str | None, model: str | None, settings: list[str], *, gpu: bool, **top: Any) -> RunConfig:

@@ -21,9 +21,19 @@ from ctai.qc import Material, Wanted, summarize
 from ctai.records import Example, HeldoutItem, ModelProvenance, QcSummary, Record, Rejection, RoundBatch
 from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, write_json, write_jsonl
 
-__all__ = ["MadeShard", "ShardModel", "make_shard", "maximum_rounds", "pilot_ladder", "rejection_of"]
+__all__ = [
+    "MadeShard",
+    "ShardModel",
+    "kept_in_round",
+    "make_shard",
+    "maximum_rounds",
+    "pilot_ladder",
+    "rejection_of",
+    "shard_stage",
+]
 
 DATASET, REJECTIONS, GENERATION, SUMMARY = "dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json"
+_ROUNDS = "rounds"
 BEYOND_TARGET = "beyond the target"
 # Phases of a rejection that leave the instruction taken: the deduplicator had let it in.
 _TAKEN = ("instruction", "response", "pair")
@@ -79,7 +89,7 @@ def make_shard(
         progress: told of kept examples.
         git: commit of the code, and whether the tree was dirty.
     """
-    work = _stage(model, config, rundir, folder, stage, shard, target, heldout)
+    work = shard_stage(model, config, rundir, folder, stage, shard, target, heldout)
     if work.complete() is not None:
         return MadeShard(read_record(folder / SUMMARY, QcSummary), reused=True)
     work.begin()
@@ -90,7 +100,7 @@ def make_shard(
     return MadeShard(_finish(work, config, origin, target, heldout, batches), reused=False)
 
 
-def _stage(
+def shard_stage(
     model: ShardModel,
     config: RunConfig,
     rundir: RunDir,
@@ -100,6 +110,7 @@ def _stage(
     target: int,
     heldout: Sequence[HeldoutItem],
 ) -> Stage:
+    """What a shard depends on, and whether it is there; arguments as of `make_shard`."""
     parameters = {
         "seed": config.seed,
         "shard": shard,
@@ -113,6 +124,12 @@ def _stage(
     }
     inputs = {**model.provenance.identity(), "heldout": digest_of(list(heldout))}
     return Stage(rundir, stage if stage == "pilot" else f"{stage}-{shard:03d}", folder, parameters, inputs)
+
+
+def kept_in_round(work: Stage, number: int) -> int | None:
+    """How many examples a finished round has kept; None if it is not finished."""
+    stored = work.batches(_ROUNDS).get(number, RoundBatch)
+    return sum(len(batch.examples) for batch in stored) if stored is not None else None
 
 
 def maximum_rounds(config: RunConfig, target: int) -> int:
@@ -137,14 +154,14 @@ def _rounds(
     kept: list[str] = []
     items = 0
     for number in range(maximum_rounds(config, target)):
-        stored = work.batches("rounds").get(number, RoundBatch)
+        stored = work.batches(_ROUNDS).get(number, RoundBatch)
         if stored:
             (batch,) = stored
             _remember(seen, batch)
         else:
             maker = maker or RoundMaker(model.engine, model.provenance, config, origin, seed_of, seen)
             batch = maker.make(number, items, kept)
-            work.batches("rounds").put(number, [batch])
+            work.batches(_ROUNDS).put(number, [batch])
         items += batch.generation.parsed
         kept += [example.instruction for example in batch.examples]
         progress.advance(len(batch.examples), f"round {number + 1}")

@@ -81,18 +81,29 @@ def _embedded() -> Source:
     return Source(EMBEDDED, EMBEDDED, folder, None, None)
 
 
+def on_disk(name_or_path: str, revision: str | None = None) -> Source | None:
+    """A model that is on this disk; None for one that only the hub has. Downloads nothing.
+
+    Raises:
+        CtaiError: there is no such folder or file.
+    """
+    if name_or_path == EMBEDDED or not _may_be_on_hub(name_or_path):
+        return resolve(name_or_path, revision)
+    with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
+        folder = Path(snapshot_download(name_or_path, revision=revision, local_files_only=True))
+        return Source(name_or_path, name_or_path, folder, None, folder.name)
+    return None
+
+
 def whereabouts(name_or_path: str, revision: str | None = None) -> str:
     """Where a model is to be had, in words: on this disk or on the hub. Downloads nothing.
 
     Raises:
         CtaiError: nowhere.
     """
-    if name_or_path == EMBEDDED or not _may_be_on_hub(name_or_path):
-        return f"{name_or_path}, on this disk: {resolve(name_or_path, revision).folder}"
-    with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
-        return (
-            f"{name_or_path}, on this disk: {snapshot_download(name_or_path, revision=revision, local_files_only=True)}"
-        )
+    source = on_disk(name_or_path, revision)
+    if source is not None:
+        return f"{name_or_path}, on this disk: {source.folder}"
     try:
         HfApi().model_info(name_or_path, revision=revision, timeout=10)
     except Exception as error:  # of whichever HTTP library the hub's client is built on

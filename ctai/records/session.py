@@ -79,7 +79,7 @@ class BudgetEntry(Record):
 
 
 class BudgetLedger(Stored):
-    """What a run directory has cost; `hours` are those of the machine."""
+    """What a run directory has cost; `hours` are those of all machines together."""
 
     cost_per_hour_usd: float
     budget_usd: float

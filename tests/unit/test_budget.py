@@ -54,6 +54,17 @@ def test_all_time_is_counted_that_between_stages_too(tmp_path, clock):
     assert record.cost_usd == pytest.approx(0.275)
 
 
+def test_machines_that_work_at_once_are_all_counted(tmp_path, clock):
+    book = ledger(tmp_path, clock)
+    clock.now += 10
+    with book.machines(4):
+        work(book, clock, "scale shards on 4 workers", 100, 200)
+    clock.now += 5
+    book.finish()
+    assert book.seconds == pytest.approx(10 + 4 * 200 + 5)
+    assert book.estimate("scale", 100) == pytest.approx(800), "hours of all machines together, whatever their number"
+
+
 def test_a_later_session_goes_on_counting(tmp_path, clock):
     work(ledger(tmp_path, clock), clock, "pilot shard 0", 10, 500)
     later = ledger(tmp_path, clock)

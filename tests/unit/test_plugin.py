@@ -141,6 +141,23 @@ def test_a_gate_with_a_deselected_threshold_has_not_passed(tmp_path):
     assert blocked.attrib["message"] == "blocked by gate instruments: heldout_power was not tested"
 
 
+def test_a_gate_of_which_a_part_is_done_is_skipped_with_the_reason_and_has_not_passed(tmp_path):
+    project = gates_project(tmp_path, 0.01)
+    conftest = project / "conftest.py"
+    unfinished = 'from ctai.errors import UnfinishedError\n    raise UnfinishedError("shard(s) 0 are missing")\n    '
+    conftest.write_text(conftest.read_text().replace("gate_run.rundir.path(", f"{unfinished}gate_run.rundir.path("))
+    done = run_pytest(project, "-m", "gates", "--run-dir", "run")
+    assert done.returncode == 1
+    skipped = cases(tmp_path)["test_pilot[runaway_rate]"].find("skipped")
+    assert skipped is not None
+    assert skipped.attrib["message"].endswith("shard(s) 0 are missing")
+    table = done.stdout.split(" gates ")[-1]
+    assert "2b  pilot         NOT MEASURED" in table
+    assert "       shard(s) 0 are missing\n" in table
+    assert "instruments   PASSED" in table
+    assert not (tmp_path / "run" / "evidence" / "verdicts" / "2b-pilot.json").exists()
+
+
 def test_a_later_gate_alone_refuses_and_names_the_missing_evidence(tmp_path):
     done = run_pytest(gates_project(tmp_path, 0.01), "-m", "gates", "--run-dir", "run", "-k", "pilot")
     assert done.returncode == 4
@@ -162,6 +179,8 @@ def test_a_later_gate_alone_runs_on_the_standing_evidence(tmp_path):
         (("--set", "pilot.cuont=1"), "did you mean count?"),
         (("--profile", "nowhere.toml"), "neither embedded nor pod nor a TOML file"),
         (("-n", "2"), "gates cannot run under xdist"),
+        (("--shards", "2", "--only-shards", "2"), "write numbers from 0 to 1"),
+        (("--shards", "0"), "scale.shards"),
     ],
 )
 def test_a_wrong_use_is_one_sentence_at_once(tmp_path, arguments, sentence):

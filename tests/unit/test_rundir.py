@@ -96,6 +96,14 @@ def test_the_lock_is_free_after_an_error(rundir: RunDir) -> None:
         pytest.fail("held twice")
 
 
+def test_a_part_is_locked_apart_from_the_whole(rundir: RunDir) -> None:
+    with rundir.lock(), rundir.lock("shard-000"):
+        with pytest.raises(CtaiError, match="another process is at work"), rundir.lock("shard-000", wait=0.01):
+            pytest.fail("held twice")
+        with rundir.lock("shard-001"):
+            pass
+
+
 def stage(rundir: RunDir, **parameters: object) -> Stage:
     return Stage(rundir, "pilot", rundir.pilot_dir, {"n": 1, **parameters}, {"heldout": "abc"})
 

@@ -1,0 +1,180 @@
+"""Preflight: memory against the model's need, and disks that do not last; the machine's answers are given here."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ctai.config import RunConfig
+from ctai.gates.memory import NF4_BYTES, Shape, _left_in_container, estimate, free_memory, safetensors_shapes
+from ctai.gates.preflight import Check, Machine, preflight
+from ctai.model import sources
+from ctai.model.loader import CleanModelLoader
+
+pytestmark = pytest.mark.unit
+GIB = 1 << 30
+MOUNTS = "overlay / overlay rw 0 0\n/dev/sdb1 /workspace ext4 rw 0 0\nshm /dev/shm tmpfs rw 0 0\n"
+CONFIG = RunConfig.load("embedded")
+
+
+def check(name: str, config: RunConfig = CONFIG, *, free: int | None = 64 * GIB, mounts: str = "", root="run") -> Check:
+    machine = Machine(lambda device: free, lambda: mounts)
+    (found,) = [check for check in preflight(config, Path(root), machine) if check.name == name]
+    return found
+
+
+def on_cuda(**model) -> RunConfig:
+    return CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"device": "cuda", **model})})
+
+
+def large_model(folder: Path) -> Path:
+    """The headers of a model of 32.8 billion parameters, in the shapes of Qwen2.5-32B, without its weights."""
+    hidden, inner, layers, vocabulary, kv = 5120, 27648, 64, 152064, 1024
+    shapes = {"model.embed_tokens.weight": [vocabulary, hidden], "lm_head.weight": [vocabulary, hidden]}
+    for i in range(layers):
+        sizes = {"q": [hidden, hidden], "k": [kv, hidden], "v": [kv, hidden], "o": [hidden, hidden]}
+        shapes |= {f"model.layers.{i}.self_attn.{name}_proj.weight": size for name, size in sizes.items()}
+        sizes = {"gate": [inner, hidden], "up": [inner, hidden], "down": [hidden, inner]}
+        shapes |= {f"model.layers.{i}.mlp.{name}_proj.weight": size for name, size in sizes.items()}
+        shapes[f"model.layers.{i}.input_layernorm.weight"] = [hidden]
+    header = json.dumps({name: {"dtype": "BF16", "shape": size} for name, size in shapes.items()}).encode()
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    config = {
+        "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": 40, "num_key_value_heads": 8,
+        "vocab_size": vocabulary, "max_position_embeddings": 131072,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def pod(folder: Path, *settings: str) -> RunConfig:
+    return RunConfig.load("pod", [f"model.name='{folder}'", *settings])
+
+
+# ------------------------------------------------------------------------------------------------------------ memory
+
+
+def test_the_need_of_a_32b_model_in_4_bit(tmp_path):
+    config = pod(large_model(tmp_path / "large"))
+    need = estimate(config, sources.resolve(config.model.name))
+    linear, others = 31.2e9, 2 * 152064 * 5120
+    assert need.weights == pytest.approx(linear * NF4_BYTES + others * 2, rel=0.01)
+    assert need.prompt == 2 * 64 * 8 * 128 * 2 * (1024 + 200)
+    assert need.batch == 64 * need.prompt
+    assert 2 * GIB < need.training < 12 * GIB
+    assert 30 * GIB < need.whole < 48 * GIB  # runs on GPUs of 46 to 80 GB
+
+
+def test_without_quantization_it_needs_16_bit_a_parameter(tmp_path):
+    config = pod(large_model(tmp_path / "large"), "model.quantization='none'")
+    assert estimate(config, sources.resolve(config.model.name)).weights == pytest.approx(65.5e9, rel=0.01)
+
+
+def test_a_model_that_does_not_fit_is_refused_with_numbers_and_remedy(tmp_path):
+    found = check("memory", pod(large_model(tmp_path / "large")), free=16 * GIB)
+    assert not found.ok
+    assert found.message.startswith("16.0 GiB free on cuda, about 38.0 GiB needed (weights 17.9,")
+    assert found.message.endswith("take a smaller model or a larger device")
+    found = check("memory", pod(tmp_path / "large", "model.quantization='none'"), free=40 * GIB)
+    assert found.message.endswith("or set model.quantization='nf4'")
+
+
+def test_training_that_does_not_fit_is_refused_with_its_settings(tmp_path):
+    config = pod(large_model(tmp_path / "large"), "training.device_batch_size=16", "training.max_tokens=4096")
+    found = check("memory", config, free=46 * GIB)
+    assert not found.ok
+    assert "lower training.device_batch_size or training.max_tokens" in found.message
+
+
+def test_a_batch_that_does_not_fit_is_said_and_no_reason_to_stop(tmp_path):
+    found = check("memory", pod(large_model(tmp_path / "large")), free=32 * GIB)
+    assert found.ok
+    assert "batches that do not fit are halved" in found.message
+    assert "halved" not in check("memory", pod(tmp_path / "large"), free=80 * GIB).message
+
+
+def test_the_embedded_model_fits_and_a_machine_without_memory_is_refused():
+    assert check("memory").ok
+    assert check("memory", free=None).message.endswith("not known how much is free")
+    found = check("memory", free=GIB // 2)
+    assert not found.ok
+    assert found.message.startswith("0.5 GiB free on cpu")
+
+
+def test_an_estimate_that_cannot_be_made_says_so(tmp_path):
+    folder = large_model(tmp_path / "large")
+    (folder / "config.json").write_text("{}")
+    found = check("memory", pod(folder), free=1)
+    assert found.ok
+    assert found.message == "not estimated: the model's files do not say enough (KeyError('num_attention_heads'))"
+    (folder / "model.safetensors").write_bytes(b"\xff" * 100)
+    assert "is no safetensors file" in check("memory", pod(folder), free=1).message
+
+
+def test_shapes_from_headers_are_those_of_the_model():
+    shapes = list(safetensors_shapes(sources.resolve("embedded")))
+    loaded = CleanModelLoader("embedded").load(sentinels=False)
+    assert sum(shape.parameters for shape in shapes) == loaded.provenance.parameters
+    assert not Shape("model.embed_tokens.weight", (4, 4)).is_linear
+
+
+def test_the_bytes_of_4_bit_are_those_that_bitsandbytes_takes():
+    module = CleanModelLoader("embedded", quantization="nf4").load(sentinels=False).module
+    taken = count = 0
+    for layer in module.modules():
+        if state := getattr(getattr(layer, "weight", None), "quant_state", None):
+            blocks = state.absmax.numel()
+            taken += layer.weight.numel() + blocks + 4 * (state.state2.absmax.numel() if state.nested else 0)
+            taken += 0 if state.nested else 3 * blocks
+            count += state.shape.numel()
+    assert count > 0
+    assert taken / count == pytest.approx(NF4_BYTES, rel=0.01)
+
+
+def test_free_memory_of_this_machine_is_told(tmp_path):
+    known = free_memory("cpu")
+    assert known is None or 0 < known < 1 << 50
+    (tmp_path / "memory.max").write_text("3000\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    assert _left_in_container(tmp_path) == 2000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert _left_in_container(tmp_path) is None
+    assert _left_in_container(tmp_path / "none") is None
+
+
+# ------------------------------------------------------------------------------------------------------------- disks
+
+
+def test_a_paid_run_belongs_on_the_disk_that_lasts():
+    found = check("durable", on_cuda(), mounts=MOUNTS, root="/srv/run")
+    assert not found.ok
+    assert found.message == (
+        "/srv/run is on / (overlay), and only /workspace outlives this machine: --run-dir /workspace/run"
+    )
+    assert check("durable", CONFIG, mounts=MOUNTS, root="/srv/run").ok
+
+
+def test_memory_is_no_disk():
+    mounts = MOUNTS.replace("/workspace", "/data")
+    found = check("durable", on_cuda(), mounts=mounts, root="/dev/shm/run")
+    assert not found.ok
+    assert "is memory and is lost when the machine stops" in found.message
+    assert check("durable", on_cuda(), mounts=mounts, root="/srv/run").ok
+    assert check("durable", on_cuda(), mounts="").message.startswith("not known")
+
+
+@pytest.mark.parametrize(
+    ("variables", "ok"),
+    [({}, False), ({"HF_HOME": "/workspace/hf"}, True), ({"HF_HOME": "/srv/hf"}, False),
+     ({"HF_HOME": "/workspace/hf", "HF_HUB_CACHE": "/srv"}, False)],
+)  # fmt: skip
+def test_weights_belong_on_it_too(monkeypatch, variables, ok):
+    for name in ("HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = check("caches", root="/workspace/run")
+    assert found.ok is ok
+    assert ok or "export HF_HOME=/workspace/hf" in found.message
+    assert check("caches", root="run").ok
