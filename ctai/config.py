@@ -1,173 +1,190 @@
-"""Configuration: every setting and every threshold, typed, with where each value came from.
+"""Configuration: every setting and every threshold, typed, with its meaning.
 
-A run is configured by defaults, then a profile (TOML), then `--set KEY=VALUE`. All mistakes are reported at once.
-Nothing here reads the environment or touches a model.
+A run is configured by defaults, then a profile (TOML), then `--set KEY=VALUE`, then the options that have a name of their
+own. All mistakes are reported at once. Nothing here reads the environment or touches a model; how layers are read and
+merged is `config_layers`', how a configuration is written down `config_text`'s.
 """
 
-import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer
 
+from ctai.config_layers import BUILT_IN_PROFILES, Layers, explain, is_noise, profile_text
 from ctai.errors import ConfigError
 from ctai.prompts import LIST_STOP_STRINGS, STOP_STRINGS
 from ctai.records import Record, Sampling
 
+__all__ = ["BUILT_IN_PROFILES", "Control", "Resolved", "RunConfig", "profile_text", "resolve"]
+
 Control = Literal["none", "shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained"]
-BUILT_IN_PROFILES = ("embedded", "pod")
 
 
 class ModelSettings(Record):
-    """Which base model, and how it is loaded. `auto` is nf4, or none for a GGUF file."""
+    """Which base model, and how it is loaded."""
 
-    name: str = "embedded"
-    revision: str | None = None
-    quantization: Literal["auto", "none", "nf4"] = "auto"
-    device: Literal["cpu", "cuda"] = "cpu"
-    allow_bos: bool = False
-    batch_size: int = Field(64, ge=1)
+    name: str = Field("embedded", description='a hub id, a folder of safetensors, a .gguf file, or "embedded"')
+    revision: str | None = Field(None, description="commit, tag or branch on the hub; without it the newest")
+    quantization: Literal["auto", "none", "nf4"] = Field("auto", description="auto is nf4, or none for a GGUF file")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="--gpu sets cuda")
+    allow_bos: bool = Field(False, description="allow a tokenizer to add a BOS token; the evidence says so")
+    batch_size: int = Field(64, ge=1, description="texts that the model works on at once")
 
 
 class GenerationSettings(Record):
-    """How instructions and responses are generated. `embedded_world` keeps to families a tiny model can know."""
+    """How instructions and responses are generated."""
 
-    instruction_sampling: Sampling = Sampling(
-        temperature=0.7, top_p=0.9, repetition_penalty=1.1, max_new_tokens=200, stop=LIST_STOP_STRINGS
+    instruction_sampling: Sampling = Field(
+        Sampling(temperature=0.7, top_p=0.9, repetition_penalty=1.1, max_new_tokens=200, stop=LIST_STOP_STRINGS),
+        description="how lists of instructions are sampled",
     )
-    response_sampling: Sampling = Sampling(
-        temperature=0.4, top_p=0.9, repetition_penalty=1.1, max_new_tokens=200, stop=STOP_STRINGS
+    response_sampling: Sampling = Field(
+        Sampling(temperature=0.4, top_p=0.9, repetition_penalty=1.1, max_new_tokens=200, stop=STOP_STRINGS),
+        description="how responses are sampled",
     )
-    list_examples: int = Field(8, ge=2)
-    few_shot_examples: int = Field(3, ge=1)
+    list_examples: int = Field(8, ge=2, description="examples at the head of a list of instructions")
+    few_shot_examples: int = Field(3, ge=1, description="worked examples before an instruction")
     batch_size: int = Field(64, ge=1, description="prompts a batch; part of the data's definition")
     max_batches_per_item: float = Field(4.0, gt=0, description="gives up after this many times the expected batches")
     example_rotation: int = Field(0, ge=0, description="another number draws other examples and seeds")
-    embedded_world: bool = False
-    filter_with_critic: bool = True
+    embedded_world: bool = Field(False, description="test only with the families that a tiny model can know")
+    filter_with_critic: bool = Field(True, description="keep only what the critic accepts")
+    families: tuple[str, ...] = Field(
+        (),
+        description="your own instruction families: names of entry points, modules, or .py files (docs/own_families.md)",
+    )
+    families_sha256: str = Field(
+        "", description="digest of their files; ctai fills it in, and refuses others if it is given"
+    )
+
+    @field_validator("families", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) and value else value or ()
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_used(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave own families out where there are none, so that a run without them keeps its digest."""
+        values: dict[str, Any] = serialize(self)
+        own = ("families", "families_sha256")
+        return {key: value for key, value in values.items() if key not in own or value}
 
 
 class PilotSettings(Record):
-    """Gate 2: how many kept examples, and how often it may be tried again with changed parameters."""
+    """Gate 2b: a small batch, which may be tried again with changed parameters."""
 
-    count: int = Field(120, ge=100, le=200)
-    retries: int = Field(2, ge=0, le=2)
+    count: int = Field(120, ge=100, le=200, description="examples to keep")
+    retries: int = Field(2, ge=0, le=2, description="how often it may be tried again")
 
 
 class ScaleSettings(Record):
-    """Gate 3: how many unique examples, over how many shards."""
+    """Gate 3: the dataset, made in shards and merged."""
 
-    count: int = Field(15000, ge=1)
-    shards: int = Field(8, ge=1)
+    count: int = Field(15000, ge=1, description="unique examples to reach (--count)")
+    shards: int = Field(8, ge=1, description="parts, each with seeds of its own")
     oversample: float = Field(
         1.3, ge=1, description="kept examples asked of all shards, over the count, for merging losses"
     )
-    near_duplicate_jaccard: float = Field(0.8, gt=0, le=1)
+    near_duplicate_jaccard: float = Field(0.8, gt=0, le=1, description="instructions at least this alike are one")
 
 
 class HeldoutSettings(Record):
-    """The frozen test set."""
+    """Gate 2a: the frozen test set."""
 
-    count: int = Field(800, ge=1)
-    minimum: int = Field(300, ge=300)
-    lift_to_detect: float = Field(0.10, gt=0, lt=1)
-    power: float = Field(0.80, gt=0, lt=1)
+    count: int = Field(800, ge=1, description="items to draw")
+    minimum: int = Field(300, ge=300, description="threshold: items that there must be")
+    lift_to_detect: float = Field(0.10, gt=0, lt=1, description="the lift of the success rate that the run is after")
+    power: float = Field(0.80, gt=0, lt=1, description="threshold: chance to see that lift")
 
 
 class CriticSettings(Record):
-    """The critic and the calibration it must show on labelled probes before its acceptance counts."""
+    """Gate 2a: the critic, and what it must show on labelled probes before its acceptance counts."""
 
-    confident_margin: float = Field(1.0, ge=0)
-    probes: int = Field(300, ge=100)
-    balanced_accuracy_floor: float = Field(0.6, ge=0, le=1)
+    confident_margin: float = Field(1.0, ge=0, description="least difference of the two labels' log-probabilities")
+    probes: int = Field(300, ge=100, description="labelled probes of each kind")
+    balanced_accuracy_floor: float = Field(0.6, ge=0, le=1, description="threshold for the lower bound")
 
 
 class InstrumentSettings(Record):
-    """How well checkers and detectors must agree with the labelled texts of the package.
+    """Gate 2a: how well checkers and detectors must agree with labelled texts."""
 
-    `scorer_kappa` is a floor for the lower bound of Cohen's kappa over all families, `scorer_family_kappa` for the kappa
-    of the worst family; `detector_*` are floors for the worst detector.
-    """
-
-    scorer_kappa: float = Field(0.9, ge=0, le=1)
-    scorer_family_kappa: float = Field(0.8, ge=0, le=1)
-    detector_precision: float = Field(0.95, ge=0, le=1)
-    detector_recall: float = Field(0.95, ge=0, le=1)
+    scorer_kappa: float = Field(0.9, ge=0, le=1, description="threshold: Cohen's kappa over all families, lower bound")
+    scorer_family_kappa: float = Field(0.8, ge=0, le=1, description="threshold: Cohen's kappa of the worst family")
+    detector_precision: float = Field(0.95, ge=0, le=1, description="threshold for the worst detector")
+    detector_recall: float = Field(0.95, ge=0, le=1, description="threshold for the worst detector")
 
 
 class QcThresholds(Record):
-    """Thresholds of MISSION for the pilot, each shard and the merged union."""
+    """Gates 2b and 3: thresholds for the pilot, each shard and the merged union."""
 
-    runaway: float = 0.05
-    token_limit: float = 0.10
-    delimiter: float = 0.0
-    truncated: float = 0.02
-    median_tokens: float = 40
-    instruction_acceptance: float = 0.50
-    pair_acceptance: float = 0.50
-    duplicates: float = 0.0
-    overlap: float = 0.0
+    runaway: float = Field(0.05, description="rate below which responses may run on")
+    token_limit: float = Field(0.10, description="rate below which responses may use up their budget")
+    delimiter: float = Field(0.0, description="largest rate of responses with a piece of the delimiter")
+    truncated: float = Field(0.02, description="rate below which responses may be cut off")
+    median_tokens: float = Field(40, description="tokens that the median response must stay below")
+    instruction_acceptance: float = Field(0.50, description="least share of instructions that the critic accepts")
+    pair_acceptance: float = Field(0.50, description="least share of pairs that the critic accepts")
+    duplicates: float = Field(0.0, description="largest rate of instructions that are there twice")
+    overlap: float = Field(0.0, description="largest rate of examples that ask what the test set asks")
 
 
 class TrainingSettings(Record):
-    """QLoRA SFT. `target_modules` is `all-linear` or module names."""
+    """Gate 4b: QLoRA."""
 
-    rank: int = Field(16, ge=1)
-    alpha: int = Field(16, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    target_modules: str | tuple[str, ...] = "all-linear"
-    learning_rate: float = Field(2e-4, gt=0)
-    warmup: float = Field(0.03, ge=0, lt=1)
-    weight_decay: float = Field(0.01, ge=0)
-    gradient_clip: float = Field(1.0, gt=0)
+    rank: int = Field(16, ge=1, description="rank of the adapter")
+    alpha: int = Field(16, ge=1, description="scale of the adapter is alpha over rank")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout of the adapter's input")
+    target_modules: str | tuple[str, ...] = Field("all-linear", description='"all-linear" or names of modules')
+    learning_rate: float = Field(2e-4, gt=0, description="its peak; cosine decay to 0")
+    warmup: float = Field(0.03, ge=0, lt=1, description="share of the steps")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
+    gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     batch_size: int = Field(16, ge=1, description="effective batch size")
-    device_batch_size: int = Field(4, ge=1)
-    epochs: float = Field(3.0, gt=0)
-    max_tokens: int = Field(512, ge=16)
-    gradient_checkpointing: bool = True
-    checkpoints_per_epoch: int = Field(1, ge=1)
-    retry_learning_rate_factor: float = Field(0.5, gt=0)
-    retry_epochs_factor: float = Field(1.5, gt=0)
+    device_batch_size: int = Field(4, ge=1, description="examples at once on the device")
+    epochs: float = Field(3.0, gt=0, description="passes over the data")
+    max_tokens: int = Field(512, ge=16, description="longest example")
+    gradient_checkpointing: bool = Field(True, description="less memory for more time")
+    checkpoints_per_epoch: int = Field(1, ge=1, description="how often training can be resumed from")
+    retry_learning_rate_factor: float = Field(0.5, gt=0, description="for the one retry of gate 4b")
+    retry_epochs_factor: float = Field(1.5, gt=0, description="for the one retry of gate 4b")
 
 
 class EvaluationSettings(Record):
-    """Gate 4."""
+    """Gates 4a and 4b: answering the test set, and what counts as better."""
 
-    max_new_tokens: int = Field(64, ge=1)
-    alpha: float = Field(0.01, gt=0, lt=1)
-    fdr: float = Field(0.10, gt=0, lt=1)
-    max_interval_width: float = Field(0.15, gt=0)
-    bootstrap_samples: int = Field(9999, ge=999)
-    headroom_max_base: float = Field(0.80, gt=0, le=1)
-    retries: int = Field(1, ge=0, le=1)
+    max_new_tokens: int = Field(64, ge=1, description="budget of an answer")
+    alpha: float = Field(0.01, gt=0, lt=1, description="threshold for the p-value of McNemar's test")
+    fdr: float = Field(0.10, gt=0, lt=1, description="false discovery rate of the comparisons by type")
+    max_interval_width: float = Field(0.15, gt=0, description="threshold for the width of the lift's 95% interval")
+    bootstrap_samples: int = Field(9999, ge=999, description="for that interval")
+    headroom_max_base: float = Field(0.80, gt=0, le=1, description="threshold for the base's success before training")
+    retries: int = Field(1, ge=0, le=1, description="second training with tuned parameters, at half the alpha")
 
 
 class Limits(Record):
-    """Time limits of the stages in seconds, what a crash may cost, and the budget. No result depends on them."""
+    """Seconds that each stage may take in a session, what a crash may cost, and the budget. No part of what is made."""
 
-    contamination: float = 1800
-    instruments: float = 3600
-    pilot: float = 7200
-    scale: float = 86400
-    headroom: float = 7200
-    training: float = 43200
-    evaluation: float = 14400
-    review: float = 600
-    checkpoint_seconds: float = Field(60.0, ge=0, description="training that a crash may cost")
-    cost_per_hour_usd: float = Field(0.0, ge=0)
-    budget_usd: float = Field(300.0, ge=0)
-    minimum_free_gb: float = Field(2.0, ge=0)
+    contamination: float = Field(1800, description="gate 1")
+    instruments: float = Field(3600, description="gate 2a")
+    pilot: float = Field(7200, description="gate 2b")
+    scale: float = Field(86400, description="gate 3")
+    headroom: float = Field(7200, description="gate 4a")
+    training: float = Field(43200, description="training, in gate 4b")
+    evaluation: float = Field(14400, description="gate 4b")
+    review: float = Field(600, description="the program named by CTAI_REVIEW_COMMAND")
+    checkpoint_seconds: float = Field(60.0, ge=0, description="seconds of training that a crash may cost")
+    cost_per_hour_usd: float = Field(0.0, ge=0, description="price of the machine; 0 sets no budget")
+    budget_usd: float = Field(300.0, ge=0, description="no stage is started or goes on that would pass it")
+    minimum_free_gb: float = Field(2.0, ge=0, description="free disk space that preflight asks for")
 
 
 class RunConfig(Record):
     """Everything that defines a run, apart from where it is written."""
 
-    profile: str = "embedded"
-    seed: int = 0
-    control: Control = "none"
+    profile: str = Field("embedded", description="name of the profile; part of the default run directory's name")
+    seed: int = Field(0, description="seed of the run (--seed)")
+    control: Control = Field("none", description="a control run leaves out what should matter (--control)")
     control_data: str = Field("", description="the dataset of another run, for control foreign")
     model: ModelSettings = ModelSettings()
     generation: GenerationSettings = GenerationSettings()
@@ -190,70 +207,43 @@ class RunConfig(Record):
         Raises:
             ConfigError: with every unknown key, wrong value and unreadable file, one a line.
         """
-        values = _read_profile(profile)
-        values["profile"] = profile if profile in BUILT_IN_PROFILES else Path(profile).stem
-        problems: list[str] = []
-        for setting in settings:
-            try:
-                _assign(values, setting)
-            except ConfigError as error:
-                problems.append(str(error))
-        values.update({key: value for key, value in top.items() if value is not None})
-        try:
-            config = cls.model_validate(values)
-        except ValidationError as error:
-            problems += [_explain(dict(item)) for item in error.errors()]
-        if problems:
-            raise ConfigError("the configuration has mistakes:\n  " + "\n  ".join(problems))
-        return config
+        return resolve(profile, settings, {key: (value, "option") for key, value in top.items()}).config
 
 
-def profile_text(name: str) -> str:
-    """The TOML text of a built-in profile."""
-    return resources.files("ctai").joinpath("profiles", f"{name}.toml").read_text(encoding="utf-8")
+class Resolved(NamedTuple):
+    """A configuration, and where each value came from: `origins` by dotted key; what is not in it is a default."""
+
+    config: RunConfig
+    origins: Mapping[str, str]
 
 
-def _read_profile(profile: str) -> dict[str, Any]:
-    if profile in BUILT_IN_PROFILES:
-        return tomllib.loads(profile_text(profile))
-    path = Path(profile)
-    if not path.is_file():
-        raise ConfigError(
-            f"profile {profile!r} is neither {' nor '.join(BUILT_IN_PROFILES)} nor a TOML file that exists"
-        )
+def resolve(
+    profile: str, settings: Sequence[str] = (), options: Mapping[str, tuple[Any, str]] | None = None
+) -> Resolved:
+    """A configuration from a profile, then settings, then options.
+
+    Args:
+        profile: the name of a built-in profile, or a TOML file.
+        settings: each `KEY=VALUE`, the value in TOML or else a plain string.
+        options: by dotted key the value, None if it was not given, and the option that sets it.
+
+    Raises:
+        ConfigError: with every mistake, one a line.
+    """
+    layers = Layers()
+    layers.read_profile(profile)
+    layers.default("profile", profile if profile in BUILT_IN_PROFILES else Path(profile).stem)
+    for setting in settings:
+        layers.assign(setting)
+    for key, (value, origin) in (options or {}).items():
+        if value is not None:
+            layers.put(key, value, origin)
+    problems = list(layers.problems)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"profile {profile}: not valid TOML: {error}") from error
-
-
-def _assign(values: dict[str, Any], setting: str) -> None:
-    """Apply one `section.key=value`; the value is read as TOML, else taken as a string."""
-    key, separator, text = setting.partition("=")
-    if not separator or not key.strip():
-        raise ConfigError(f"--set {setting}: write KEY=VALUE, such as pilot.count=150")
-    *sections, last = key.strip().split(".")
-    target = values
-    for section in sections:
-        target = target.setdefault(section, {})
-        if not isinstance(target, dict):
-            raise ConfigError(f"--set {setting}: {section} is not a section")
-    try:
-        target[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        target[last] = text
-
-
-def _explain(problem: Mapping[str, Any]) -> str:
-    """One sentence for one pydantic error: the key, what is wrong, and the nearest spelling of an unknown key."""
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
-    if problem["type"] != "extra_forbidden":
-        return f"{key}: {problem['msg']} (got {problem.get('input')!r})"
-    model: Any = RunConfig
-    for part in location[:-1]:
-        model = model.model_fields[part].annotation
-    names = list(model.model_fields)
-    nearest = difflib.get_close_matches(location[-1], names, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(names)}"
-    return f"{key}: unknown; {hint}"
+        config = RunConfig.model_validate(layers.values)
+    except ValidationError as error:
+        found = [dict(item) for item in error.errors() if not is_noise(dict(item), error.errors())]
+        problems += [explain(item, RunConfig, layers.origins) for item in found]
+    if problems:
+        raise ConfigError("the configuration has mistakes:\n  " + "\n  ".join(problems))
+    return Resolved(config, layers.origins)

@@ -20,7 +20,7 @@ from ctai.prompts import STOP_STRINGS, CompletionStylePrompts, Pair
 from ctai.provenance import Progress, code_digest, derive_seed
 from ctai.records import Completion, EvaluationItem, HeldoutItem, ModelProvenance, Sampling
 from ctai.rundir import RunDir, Stage, digest_of, read_jsonl, write_jsonl
-from ctai.tasks import families
+from ctai.tasks import families, own
 from ctai.tasks.seeds import few_shot_examples
 
 BASE, SFT = "base", "sft"
@@ -217,7 +217,7 @@ def _stage(
     rundir: RunDir,
     folder: Path,
 ) -> Stage:
-    parameters = {"sampling": sampling, "batch_size": arm.batch_size, "code": code_digest()}
+    parameters = {"sampling": sampling, "batch_size": arm.batch_size, "code": code_digest(), **own.parameters()}
     inputs = {
         **provenance.identity(),
         "adapter": provenance.adapter_digest or "none",

@@ -16,13 +16,13 @@ import pytest
 
 from ctai.errors import CtaiError, UnfinishedError, disk_trouble
 from ctai.gates import GATE_NAMES, GateSpec, gate_named, gates_before
+from ctai.gates.options import add_options
 
 if TYPE_CHECKING:
     from ctai.gates.evidence import Measured
     from ctai.gates.run import Run
     from ctai.records import Metric, Verdict
 
-CONTROLS = ("shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained")
 _STATE = pytest.StashKey["GateSession"]()
 
 
@@ -31,24 +31,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ctai", "ctai gates (pytest -m gates)")
     add = group.addoption
     add("--run-dir", metavar="DIR", help="where the run lives; the same directory again resumes it")
-    add("--model", metavar="NAME_OR_PATH", help='base model: hub id, folder of safetensors, .gguf file, or "embedded"')
-    add("--profile", metavar="NAME_OR_FILE", help="embedded, pod, or a TOML file (default: embedded; with --gpu: pod)")
-    add("--gpu", action="store_true", help="require a CUDA device")
-    add("--seed", type=int, metavar="N", help="seed of the run (default: the profile's, 0)")
+    add_options(add)
     add("--fresh", action="store_true", help="start in a new, dated run directory")
-    add("--count", type=int, metavar="N", help="unique examples that the scale gate must reach")
-    add("--shards", type=int, metavar="N", help="shards that the dataset is made in")
     add("--workers", metavar="HOW", help="here, ray, a number of local workers, ray://HOST:PORT or HOST:PORT")
     add("--only-shards", metavar="LIST", help="make only these shards in this session, such as 0,2-3")
-    add("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="change one setting")
-    add("--control", choices=CONTROLS, help="a control run: what it leaves out must show in the verdicts")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare a gates run before anything is collected, so that a wrong option costs a second."""
     config.addinivalue_line("markers", "gate(name): the gate that a test belongs to")
-    if not _selects_gates(config.option.markexpr) or config.option.collectonly or config.option.help:
+    if not _selects_gates(config.option.markexpr) or config.option.help:
+        return
+    gates = config.rootpath / "tests" / "gates"
+    if config.args_source is not pytest.Config.ArgsSource.ARGS and gates.is_dir():
+        config.args = [str(gates)]  # from any folder of the checkout, and without reading all other tests
+    if config.option.collectonly:
         return
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError("gates cannot run under xdist, because each needs the verdict before it; leave out -n")

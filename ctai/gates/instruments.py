@@ -21,7 +21,8 @@ from ctai.records import (
 )
 from ctai.rundir import read_jsonl, read_record, write_json, write_jsonl
 from ctai.statistics import mcnemar_power
-from ctai.tasks.calibration import calibrate_scorers
+from ctai.tasks import own
+from ctai.tasks.calibration import LEAST_LABELS, LEAST_OF_A_KIND, calibrate_scorers
 from ctai.tasks.heldout import build_heldout
 from ctai.tasks.probes import InstructionProbe, PairProbe, instruction_probes, pair_probes
 
@@ -30,6 +31,10 @@ _CRITIC_METRICS = {
     "pairs": "pair_critic_balanced_accuracy",
 }
 _PROBES = "probes.jsonl"
+_NOT_CALIBRATED = (
+    f"; its checker is not calibrated: it takes {LEAST_LABELS} labelled answers or more, of them {LEAST_OF_A_KIND} right "
+    f"and {LEAST_OF_A_KIND} wrong"
+)
 # Discordant pairs expected beyond the lift itself, as a share of the items: what a noisy tie costs in power.
 _EXTRA_DISCORDANCE = 0.10
 
@@ -67,7 +72,7 @@ def calibrate_instruments(run: Run) -> Measured:
 def freeze_heldout(run: Run) -> tuple[list[HeldoutItem], bool]:
     """The test set of this run, written once; says whether it was already there."""
     settings, embedded = run.config.heldout, run.config.generation.embedded_world
-    parameters = {"count": settings.count, "seed": run.config.seed, "embedded": embedded}
+    parameters = {"count": settings.count, "seed": run.config.seed, "embedded": embedded, **own.parameters()}
     stage = run.stage("heldout", run.rundir.path("artifacts", "heldout"), parameters, {})
     reused = stage.complete() is not None
     if not reused:
@@ -81,7 +86,8 @@ def _calibrated(run: Run, name: str, measure: Callable[[], Record]) -> tuple[Pat
     """Where the calibration of an instrument that needs no model lies, and whether it was already there."""
     folder = run.rundir.evidence / "instruments" / name
     path = folder / "calibration.json"
-    stage = run.stage(name, folder, {"embedded": run.config.generation.embedded_world}, {})
+    parameters = {"embedded": run.config.generation.embedded_world, **own.parameters()}
+    stage = run.stage(name, folder, parameters, {})
     if stage.complete() is not None:
         return path, True
     stage.begin()
@@ -94,7 +100,7 @@ def _critic(run: Run, kind: str) -> tuple[Path, bool]:
     """Where the critic's calibration on one kind of probes lies, and whether it was already there."""
     config, folder = run.config, run.rundir.evidence / "instruments" / f"critic_{kind}"
     path, embedded = folder / "calibration.json", config.generation.embedded_world
-    parameters = {"critic": config.critic, "seed": config.seed, "embedded": embedded}
+    parameters = {"critic": config.critic, "seed": config.seed, "embedded": embedded, **own.parameters()}
     stage = run.stage(f"critic-{kind}", folder, parameters, run.base.provenance.identity())
     if stage.complete() is not None:
         return path, True
@@ -160,7 +166,8 @@ def scorer_metrics(settings: InstrumentSettings, found: ScorerCalibration, artif
         threshold=settings.scorer_family_kappa,
         n=found.by_family[weakest].n,
         artifact=artifact,
-        note=f"Cohen's kappa on content of family {weakest}, the weakest of {len(found.by_family)}",
+        note=f"Cohen's kappa on content of family {weakest}, the weakest of {len(found.by_family)}"
+        + ("" if found.by_family[weakest].kappa >= -1 else _NOT_CALIBRATED),
     )
     return overall, worst
 

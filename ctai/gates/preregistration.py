@@ -13,7 +13,7 @@ from ctai.config import RunConfig
 from ctai.gates import GateSpec, gates_before
 from ctai.records import Preregistration
 from ctai.rundir import digest_of
-from ctai.tasks.families import EMBEDDED_FAMILIES, FAMILIES
+from ctai.tasks.families import Family, chosen
 
 _HYPOTHESIS = (
     "on the held-out items SFT gives right content more often than its base: McNemar's test, two-sided, counts when SFT "
@@ -53,7 +53,7 @@ def preregister(config: RunConfig) -> Preregistration:
     return Preregistration(
         hypothesis=_HYPOTHESIS,
         thresholds={threshold.key: _value(config, threshold.key) for threshold in _THRESHOLDS},
-        families=_families(config.generation.embedded_world),
+        families=_families(chosen(config.generation.embedded_world)),
         heldout_count=config.heldout.count,
         seed=config.seed,
     )
@@ -101,7 +101,6 @@ def _text(value: Any) -> str:
 
 
 @cache
-def _families(embedded: bool) -> dict[str, str]:
+def _families(families: tuple[Family, ...]) -> dict[str, str]:
     """The digest of what each family can ask, and in which words."""
-    chosen = EMBEDDED_FAMILIES if embedded else FAMILIES
-    return {family.name: digest_of([family.type, family.phrasings, family.keys]) for family in chosen}
+    return {family.name: digest_of([family.type, family.phrasings, family.keys]) for family in families}

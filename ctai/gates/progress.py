@@ -16,7 +16,8 @@ _SECONDS_BETWEEN_REDRAWS = 0.5
 class TerminalProgress:
     """Shows one stage at a time; silent until attached to a terminal reporter, and after its time limit raises.
 
-    On a terminal the line is redrawn in place; into a pipe a plain line is written every ten seconds.
+    On a terminal the line is redrawn in place; into a pipe, and where the variable `CI` is set, a plain line is written
+    every ten seconds.
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:

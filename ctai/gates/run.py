@@ -27,6 +27,7 @@ from ctai.gates.evidence import (
     withdraw,
 )
 from ctai.gates.junit import metric_threshold
+from ctai.gates.options import resolved
 from ctai.gates.preflight import preflight
 from ctai.gates.preregistration import departures, preregister
 from ctai.gates.progress import TerminalProgress
@@ -283,16 +284,7 @@ def options_to_run(option: Any) -> Run:
     """
     if option.fresh and option.run_dir:
         raise CtaiError("--fresh makes a new run directory by itself; leave out --run-dir or --fresh")
-    settings = list(option.settings)
-    if option.count is not None:
-        settings.append(f"scale.count={option.count}")
-    if option.shards is not None:
-        settings.append(f"scale.shards={option.shards}")
-    if option.control == "no-critic":
-        settings.append("generation.filter_with_critic=false")
-    config = configured(
-        option.profile, option.model, settings, gpu=option.gpu, seed=option.seed, control=option.control
-    )
+    config = resolved(option).config
     if config.control == "foreign" and not Path(config.control_data).is_file():
         raise CtaiError("--control foreign needs the dataset of another run: --set control_data=FILE.jsonl")
     sharing = parse_sharing(option.workers, option.only_shards, config.scale.shards)
@@ -303,24 +295,9 @@ def options_to_run(option: Any) -> Run:
     return Run(config, RunDir.open(root), sharing)
 
 
-def configured(profile: str | None, model: str | None, settings: list[str], *, gpu: bool, **top: Any) -> RunConfig:
-    """The configuration that options ask for: `--gpu` and `--model` have the last word over profile and settings."""
-    chosen = profile or ("pod" if gpu and model != "embedded" else "embedded")
-    if model is not None:
-        settings = [*settings, f"model.name={_toml_string(model)}"]
-    if gpu:
-        settings = [*settings, "model.device='cuda'"]
-    return RunConfig.load(chosen, settings, **top)
-
-
 def default_run_dir(config: RunConfig, *, fresh: bool = False) -> Path:
     """`runs/<profile>-<model>-seed<N>[-<control>]`, so that the same command resumes; `fresh` adds the time."""
     model = re.sub(r"[^A-Za-z0-9._-]+", "-", config.model.name).strip("-.") or "model"
     control = f"-{config.control}" if config.control != "none" else ""
     dated = f"-{utc_now():%Y%m%dT%H%M%S}" if fresh else ""
     return Path("runs") / f"{config.profile}-{model}-seed{config.seed}{control}{dated}"
-
-
-def _toml_string(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

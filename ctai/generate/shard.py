@@ -20,6 +20,7 @@ from ctai.provenance import Progress, code_digest, derive_seed
 from ctai.qc import Material, Wanted, summarize
 from ctai.records import Example, HeldoutItem, ModelProvenance, QcSummary, Record, Rejection, RoundBatch
 from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, write_json, write_jsonl
+from ctai.tasks import own
 
 __all__ = [
     "MadeShard",
@@ -89,6 +90,7 @@ def make_shard(
         progress: told of kept examples.
         git: commit of the code, and whether the tree was dirty.
     """
+    own.activate(config.generation.families, config.generation.families_sha256)  # a worker is a process of its own
     work = shard_stage(model, config, rundir, folder, stage, shard, target, heldout)
     if work.complete() is not None:
         return MadeShard(read_record(folder / SUMMARY, QcSummary), reused=True)

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 
 from ctai.errors import CtaiError
@@ -172,6 +172,11 @@ def _from_hub(name: str, revision: str | None) -> Source:
 
 def _not_on_hub(name: str, revision: str | None, error: Exception) -> CtaiError:
     at = f" at revision {revision!r}" if revision else ""
+    if constants.HF_HUB_OFFLINE:
+        return CtaiError(
+            f"model {name!r}{at} is no local folder and not in the hub's cache {constants.HF_HUB_CACHE}, and "
+            "HF_HUB_OFFLINE forbids to download it: unset HF_HUB_OFFLINE, or set HF_HOME to where it is"
+        )
     problem = (str(error).strip().splitlines() or [""])[0][:200]
     return CtaiError(
         f"model {name!r}{at} is no local folder, and the hub does not give it ({type(error).__name__}: {problem})"

@@ -78,11 +78,11 @@ class Metric(Record):
 class Sampling(Record):
     """How to generate. `temperature` 0 is greedy; `top_p` 1 and `repetition_penalty` 1 change nothing."""
 
-    temperature: float = Field(0.0, ge=0, le=5)
-    top_p: float = Field(1.0, gt=0, le=1)
-    repetition_penalty: float = Field(1.0, gt=0, le=5)
-    max_new_tokens: int = Field(200, ge=1)
-    stop: tuple[str, ...] = ()
+    temperature: float = Field(0.0, ge=0, le=5, description="0 is greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="least mass of the likeliest tokens to draw from")
+    repetition_penalty: float = Field(1.0, gt=0, le=5, description="1 is none")
+    max_new_tokens: int = Field(200, ge=1, description="budget of one text")
+    stop: tuple[str, ...] = Field((), description="strings that end a text")
 
 
 class Completion(Record):

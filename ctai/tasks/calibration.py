@@ -1,27 +1,33 @@
 """How far the families' checkers can be trusted: measured against answers that a reader has labelled.
 
-Owns the labelled answers of the package and the comparison. What is right is the labels' business, never the checkers'.
+Owns the labelled answers of the package and the comparison; those to families that a run has brought come with them.
+What is right is the labels' business, never the checkers'.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from ctai.records import FamilyAgreement, FinishReason, LabelledAnswer, Rate, ScorerCalibration
+from ctai.rundir import digest_of
 from ctai.statistics import cohen_kappa, rate
-from ctai.tasks import families
+from ctai.tasks import families, own
 from ctai.tasks.base import Verdict
 
 LABELS = Path(__file__).parent / "labelled" / "answers.jsonl"
+# A checker is believed on no fewer labels of its family, and on no fewer of either kind.
+LEAST_LABELS, LEAST_OF_A_KIND = 15, 5
 
 Checker = Callable[[str, str, FinishReason], Verdict]
 
 
 def labelled_answers(embedded: bool) -> tuple[LabelledAnswer, ...]:
-    """Return the labelled answers, those of the embedded families only or all."""
+    """Return the labelled answers, those of the embedded families only or all, and to the run's own families."""
     lines = LABELS.read_text(encoding="utf-8").splitlines()
     answers = map(LabelledAnswer.model_validate_json, lines)
-    return tuple(answer for answer in answers if not embedded or families.by_name(answer.family).embedded)
+    package = (answer for answer in answers if not embedded or families.by_name(answer.family).embedded)
+    return (*package, *own.active().answers)
 
 
 def calibrate_scorers(embedded: bool, check: Checker = families.check) -> ScorerCalibration:
@@ -37,7 +43,7 @@ def calibrate_scorers(embedded: bool, check: Checker = families.check) -> Scorer
     strict = cohen_kappa([a.strict for a in answers], [v.strict for v in verdicts])
     judged = [(a, v.content) for a, v in zip(answers, verdicts, strict=True)]
     return ScorerCalibration(
-        labels_sha256=sha256(LABELS.read_bytes()).hexdigest(),
+        labels_sha256=_labels_sha256(),
         n=len(answers),
         kappa=content.value,
         kappa_interval=content.interval,
@@ -48,7 +54,7 @@ def calibrate_scorers(embedded: bool, check: Checker = families.check) -> Scorer
         false_failures=_rate([not passed for a, passed in judged if a.content]),
         by_family={
             name: _agreement([(a, passed) for a, passed in judged if a.family == name])
-            for name in dict.fromkeys(a.family for a in answers)
+            for name in dict.fromkeys([*(a.family for a in answers), *(f.name for f in own.active().families)])
         },
         by_kind={
             kind: _rate([a.content == passed for a, passed in judged if a.kind == kind])
@@ -57,10 +63,24 @@ def calibrate_scorers(embedded: bool, check: Checker = families.check) -> Scorer
     )
 
 
+def is_calibrated(answers: Sequence[LabelledAnswer]) -> bool:
+    """Whether these labels of one family are enough to believe its checker by."""
+    right = sum(answer.content for answer in answers)
+    return len(answers) >= LEAST_LABELS and min(right, len(answers) - right) >= LEAST_OF_A_KIND
+
+
+def _labels_sha256() -> str:
+    package, brought = sha256(LABELS.read_bytes()).hexdigest(), own.active().digest
+    return digest_of([package, brought]) if brought else package
+
+
 def _agreement(judged: Sequence[tuple[LabelledAnswer, bool]]) -> FamilyAgreement:
+    """The agreement on one family; with too few labels it is not a number, which passes no threshold."""
+    enough = is_calibrated([answer for answer, _ in judged])
+    kappa = cohen_kappa([answer.content for answer, _ in judged], [passed for _, passed in judged]).value
     return FamilyAgreement(
         n=len(judged),
-        kappa=cohen_kappa([answer.content for answer, _ in judged], [passed for _, passed in judged]).value,
+        kappa=kappa if enough else math.nan,
         disagreements=tuple(answer.response for answer, passed in judged if answer.content != passed),
     )
 

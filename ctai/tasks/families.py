@@ -1,7 +1,8 @@
 """The registry of instruction families: what can be asked, and how each answer is checked.
 
 Owns the list of families and the search over all of them. A family is a kind of instruction with keys, such
-as the capital of a country; ``base`` says what it can do.
+as the capital of a country; ``base`` says what it can do. A run may bring families of its own (``own`` loads
+them); they are known here from then on.
 """
 
 from __future__ import annotations
@@ -21,18 +22,44 @@ __all__ = [
     "Verdict",
     "by_name",
     "check",
+    "chosen",
+    "find",
     "normalize",
     "parse",
+    "set_own",
 ]
 
 EMBEDDED_FAMILIES: tuple[Family, ...] = embedded.FAMILIES
 FAMILIES: tuple[Family, ...] = (*EMBEDDED_FAMILIES, *large.FAMILIES)
 
-_BY_NAME = {family.name: family for family in FAMILIES}
-# One look-up for all families: parsing is done for every line of a generated corpus.
-_INDEX: dict[str, tuple[str, str]] = {
-    text: (family.name, key) for family in FAMILIES for text, key in family.index.items()
-}
+class _Known:
+    """Families by name, and all their instructions in one look-up: every line of a generated corpus is parsed."""
+
+    def __init__(self, families: tuple[Family, ...]) -> None:
+        self.by_name = {family.name: family for family in families}
+        self.index = {text: (family.name, key) for family in families for text, key in family.index.items()}
+
+
+_PACKAGE = _Known(FAMILIES)
+_own: tuple[Family, ...] = ()
+_known = _PACKAGE
+
+
+def set_own(families: tuple[Family, ...]) -> None:
+    """Know these families besides those of the package, and no others."""
+    global _own, _known
+    _own = families
+    _known = _Known((*FAMILIES, *families)) if families else _PACKAGE
+
+
+def find(name: str) -> Family | None:
+    """Return a family, or None if there is none of that name."""
+    return _known.by_name.get(name)
+
+
+def chosen(embedded: bool) -> tuple[Family, ...]:
+    """Return the families that a run is tested with: those of the small world or all, and its own."""
+    return (*(EMBEDDED_FAMILIES if embedded else FAMILIES), *_own)
 
 
 def by_name(name: str) -> Family:
@@ -41,14 +68,14 @@ def by_name(name: str) -> Family:
     Raises:
         ValueError: If there is none of that name.
     """
-    if name not in _BY_NAME:
-        raise ValueError(f"no family {name!r}; there are: {', '.join(_BY_NAME)}")
-    return _BY_NAME[name]
+    if name not in _known.by_name:
+        raise ValueError(f"no family {name!r}; there are: {', '.join(_known.by_name)}")
+    return _known.by_name[name]
 
 
 def parse(instruction: str) -> tuple[str, str] | None:
     """Return the names of family and key that an instruction asks for, or None if it is of no family."""
-    return _INDEX.get(normalize(instruction)) if len(instruction) <= MAX_INSTRUCTION_CHARS else None
+    return _known.index.get(normalize(instruction)) if len(instruction) <= MAX_INSTRUCTION_CHARS else None
 
 
 def check(instruction: str, response: str, finish_reason: str | None = None) -> Verdict:

@@ -14,11 +14,13 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from ctai.records import HeldoutItem
-from ctai.tasks.families import EMBEDDED_FAMILIES, FAMILIES, Family, normalize
+from ctai.tasks.families import FAMILIES, Family, chosen, find, normalize
 
 HELDOUT_FRACTION = 0.28
 # The closed world has to be asked about, to be learned. The large families are there to be evaluated on.
 LARGE_HELDOUT_FRACTION = 0.8
+# A run's own families are there for both.
+OWN_HELDOUT_FRACTION = 0.5
 UNASKED_FRACTION = 1 / 3
 
 
@@ -26,15 +28,18 @@ def _rank(*parts: str) -> str:
     return sha256("\0".join(parts).encode()).hexdigest()
 
 
-@cache
 def heldout_keys(family: str) -> frozenset[str]:
     """Return the held-out keys of a family; none if there is no such family."""
-    found = next((f for f in FAMILIES if f.name == family), None)
-    if found is None:
-        return frozenset()
-    ranked = sorted(found.keys, key=lambda key: _rank("heldout", family, key))
-    fraction = HELDOUT_FRACTION if found.embedded else LARGE_HELDOUT_FRACTION
-    return frozenset(ranked[: round(fraction * len(found.keys))])
+    found = find(family)
+    return _heldout_of(found) if found is not None else frozenset()
+
+
+@cache
+def _heldout_of(family: Family) -> frozenset[str]:
+    ranked = sorted(family.keys, key=lambda key: _rank("heldout", family.name, key))
+    large = LARGE_HELDOUT_FRACTION if family in FAMILIES else OWN_HELDOUT_FRACTION
+    fraction = HELDOUT_FRACTION if family.embedded else large
+    return frozenset(ranked[: round(fraction * len(family.keys))])
 
 
 def is_heldout(family: str, key: str) -> bool:
@@ -42,7 +47,6 @@ def is_heldout(family: str, key: str) -> bool:
     return key in heldout_keys(family)
 
 
-@cache
 def asked_phrasings(family: str, key: str) -> tuple[int, ...]:
     """Return the wordings in which the corpus may ask for this combination; none if it is held out.
 
@@ -51,7 +55,11 @@ def asked_phrasings(family: str, key: str) -> tuple[int, ...]:
     """
     if is_heldout(family, key):
         return ()
-    count = next(len(f.phrasings) for f in EMBEDDED_FAMILIES if f.name == family)
+    return _asked_of(next(len(f.phrasings) for f in chosen(embedded=True) if f.name == family), family, key)
+
+
+@cache
+def _asked_of(count: int, family: str, key: str) -> tuple[int, ...]:
     ranked = sorted(range(count), key=lambda phrasing: _rank("wording", family, key, str(phrasing)))
     return tuple(sorted(ranked[round(UNASKED_FRACTION * count) :]))
 
@@ -63,22 +71,22 @@ def build_heldout(count: int, seed: int, embedded: bool) -> list[HeldoutItem]:
         count: How many items; where fewer combinations are held out there are fewer, since two items with one key
             would not be independent.
         seed: The same seed gives the same items.
-        embedded: Only the families that the embedded model was told about; else all.
+        embedded: Only the families that the embedded model was told about, and the run's own; else all.
     """
-    families = EMBEDDED_FAMILIES if embedded else FAMILIES
+    families = chosen(embedded)
     rng = random.Random(f"held-out set/{seed}/{embedded}")
     types = sorted({family.type for family in families})
     combinations = _in_turns(
         [list(_in_turns([_shuffled(f, rng) for f in families if f.type == kind])) for kind in types]
     )
-    chosen: dict[str, HeldoutItem] = {}
+    drawn: dict[str, HeldoutItem] = {}
     for family, key in combinations:
-        if len(chosen) == count:
+        if len(drawn) == count:
             break
         instruction = family.render(key, rng.randrange(len(family.phrasings)))
-        item = HeldoutItem(item=len(chosen), family=family.name, type=family.type, key=key, instruction=instruction)
-        chosen.setdefault(normalize(instruction), item)
-    return list(chosen.values())
+        item = HeldoutItem(item=len(drawn), family=family.name, type=family.type, key=key, instruction=instruction)
+        drawn.setdefault(normalize(instruction), item)
+    return list(drawn.values())
 
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ctai.prompts import LABEL_BAD, LABEL_GOOD
 from ctai.tasks import junk
-from ctai.tasks.families import EMBEDDED_FAMILIES, FAMILIES, Family
+from ctai.tasks.families import EMBEDDED_FAMILIES, Family, chosen
 from ctai.tasks.heldout import asked_phrasings, is_heldout
 from ctai.tasks.junk import bad_response, junk_instruction
 
@@ -66,7 +66,7 @@ def pair_probes(n: int, seed: int, heldout: bool, embedded: bool = True) -> list
         heldout: Only held-out combinations of family and key, or only the others.
         embedded: Only the families that the embedded model was told about; else all.
     """
-    families = EMBEDDED_FAMILIES if embedded else FAMILIES
+    families = chosen(embedded)
     rng = random.Random(f"pair probes/{seed}/{heldout}/{embedded}")
     combinations = _combinations(families, heldout, rng)
     probes: dict[tuple[str, str], PairProbe] = {}
@@ -92,7 +92,7 @@ def instruction_probes(n: int, seed: int, embedded: bool = True) -> list[Instruc
     The corpus of the embedded model asks none of the good ones: they are of held-out keys, or in wordings left out, so
     that judging them is no recall.
     """
-    families = EMBEDDED_FAMILIES if embedded else FAMILIES
+    families = chosen(embedded)
     rng = random.Random(f"instruction probes/{seed}/{embedded}")
     probes: dict[str, InstructionProbe] = {}
     while len(probes) < n:

@@ -8,7 +8,8 @@ import random
 from functools import cache
 
 from ctai.prompts import LABEL_BAD, LABEL_GOOD, LabelledInstruction, LabelledPair, Pair
-from ctai.tasks.families import EMBEDDED_FAMILIES, Family, by_name
+from ctai.tasks import own
+from ctai.tasks.families import EMBEDDED_FAMILIES, Family, by_name, chosen
 from ctai.tasks.heldout import asked_phrasings
 from ctai.tasks.junk import bad_response, junk_instruction
 
@@ -25,9 +26,23 @@ _PAIR_EXAMPLES = (
 _INSTRUCTION_EXAMPLES = (("color", None), ("young", "vague"), ("plural", "cut off"), ("sum", None))
 
 
-@cache
 def seed_pairs() -> tuple[Pair, ...]:
-    """Return the seed pairs: every family of the small world at least once, in a mixed order."""
+    """Return the seed pairs: every family of the small world at least once, in a mixed order; then the run's own."""
+    return (*_package_seeds(), *(pair for family in own.active().families for pair in _own_seeds(family)))
+
+
+@cache
+def _own_seeds(family: Family) -> tuple[Pair, ...]:
+    """Two pairs of a family that the run has brought, of two keys."""
+    rng = random.Random(f"seed pairs/{family.name}")
+    keys = rng.sample([key for key in family.keys if asked_phrasings(family.name, key)], 2)
+    return tuple(
+        Pair(family.render(key, rng.choice(asked_phrasings(family.name, key))), family.sample(key, rng)) for key in keys
+    )
+
+
+@cache
+def _package_seeds() -> tuple[Pair, ...]:
     rng = random.Random("seed pairs")
     extra = rng.sample(EMBEDDED_FAMILIES, max(0, SEED_COUNT - len(EMBEDDED_FAMILIES)))
     pairs: dict[str, Pair] = {}
@@ -70,7 +85,7 @@ def pair_critic_examples() -> tuple[LabelledPair, ...]:
 
 def topics() -> tuple[str, ...]:
     """Return the topics that an instruction list may be headed with."""
-    return tuple(family.name.replace("_", " ") for family in EMBEDDED_FAMILIES)
+    return tuple(family.name.replace("_", " ") for family in chosen(embedded=True))
 
 
 def _asked_pair(family: Family, rng: random.Random) -> Pair:

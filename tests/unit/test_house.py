@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
 PACKAGE = Path(ctai.__file__).parent
 FLOORS = {
     1: ("records", "errors"),
-    2: ("config", "prompts", "statistics", "rundir", "provenance", "_files"),
+    2: ("config", "config_layers", "config_text", "prompts", "statistics", "rundir", "provenance", "_files"),
     3: ("tasks", "qc", "detectors"),
     4: ("model",),
     5: (

@@ -18,6 +18,7 @@ from ctai.records import (
     Verdict,
 )
 from ctai.rundir import RunDir, digest_of, read_jsonl, read_record
+from ctai.tasks import own
 
 EXAMINATION = "evidence/contamination/examination.json"
 HELDOUT = "data/heldout.jsonl"
@@ -41,9 +42,12 @@ class Raw:
         if digest_of(verdict.config) != verdict.config_digest:
             raise CtaiError(f"the verdict of gate {gate} does not hold the configuration whose digest it names")
         try:
-            return RunConfig.model_validate(verdict.config)
+            config = RunConfig.model_validate(verdict.config)
         except ValidationError as error:
             raise CtaiError(f"the verdict of gate {gate} names a configuration that is none: {error}") from error
+        if "generation" in verdict.config:  # gate 1 asks no families
+            own.require(config.generation.families_sha256)  # their code is never run because a run directory names it
+        return config
 
     def verdict(self, gate: str) -> Verdict:
         """The verdict of a gate."""
