@@ -122,9 +122,9 @@ class ScriptedArm:
         """Nothing was attached."""
 
 
-def make_finished_run(folder: Path, tiny: CleanModel, **update: Any) -> Path:
+def make_finished_run(folder: Path, tiny: CleanModel, config: RunConfig = CONFIG, **update: Any) -> Path:
     """Run all gates; every one passes. `update` changes what is recorded of the base model."""
-    run = Run(CONFIG, RunDir.open(folder))
+    run = Run(config, RunDir.open(folder))
     run.base = ScriptedBase(tiny, **update)  # type: ignore[assignment]
     state = GateSession(run)
     state.selected = list(GATE_NAMES)
