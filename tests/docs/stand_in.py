@@ -24,7 +24,7 @@ READ_ONLY = {
     "python -m scripts": "takes minutes to hours; the module must show help that names each of the options",
     "pytest -m gates": "takes minutes; its options are read, the configuration is resolved and its tests are collected",
     "pytest": "would run these tests again; the tests it selects are collected",
-    "ctai preflight --gpu": "there may be no GPU here; the only refusals are device, model, disk and cache",
+    "ctai preflight --gpu": "there may be no GPU here; the only refusals are of device, memory, model, disks and cache",
 }
 
 
@@ -126,7 +126,7 @@ def _preflight(arguments: list[str]) -> int:
     assert arguments.pop(0) == "preflight"
     options = parser.parse_args(arguments)
     refused = {check.name for check in preflight(resolved(options).config, Path.cwd()) if not check.ok}
-    return int(not refused <= {"device", "model", "disk", "caches"})
+    return int(not refused <= {"device", "model", "disk", "caches", "durable", "memory"})
 
 
 def write(path: Path) -> None:
