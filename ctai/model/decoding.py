@@ -65,7 +65,7 @@ class Sampler:
         self, sampling: Sampling, prompts: Sequence[Sequence[int]], seeds: Sequence[int], vocabulary: int, device: str
     ) -> None:
         self._sampling = sampling
-        self._step = 0
+        self._chosen = torch.zeros(len(prompts), 1, dtype=torch.long, device=device)
         self._uniform: Tensor | None = None
         self._seen: Tensor | None = None
         if sampling.temperature > 0:
@@ -87,16 +87,27 @@ class Sampler:
             Token ids, [n].
         """
         logits = self._penalized(logits.float())
-        tokens = logits.argmax(-1) if self._uniform is None else self._draw(logits, self._uniform[:, self._step])
+        tokens = (
+            logits.argmax(-1) if self._uniform is None else self._draw(logits, self._uniform.gather(1, self._chosen))
+        )
         if self._seen is not None:
             self._seen.scatter_(1, tokens[:, None], True)
-        self._step += 1
+        self._chosen = self._chosen + 1
         return tokens
 
     def keep(self, rows: Tensor) -> None:
         """Forget all rows but these (their indices)."""
+        self._chosen = self._chosen[rows]
         self._uniform = None if self._uniform is None else self._uniform[rows]
         self._seen = None if self._seen is None else self._seen[rows]
+
+    def join(self, other: "Sampler") -> None:
+        """Take the rows of another sampler of the same settings behind these."""
+        self._chosen = torch.cat([self._chosen, other._chosen])
+        if self._uniform is not None and other._uniform is not None:
+            self._uniform = torch.cat([self._uniform, other._uniform])
+        if self._seen is not None and other._seen is not None:
+            self._seen = torch.cat([self._seen, other._seen])
 
     def _penalized(self, logits: Tensor) -> Tensor:
         if self._seen is None:
@@ -105,13 +116,16 @@ class Sampler:
         return torch.where(self._seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
     def _draw(self, logits: Tensor, uniform: Tensor) -> Tensor:
-        """Inverse-CDF sampling, in vocabulary order, so that noise in the last bits cannot reorder the tokens."""
+        """Inverse-CDF sampling with one uniform number a row, [n, 1].
+
+        In vocabulary order, so that noise in the last bits cannot reorder the tokens.
+        """
         probabilities = (logits / self._sampling.temperature).softmax(-1)
         if self._sampling.top_p < 1:
             floor = nucleus_floor(probabilities, self._sampling.top_p)
             probabilities = torch.where(probabilities >= floor, probabilities, 0.0)
         cumulative = probabilities.double().cumsum(-1)
-        target = uniform[:, None] * cumulative[:, -1:]
+        target = uniform * cumulative[:, -1:]
         return torch.searchsorted(cumulative, target, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
 
 

@@ -23,6 +23,7 @@ from ctai.model.clean import CleanModel
 from ctai.model.contamination import Finding, InputGuard
 from ctai.model.engine import Engine
 from ctai.model.sentinels import run_sentinels, sentinel_findings
+from ctai.model.work import Room
 from ctai.provenance import loader_version
 from ctai.records import ModelProvenance, SentinelReport
 from ctai.rundir import digest_of, disk_errors
@@ -72,6 +73,7 @@ class CleanModelLoader:
         allow_bos: puts the tokenizer's beginning-of-sequence token before every prompt, for models that need it.
         revision: of a hub model.
         batch_size: of the engine.
+        batch_tokens: likewise.
 
     Raises:
         CtaiError: an argument is not one of these values.
@@ -85,6 +87,7 @@ class CleanModelLoader:
         allow_bos: bool = False,
         revision: str | None = None,
         batch_size: int = 64,
+        batch_tokens: int = 32_768,
     ) -> None:
         if quantization not in ("auto", "none", "nf4"):
             raise CtaiError(f"quantization {quantization!r}: choose none, nf4 or auto")
@@ -95,7 +98,7 @@ class CleanModelLoader:
         self._device = device
         self._allow_bos = allow_bos
         self._revision = revision
-        self._batch_size = batch_size
+        self._room = Room(batch_size, batch_tokens)
 
     def load(self, sentinels: bool = True) -> CleanModel:
         """Load the model and run every check.
@@ -136,7 +139,7 @@ class CleanModelLoader:
             message = "an adapter is attached to the loaded weights: load the base alone"
             findings.append(Finding("attached_adapter", message))
         bos = read.tokenizer.bos_token_id if self._allow_bos and not _stopped(findings, "special_tokens") else None
-        engine = Engine(module, read.tokenizer, InputGuard(read.control), self._device, self._batch_size, bos)
+        engine = Engine(module, read.tokenizer, InputGuard(read.control), self._device, *self._room, bos)
         report = run_sentinels(engine, tuple(read.control)) if sentinels else None
         findings += sentinel_findings(report) if report else []
         provenance = self._provenance(source, quantization, read, module, report)

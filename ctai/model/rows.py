@@ -1,0 +1,127 @@
+"""What a model holds while it generates: keys and values, mask and length of every row; rows leave and join.
+
+Owns the memory layout of a batch. Which rows are in it, and when, is `engine`'s.
+"""
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+_ROOM = 32
+
+
+class RoomyLayer(DynamicLayer):
+    """Keys and values of one layer in buffers with room for more, [rows, heads, columns, width of a head].
+
+    The library's own layer copies all of them for every token: two thirds of the time of a step with 64 rows of 200
+    tokens, measured on two models.
+    """
+
+    _buffers: tuple[Tensor, Tensor] | None = None
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Write new columns behind the others; returns all keys and all values."""
+        used, new = self.get_seq_length(), key_states.shape[-2]
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        if self._buffers is None or used + new > self._buffers[0].shape[-2]:
+            old = (self.keys, self.values) if used else (key_states[:, :, :0], value_states[:, :, :0])
+            self._buffers = (_with_room(old[0], new + _ROOM), _with_room(old[1], new + _ROOM))
+        keys, values = (buffer[:, :, : used + new] for buffer in self._buffers)
+        keys[:, :, used:], values[:, :, used:] = key_states, value_states
+        self.keys, self.values = keys, values
+        return keys, values
+
+    def replace(self, keys: Tensor, values: Tensor) -> None:
+        """Hold these instead."""
+        self.keys, self.values, self._buffers = keys, values, None
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Hold every row `repeats` times."""
+        self.replace(self.keys.repeat_interleave(repeats, dim=0), self.values.repeat_interleave(repeats, dim=0))
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Hold these rows only."""
+        self.replace(self.keys[indices], self.values[indices])
+
+
+class Rows(NamedTuple):
+    """Rows inside the model.
+
+    Attributes:
+        cache: their keys and values.
+        mask: [rows, columns], 1 where a column holds a token of the row.
+        lengths: tokens of each row, [rows].
+    """
+
+    cache: DynamicCache
+    mask: Tensor
+    lengths: Tensor
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def select(self, kept: Tensor) -> "Rows":
+        """These rows (their indices) only; columns at the left that none of them uses go too."""
+        mask = self.mask[kept]
+        self.cache.batch_select_indices(kept)
+        if can_join(self.cache):
+            first = int(mask.any(0).int().argmax())
+            mask = mask[:, first:]
+            for layer in self.cache.layers:
+                layer.replace(layer.keys[:, :, first:], layer.values[:, :, first:])
+        return Rows(self.cache, mask, self.lengths[kept])
+
+    def advanced(self) -> "Rows":
+        """With one more token in each row, as the model's next call must see them."""
+        mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], dim=1)
+        return Rows(self.cache, mask, self.lengths + 1)
+
+
+def empty_cache(config: Any) -> DynamicCache:
+    """A cache for a model of this configuration; its full-attention layers have room for more."""
+    cache = DynamicCache(config=config)
+    if all(type(layer) is DynamicLayer for layer in cache.layers):
+        cache.layers = [RoomyLayer() for _ in cache.layers]
+    return cache
+
+
+def repeated(cache: DynamicCache, n: int) -> DynamicCache:
+    """A copy of a cache of one row, for n rows."""
+    cache = copy.deepcopy(cache)
+    cache.batch_repeat_interleave(n)
+    return cache
+
+
+def can_join(cache: DynamicCache) -> bool:
+    """Whether rows can be put beside those of a cache: not where a layer keeps other things than all columns."""
+    return all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+
+
+def joined(parts: list[Rows]) -> Rows:
+    """All rows side by side, aligned at the right."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = max(part.mask.shape[1] for part in parts)
+    extra = [columns - part.mask.shape[1] for part in parts]
+    cache = parts[0].cache
+    for index, layer in enumerate(cache.layers):
+        layers = [part.cache.layers[index] for part in parts]
+        keys = [pad(other.keys, (0, 0, more, 0)) for other, more in zip(layers, extra, strict=True)]
+        values = [pad(other.values, (0, 0, more, 0)) for other, more in zip(layers, extra, strict=True)]
+        layer.replace(torch.cat(keys), torch.cat(values))
+    mask = torch.cat([pad(part.mask, (more, 0)) for part, more in zip(parts, extra, strict=True)])
+    return Rows(cache, mask, torch.cat([part.lengths for part in parts]))
+
+
+def _with_room(tensor: Tensor, room: int) -> Tensor:
+    """A buffer that begins with these columns and has room for more."""
+    rows, heads, columns, width = tensor.shape
+    buffer = tensor.new_empty((rows, heads, columns + room, width))
+    buffer[:, :, :columns] = tensor
+    return buffer

@@ -1,0 +1,100 @@
+"""Calls of the model: prompts in, logits of the next token out, the keys and values of the rows kept between calls.
+
+Owns the tensors that go into a model and the check of what comes out. What is asked of the model, how tokens are chosen and
+what may be inside at once is not its concern.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from ctai.errors import CtaiError
+from ctai.model.rows import Rows, can_join, empty_cache, joined, repeated
+
+# Tokens of one call with prompts: more gain nothing on a processor's caches (a row of the embedded model takes 11 ms in
+# calls of 8 to 24 rows and 14 ms in one of 64), and cost memory for what lies between the layers.
+_CALL_TOKENS = 2048
+
+
+class Runner:
+    """Calls one causal language model.
+
+    Args:
+        model: a transformers causal language model, or one with an adapter, in evaluation mode.
+        device: where it is.
+    """
+
+    def __init__(self, model: Any, device: str) -> None:
+        self._model = model
+        self._device = device
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._accepts = frozenset(inspect.signature(base.forward).parameters)
+        self.can_join = can_join(self.empty_cache())
+
+    def empty_cache(self) -> DynamicCache:
+        """A cache that holds nothing."""
+        return empty_cache(self._model.config)
+
+    def prefix(self, tokens: Sequence[int]) -> DynamicCache:
+        """Run the tokens that all prompts share; their keys and values as one row."""
+        cache = self.empty_cache()
+        if tokens:
+            ids = torch.tensor([list(tokens)], device=self._device)
+            self._forward(ids, torch.ones_like(ids), torch.arange(len(tokens), device=self._device)[None], cache)
+        return cache
+
+    def prefill(self, prompts: Sequence[Sequence[int]], prefix: DynamicCache) -> tuple[Tensor, Rows]:
+        """Run prompts, whose first tokens are those of the prefix, in calls of about two thousand tokens.
+
+        Returns:
+            Logits of the next token [n, vocabulary], and the rows after the prompts.
+        """
+        parts = [self._prefill(group, prefix) for group in self._groups(prompts, prefix.get_seq_length())]
+        return torch.cat([logits for logits, _ in parts]), joined([rows for _, rows in parts])
+
+    def last_logits(self, prompts: Sequence[Sequence[int]], prefix: DynamicCache) -> Tensor:
+        """As `prefill`, but the rows are forgotten at once."""
+        groups = self._groups(prompts, prefix.get_seq_length())
+        return torch.cat([self._prefill(group, prefix)[0] for group in groups])
+
+    def advance(self, tokens: Tensor, rows: Rows) -> tuple[Tensor, Rows]:
+        """Run one more token of each row, [n]; returns as `prefill`."""
+        after = rows.advanced()
+        return self._forward(tokens[:, None], after.mask, rows.lengths[:, None], rows.cache), after
+
+    def _groups(self, prompts: Sequence[Sequence[int]], prefix: int) -> Iterator[Sequence[Sequence[int]]]:
+        size = max(1, _CALL_TOKENS // max(len(prompt) - prefix for prompt in prompts))
+        if not self.can_join:
+            size = len(prompts)
+        for start in range(0, len(prompts), size):
+            yield prompts[start : start + size]
+
+    def _prefill(self, prompts: Sequence[Sequence[int]], shared: DynamicCache) -> tuple[Tensor, Rows]:
+        n, prefix = len(prompts), shared.get_seq_length()
+        cache = repeated(shared, n) if prefix else self.empty_cache()
+        longest = max(map(len, prompts)) - prefix
+        # Padding is masked; its id is that of an ordinary token of the prompt, since a pad token can be a chat token.
+        ids = torch.full((n, longest), prompts[0][0])
+        mask = torch.ones((n, prefix + longest), dtype=torch.long)
+        for row, tokens in enumerate(prompts):
+            own = len(tokens) - prefix
+            ids[row, longest - own :] = torch.tensor(tokens[prefix:])
+            mask[row, prefix : prefix + longest - own] = 0
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, prefix:]
+        ids, mask, positions = ids.to(self._device), mask.to(self._device), positions.to(self._device)
+        lengths = torch.tensor([len(tokens) for tokens in prompts], device=self._device)
+        return self._forward(ids, mask, positions, cache), Rows(cache, mask, lengths)
+
+    def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
+        """One call of the model: logits of the last position, [n, vocabulary]."""
+        optional = {"position_ids": positions, "logits_to_keep": 1}
+        optional = {name: value for name, value in optional.items() if name in self._accepts}
+        output = self._model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **optional)
+        logits: Tensor = output.logits[:, -1]
+        if bool(logits.isnan().any()):
+            raise CtaiError("the model computes NaN instead of logits: its weights or their quantization are broken")
+        return logits
