@@ -30,6 +30,9 @@ class ModelSettings(Record):
     device: Literal["cpu", "cuda"] = Field("cpu", description="--gpu sets cuda")
     allow_bos: bool = Field(False, description="allow a tokenizer to add a BOS token; the evidence says so")
     batch_size: int = Field(64, ge=1, description="texts that the model works on at once")
+    batch_tokens: int = Field(
+        32_768, ge=1, description="tokens of these texts and their completions, each padded to the longest, likewise"
+    )
 
 
 class GenerationSettings(Record):

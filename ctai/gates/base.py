@@ -104,6 +104,7 @@ class BaseModel:
             allow_bos=settings.allow_bos,
             revision=settings.revision,
             batch_size=settings.batch_size,
+            batch_tokens=settings.batch_tokens,
         )
 
 

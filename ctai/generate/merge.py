@@ -40,7 +40,7 @@ from ctai.rundir import (
 from ctai.statistics import rate
 
 # What shards must agree in to belong to one dataset; seeds and shard numbers differ by their nature.
-_COMMON = ("generation", "critic", "batch_size", "code")
+_COMMON = ("generation", "critic", "batch_size", "batch_tokens", "code")
 
 
 class Merged(NamedTuple):

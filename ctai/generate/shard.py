@@ -122,6 +122,7 @@ def shard_stage(
         "qc": config.qc,
         "near_duplicate_jaccard": config.scale.near_duplicate_jaccard,
         "batch_size": config.model.batch_size,
+        "batch_tokens": config.model.batch_tokens,
         "code": code_digest(),
     }
     inputs = {**model.provenance.identity(), "heldout": digest_of(list(heldout))}

@@ -77,6 +77,37 @@ def test_a_text_does_not_depend_on_its_batch(tiny_model: CleanModel, sampling: S
     assert len({c.raw for c in together}) > 5
 
 
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED])
+@pytest.mark.parametrize(("rows", "tokens"), [(1, 10_000), (3, 10_000), (64, 150), (64, 1)])
+def test_a_text_does_not_depend_on_what_fits_into_the_model(
+    tiny_model: CleanModel, sampling: Sampling, rows: int, tokens: int
+) -> None:
+    """Waiting prompts take the places of finished ones, so that rows of all lengths and steps are side by side."""
+    sampling = sampling.model_copy(update={"stop": ("e", "on")})
+    engine = Engine(tiny_model.module, tiny_model.tokenizer, InputGuard({}), "cpu", rows, tokens)
+    together = tiny_model.engine.generate(PROMPTS * 2, sampling)
+    assert engine.generate(PROMPTS * 2, sampling) == together
+    assert len({len(completion.token_ids) for completion in together}) > 5
+
+
+def test_no_more_is_inside_the_model_than_there_is_room_for(tiny_model: CleanModel) -> None:
+    shapes: list[tuple[int, int]] = []
+
+    class Spy(torch.nn.Module):
+        config = tiny_model.module.config
+
+        def forward(self, attention_mask: torch.Tensor, position_ids: torch.Tensor, **rest: Any) -> Any:
+            shapes.append(tuple(attention_mask.shape))
+            return tiny_model.module(attention_mask=attention_mask, position_ids=position_ids, **rest)
+
+    engine = Engine(Spy(), tiny_model.tokenizer, InputGuard({}), "cpu", 5, 200)
+    engine.generate(PROMPTS * 3, GREEDY)
+    assert max(rows for rows, _ in shapes) == 5
+    assert max(rows * columns for rows, columns in shapes) <= 200
+    # Places are taken as they become free: a batch after the other would need more steps.
+    assert len(shapes) < len(PROMPTS) * 3 * GREEDY.max_new_tokens / 3
+
+
 def test_rows_that_finish_early_leave_and_the_others_go_on(tiny_model: CleanModel) -> None:
     free = tiny_model.engine.generate(PROMPTS, GREEDY)
     stop = (free[0].raw[2:4],)
