@@ -1,0 +1,70 @@
+"""Critic: ctai's next-token judgements against log-likelihood requests of lm-evaluation-harness and plain forward passes."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.common import Arm, Output, Row, Subject, compare
+from benchmarks.hardware import share_of_limit
+from benchmarks.workload import pairs
+from ctai.generate.critic import InstructionCritic
+
+_HARNESS_BATCH = 16
+_PART = 8
+
+
+def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]:
+    """One row an arm, in judged pairs a second."""
+    engine = subject.model.engine
+    critic = InstructionCritic(engine)
+    asked = [critic.pair_prompt(*pair) for pair in pairs(items)]
+    labels = [engine.encode(label)[0] for label in (" A", " B")]
+    harness: list[Any] = []
+
+    def ours() -> Output:
+        return Output(items, engine.token_logprobs(asked, labels))
+
+    def plain() -> Output:
+        chosen = asked[::_PART]
+        with torch.inference_mode():
+            logits = [
+                subject.model.module(torch.tensor([engine.encode(text)], device=subject.model.module.device)).logits
+                for text in chosen
+            ]
+        values = torch.stack([row[0, -1] for row in logits]).double().log_softmax(-1)[:, labels]
+        return Output(len(chosen), (_PART, values.cpu().numpy()), items / len(chosen))
+
+    def requests() -> Output:
+        from lm_eval.api.instance import Instance
+        from lm_eval.models.huggingface import HFLM
+
+        if not harness:
+            module, tokenizer = subject.model.module, subject.model.tokenizer
+            harness.append(HFLM(pretrained=module, tokenizer=tokenizer, batch_size=_HARNESS_BATCH))
+        made = [
+            Instance("loglikelihood", {}, (text, label), index)
+            for index, text in enumerate(asked)
+            for label in (" A", " B")
+        ]
+        found = harness[0].loglikelihood(made, disable_tqdm=True)
+        return Output(items, (1, np.array([value for value, _ in found]).reshape(items, 2)))
+
+    arms = [
+        Arm(f"lm-evaluation-harness, batches of {_HARNESS_BATCH}", requests, _agreement),
+        Arm("plain forward passes, one by one", plain, _agreement),
+    ]
+    rows = compare("critic", subject, "items/s", ours, arms, turns)
+    if rows[0].rate:
+        read = sum(map(engine.count_tokens, asked))
+        rows[0].note = f"{items} pairs, {read / items:.0f} tokens each with the rubric; " + share_of_limit(
+            subject, read, items / rows[0].rate
+        )
+    return rows
+
+
+def _agreement(ours: Any, theirs: Any) -> str:
+    step, values = theirs
+    mine = ours[::step]
+    labels = int(((mine[:, 0] > mine[:, 1]) == (values[:, 0] > values[:, 1])).sum())
+    return f"{labels} of {len(mine)} labels the same, log-probabilities within {np.abs(mine - values).max():.0e}"

@@ -1,0 +1,112 @@
+"""Generation: ctai's engine against a loop over `model.generate`, one padded batch, and continuous batching.
+
+All arms write greedily, with the same prompts, stop strings and end tokens, so that they write the same texts.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from benchmarks.common import Arm, Output, Row, Subject, compare
+from benchmarks.hardware import share_of_limit
+from benchmarks.workload import SAMPLING, prompts
+
+# The loop over single prompts does every fourth of them; its time is multiplied.
+_PART = 4
+
+
+def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]:
+    """One row an arm, in response tokens a second."""
+    texts = prompts(subject, items)
+    engine = subject.model.engine
+    first = engine.generate(texts, SAMPLING)
+    lengths = [len(completion.token_ids) for completion in first]
+    peer = _Peer(subject, texts, lengths)
+
+    def ours() -> Output:
+        return Output(sum(lengths), [completion.token_ids for completion in engine.generate(texts, SAMPLING)])
+
+    arms = [
+        Arm("model.generate, one by one", peer.loop, _same),
+        Arm("model.generate, one padded batch", peer.padded, _same),
+        Arm("continuous batching of transformers", peer.continuous, _same),
+    ]
+    rows = compare("generation", subject, "response tokens/s", ours, arms, turns)
+    read = sum(map(engine.count_tokens, texts))
+    if rows[0].rate:
+        rows[0].note = (
+            f"{items} prompts, {read} tokens read, {sum(lengths)} written; "
+            + share_of_limit(subject, read + sum(lengths), sum(lengths) / rows[0].rate)
+        )
+    return rows
+
+
+def _same(ours: Any, theirs: Any) -> str:
+    """How many texts begin alike: the peers write on for a few tokens after the end."""
+    alike = sum(tuple(their[: len(ours[item])]) == ours[item] for item, their in theirs.items())
+    return f"{alike} of {len(theirs)} texts the same"
+
+
+class _Peer:
+    def __init__(self, subject: Subject, texts: list[str], lengths: list[int]) -> None:
+        self._module, self._tokenizer = subject.model.module, subject.model.tokenizer
+        self._ids = [subject.model.engine.encode(text) for text in texts]
+        self._lengths = lengths
+        ends = {self._tokenizer.eos_token_id, *subject.model.provenance.control_token_ids}
+        self._config = GenerationConfig(
+            max_new_tokens=SAMPLING.max_new_tokens,
+            do_sample=False,
+            eos_token_id=sorted(ends),
+            pad_token_id=self._tokenizer.eos_token_id,
+        )
+        self._copy: Any = None
+
+    def loop(self) -> Output:
+        """What one writes first: a prompt after the other."""
+        chosen = range(0, len(self._ids), _PART)
+        return self._output({item: self._generate([self._ids[item]])[0] for item in chosen})
+
+    def padded(self) -> Output:
+        """All prompts as one batch, padded on the left."""
+        return self._output(dict(enumerate(self._generate(self._ids))))
+
+    def continuous(self) -> Output:
+        """Continuous batching; it knows no stop strings, so it is told beforehand how long each text becomes."""
+        if self._copy is None:  # it changes how a model computes attention
+            self._copy = copy.deepcopy(self._module)
+        manager = self._copy.init_continuous_batching(generation_config=self._config)
+        manager.start()
+        try:
+            names = [
+                manager.add_request(ids, max_new_tokens=length)
+                for ids, length in zip(self._ids, self._lengths, strict=True)
+            ]
+            found: dict[str, list[int]] = {}
+            while len(found) < len(names) and (result := manager.get_result(timeout=600)) is not None:
+                if result.is_finished():
+                    found[result.request_id] = result.generated_tokens
+        finally:
+            manager.stop(block=True)
+        if len(found) < len(names):
+            raise RuntimeError(f"{len(names) - len(found)} requests came to no end")
+        return self._output({item: found[name] for item, name in enumerate(names)})
+
+    def _generate(self, rows: list[list[int]]) -> list[list[int]]:
+        longest = max(map(len, rows))
+        ids = torch.tensor([[self._config.pad_token_id] * (longest - len(row)) + row for row in rows])
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+        written = self._module.generate(
+            input_ids=ids.to(self._module.device),
+            attention_mask=mask.to(self._module.device),
+            generation_config=self._config,
+            stop_strings=list(SAMPLING.stop),
+            tokenizer=self._tokenizer,
+        )
+        return [row[longest:] for row in written.tolist()]
+
+    def _output(self, found: dict[int, list[int]]) -> Output:
+        """The amount is what ctai wrote for the same prompts."""
+        amount = sum(self._lengths[item] for item in found)
+        return Output(amount, found, sum(self._lengths) / amount)

@@ -1,0 +1,111 @@
+"""Training: ctai's LoRA loop against the SFTTrainer of TRL on the same pairs, in the same order, with the same settings."""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import Arm, Output, Row, Subject, compare
+from benchmarks.workload import pairs
+from ctai.config import TrainingSettings
+from ctai.prompts import CompletionStylePrompts
+from ctai.provenance import SilentProgress
+from ctai.train_data import encode_pairs
+from ctai.train_loop import Plan, fit
+
+_BATCH, _DEVICE_BATCH = 16, 8
+_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def run(subject: Subject, steps: int, turns: int, **_sizes: object) -> list[Row]:
+    """One row an arm, in response tokens a second. Nothing is shuffled or dropped out, so that losses can be compared."""
+    chosen = pairs(steps * _BATCH)
+    tokenizer = subject.model.tokenizer
+    # For one model the end token belongs to a chat template: product training refuses it, a benchmark of speed may use it.
+    encoded = encode_pairs(tokenizer, chosen, tokenizer.eos_token_id, 512)
+    settings = TrainingSettings(
+        dropout=0, warmup=0, weight_decay=0, batch_size=_BATCH, device_batch_size=_DEVICE_BATCH, target_modules=_TARGETS
+    )
+    order = [range(step * _BATCH, (step + 1) * _BATCH) for step in range(steps)]
+
+    def ours() -> Output:
+        plan = Plan(encoded.pairs, order, settings, settings.learning_rate, steps, tokenizer.eos_token_id, 0)
+        with tempfile.TemporaryDirectory() as folder:
+            fitted = fit(subject.model.module, plan, Path(folder), SilentProgress())
+        return Output(encoded.supervised_tokens, [step.loss for step in fitted.steps])
+
+    def theirs(**options: Any) -> Output:
+        losses = _train_with_trl(subject, chosen, settings, steps, options)
+        return Output(encoded.supervised_tokens, losses)
+
+    arms = [
+        Arm("TRL SFTTrainer, its defaults", theirs, _agreement),
+        Arm("TRL SFTTrainer, no checkpointing", lambda: theirs(gradient_checkpointing=False), _agreement),
+    ]
+    rows = compare("training", subject, "response tokens/s", ours, arms, turns)
+    rows[0].note = f"{steps} steps of {_BATCH} pairs, {sum(map(len, encoded.pairs))} tokens"
+    return rows
+
+
+def _train_with_trl(
+    subject: Subject, chosen: Any, settings: TrainingSettings, steps: int, options: dict[str, Any]
+) -> list[float]:
+    from datasets import Dataset
+    from peft import LoraConfig
+    from trl import SFTConfig, SFTTrainer
+
+    logging.getLogger("trl").setLevel(logging.ERROR)
+    rows = [
+        {
+            "prompt": CompletionStylePrompts.zero_shot(pair.instruction),
+            "completion": CompletionStylePrompts.completion(pair.response),
+        }
+        for pair in chosen
+    ]
+    module = subject.model.module
+    with tempfile.TemporaryDirectory() as folder:
+        config = SFTConfig(
+            output_dir=folder,
+            max_steps=steps,
+            per_device_train_batch_size=_DEVICE_BATCH,
+            gradient_accumulation_steps=_BATCH // _DEVICE_BATCH,
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type="cosine",
+            train_sampling_strategy="sequential",
+            bf16=module.device.type == "cuda",  # on the processor it is several times slower
+            use_cpu=module.device.type == "cpu",
+            logging_steps=1,
+            report_to="none",
+            save_strategy="no",
+            disable_tqdm=True,
+            **options,
+        )
+        lora = LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            lora_dropout=0.0,
+            target_modules=list(_TARGETS),
+            task_type="CAUSAL_LM",
+        )
+        trainer = SFTTrainer(
+            model=module,
+            args=config,
+            train_dataset=Dataset.from_list(rows),
+            peft_config=lora,
+            processing_class=subject.model.tokenizer,
+        )
+        try:
+            trainer.train()
+        finally:
+            trainer.model.unload()
+            if hasattr(module, "peft_config"):
+                del module.peft_config
+            module.gradient_checkpointing_disable()
+            module.requires_grad_(False).eval()
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _agreement(ours: Any, theirs: Any) -> str:
+    return f"loss {ours[0]:.2f} to {ours[-1]:.2f}, theirs {theirs[0]:.2f} to {theirs[-1]:.2f}" + (
+        f"; largest difference of a step {max(abs(a - b) for a, b in zip(ours, theirs, strict=True)):.3f}"
+    )
