@@ -36,7 +36,9 @@ def main() -> int:
     parser.add_argument("--model", action="append", help="embedded, a folder or a .gguf file; may be given again")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--repeat", type=int, default=3, help="turns that each arm gets")
-    parser.add_argument("--only", default=",".join(BENCHMARKS), help="names with commas between: " + ", ".join(BENCHMARKS))
+    parser.add_argument(
+        "--only", default=",".join(BENCHMARKS), help="names with commas between: " + ", ".join(BENCHMARKS)
+    )
     parser.add_argument("--items", type=int, default=64, help="prompts, and pairs to judge")
     parser.add_argument("--steps", type=int, default=8, help="of training")
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), help="where the numbers go")

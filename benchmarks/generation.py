@@ -36,9 +36,8 @@ def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]
     rows = compare("generation", subject, "response tokens/s", ours, arms, turns)
     read = sum(map(engine.count_tokens, texts))
     if rows[0].rate:
-        rows[0].note = (
-            f"{items} prompts, {read} tokens read, {sum(lengths)} written; "
-            + share_of_limit(subject, read + sum(lengths), sum(lengths) / rows[0].rate)
+        rows[0].note = f"{items} prompts, {read} tokens read, {sum(lengths)} written; " + share_of_limit(
+            subject, read + sum(lengths), sum(lengths) / rows[0].rate
         )
     return rows
 

@@ -147,7 +147,9 @@ class TrainingSettings(Record):
     device_batch_size: int = Field(4, ge=1, description="examples at once on the device")
     epochs: float = Field(3.0, gt=0, description="passes over the data")
     max_tokens: int = Field(512, ge=16, description="longest example")
-    gradient_checkpointing: bool = Field(True, description="less memory for more time")
+    gradient_checkpointing: bool | None = Field(
+        None, description="less memory for more time; by default where the memory of a GPU needs it"
+    )
     checkpoints_per_epoch: int = Field(1, ge=1, description="how often training can be resumed from")
     retry_learning_rate_factor: float = Field(0.5, gt=0, description="for the one retry of gate 4b")
     retry_epochs_factor: float = Field(1.5, gt=0, description="for the one retry of gate 4b")

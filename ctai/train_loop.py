@@ -5,9 +5,10 @@ training may start, and the files that say it is complete, are the concern of `c
 QLoRA (Dettmers et al. 2023): low-rank updates in float32 on a frozen base that may be quantized to NF4.
 """
 
+import inspect
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from ctai.records import TrainingStep
 from ctai.train_checkpoint import Checkpoint, found, load_newest, prune, save
 from ctai.train_data import IGNORED, Batch, Encoded, micro_batches
 
+Loss = Callable[[Any, Batch], torch.Tensor]
 
 @dataclass(frozen=True)
 class Plan:
@@ -95,15 +97,17 @@ def fit(module: Any, plan: Plan, checkpoints: Path, progress: Progress) -> Fitte
         CtaiError: when the loss is not finite, or a checkpoint cannot be read.
     """
     settings = plan.settings
-    with _attached(module, settings, derive_seed(plan.seed, "training", "adapter")) as adapter:
+    seed = derive_seed(plan.seed, "training", "adapter")
+    with _attached(module, settings, seed, _recomputes(module, plan)) as adapter:
         weights = [parameter for parameter in adapter.parameters() if parameter.requires_grad]
         optimizer = _optimizer(weights, settings)
+        loss = _loss(adapter, plan)
         done = _resume(adapter, optimizer, checkpoints)
         progress.start("training", len(plan.order))
         progress.advance(len(done), "resumed" if done else "")
         saved = time.monotonic()
         for step in range(len(done), len(plan.order)):
-            done.append(_step(adapter, optimizer, weights, plan, step))
+            done.append(_step(adapter, optimizer, weights, plan, step, loss))
             if len(done) in plan.kept or time.monotonic() - saved >= plan.checkpoint_seconds:
                 save(_state(adapter, optimizer, done), checkpoints)
                 prune(checkpoints, plan.kept)
@@ -121,7 +125,7 @@ def fit(module: Any, plan: Plan, checkpoints: Path, progress: Progress) -> Fitte
 
 
 def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """Negative log-likelihood in nats, summed over the supervised tokens of a batch.
+    """Negative log-likelihood in nats, summed over the supervised tokens of a padded batch.
 
     Only the logits that carry loss are brought to float32: the full array of a large vocabulary would not
     fit.
@@ -132,8 +136,32 @@ def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
     return cross_entropy(output.logits[:, :-1][kept].float(), targets[kept], reduction="sum")
 
 
+def summed_loss_packed(model: Any, batch: Batch) -> torch.Tensor:
+    """The same without padding, the examples one after the other in one row, and with no logits but those with loss.
+
+    Positions that begin again at 0 tell the model where an example ends; `can_pack` says whether it listens.
+    """
+    used = batch.attention_mask.bool()
+    ids, labels = batch.input_ids[used], batch.labels[used]
+    positions = (batch.attention_mask.cumsum(-1) - 1)[used]
+    targets = labels[1:]
+    kept = ((targets != IGNORED) & (positions[1:] > 0)).nonzero()[:, 0]
+    output = model(input_ids=ids[None], position_ids=positions[None], use_cache=False, logits_to_keep=kept)
+    return cross_entropy(output.logits[0].float(), targets[kept], reduction="sum")
+
+
+def can_pack(model: Any, batch: Batch) -> bool:
+    """Whether this architecture computes the same loss on a packed row: some would look across the examples' borders."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if not {"position_ids", "logits_to_keep"} <= inspect.signature(base.forward).parameters.keys():
+        return False
+    with torch.no_grad():
+        padded, packed = summed_loss(model, batch), summed_loss_packed(model, batch)
+    return bool((packed - padded).abs() <= 0.01 * padded)
+
+
 @contextmanager
-def _attached(module: Any, settings: TrainingSettings, seed: int) -> Iterator[Any]:
+def _attached(module: Any, settings: TrainingSettings, seed: int, recomputes: bool) -> Iterator[Any]:
     """The model with a fresh adapter in training mode; afterwards the base as it was.
 
     Unlike `peft.prepare_model_for_kbit_training` this leaves the base's own tensors in their precision, since
@@ -151,12 +179,12 @@ def _attached(module: Any, settings: TrainingSettings, seed: int) -> Iterator[An
     with _seeded(module, seed):
         adapter = get_peft_model(module, lora)
     try:
-        if settings.gradient_checkpointing:
+        if recomputes:
             _checkpointing(module, "enable")({"use_reentrant": False})
         adapter.train()
         yield adapter
     finally:
-        if settings.gradient_checkpointing:
+        if recomputes:
             _checkpointing(module, "disable")()
         adapter.unload()
         if hasattr(module, "peft_config"):
@@ -168,6 +196,28 @@ def _checkpointing(module: Any, verb: str) -> Any:
     """transformers' switch for recomputing activations: 5.17 knows it by its older name alone, which 6 is going to drop."""
     newer = getattr(module, f"activation_checkpointing_{verb}", None)
     return newer or getattr(module, f"gradient_checkpointing_{verb}")
+
+
+def _recomputes(module: Any, plan: Plan) -> bool:
+    """Whether activations are computed again in the backward pass instead of being kept: as configured, or as needed."""
+    if plan.settings.gradient_checkpointing is not None:
+        return plan.settings.gradient_checkpointing
+    device = next(module.parameters()).device
+    if device.type != "cuda":
+        return False
+    free = torch.cuda.get_device_properties(device).total_memory - int(module.get_memory_footprint())
+    tokens = plan.settings.device_batch_size * max(map(len, plan.pairs))
+    return needs_checkpointing(module.config, tokens, free)
+
+
+def needs_checkpointing(config: Any, tokens: int, free_bytes: int) -> bool:
+    """Whether the activations of so many tokens would take more than half of the memory beside the weights.
+
+    About 120 bytes a token, layer and unit of width: what a LoRA on all linear layers keeps of their inputs (in
+    float32, with the mask of dropout), and the MLP of its products, which is five times as wide.
+    """
+    kept: int = 120 * tokens * config.hidden_size * config.num_hidden_layers
+    return kept > free_bytes / 2
 
 
 @contextmanager
@@ -189,8 +239,21 @@ def _optimizer(weights: list[torch.nn.Parameter], settings: TrainingSettings) ->
     return torch.optim.AdamW(weights, lr=0.0, weight_decay=settings.weight_decay, fused=True)
 
 
+def _loss(adapter: Any, plan: Plan) -> Loss:
+    """The way to compute the loss, chosen before the first step, so that a resumed run computes it likewise."""
+    adapter.eval()
+    packs = can_pack(adapter, _moved(plan.batches(0)[-1], adapter))
+    adapter.train()
+    return summed_loss_packed if packs else summed_loss
+
+
 def _step(
-    adapter: Any, optimizer: torch.optim.Optimizer, weights: list[torch.nn.Parameter], plan: Plan, step: int
+    adapter: Any,
+    optimizer: torch.optim.Optimizer,
+    weights: list[torch.nn.Parameter],
+    plan: Plan,
+    step: int,
+    loss_of: Loss,
 ) -> TrainingStep:
     """One optimizer step over all forward passes of its batch.
 
@@ -200,7 +263,7 @@ def _step(
     batches = plan.batches(step)
     supervised = sum(int((batch.labels != IGNORED).sum()) for batch in batches)
     with _seeded(adapter, derive_seed(plan.seed, "training", "dropout", step)):
-        loss = sum(_accumulate(adapter, batch, supervised) for batch in batches)
+        loss = sum(_accumulate(adapter, batch, supervised, loss_of) for batch in batches)
     if not math.isfinite(loss):
         raise CtaiError(f"the training loss is {loss} at step {step}: lower training.learning_rate")
     torch.nn.utils.clip_grad_norm_(weights, plan.settings.gradient_clip)
@@ -212,14 +275,19 @@ def _step(
     return TrainingStep(step=step, epoch=seen / len(plan.pairs), learning_rate=plan.rate(step), loss=loss)
 
 
-def _accumulate(adapter: Any, batch: Batch, supervised: int) -> float:
+def _accumulate(adapter: Any, batch: Batch, supervised: int, loss_of: Loss) -> float:
     """Add the gradient of one forward pass; returns its share of the step's mean loss."""
-    device = next(adapter.parameters()).device
-    moved = Batch(*(tensor.to(device) for tensor in (batch.input_ids, batch.attention_mask, batch.labels)))
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        loss = summed_loss(adapter, moved) / supervised
+    moved = _moved(batch, adapter)
+    device = moved.input_ids.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        loss = loss_of(adapter, moved) / supervised
     loss.backward()
     return float(loss.item())
+
+
+def _moved(batch: Batch, adapter: Any) -> Batch:
+    device = next(adapter.parameters()).device
+    return Batch(*(tensor.to(device) for tensor in (batch.input_ids, batch.attention_mask, batch.labels)))
 
 
 def _tensors(adapter: Any) -> dict[str, torch.Tensor]:

@@ -35,7 +35,7 @@ from ctai.train_data import (
     micro_batches,
     steps_for,
 )
-from ctai.train_loop import Plan, summed_loss
+from ctai.train_loop import Plan, can_pack, needs_checkpointing, summed_loss, summed_loss_packed
 
 pytestmark = pytest.mark.unit
 
@@ -222,6 +222,36 @@ def test_padding_does_not_change_the_loss(tiny_model):
         together = summed_loss(tiny_model.module, collate([short, long], 0))
         apart = sum(summed_loss(tiny_model.module, collate([pair], 0)) for pair in (short, long))
     assert together.item() == pytest.approx(apart.item(), rel=1e-5)
+
+
+def test_packing_changes_neither_the_loss_nor_its_gradient(tiny_model):
+    batch = collate([Encoded((5, 6), (7, 0)), Encoded((8, 9, 10), (11, 12, 13, 0)), Encoded((5,), (6, 0))], 0)
+    found = {}
+    for loss_of in (summed_loss, summed_loss_packed):
+        weight = tiny_model.module.model.layers[0].self_attn.q_proj.weight.requires_grad_()
+        loss = loss_of(tiny_model.module, batch)
+        (gradient,) = torch.autograd.grad(loss, weight)
+        weight.requires_grad_(False)
+        found[loss_of] = (loss.item(), gradient)
+    padded, packed = found.values()
+    assert packed[0] == pytest.approx(padded[0], rel=1e-5)
+    assert (packed[1] - padded[1]).abs().max() < 1e-4 * padded[1].abs().max()
+
+
+def test_a_model_that_looks_across_the_borders_of_examples_is_not_packed(tiny_model):
+    class Leaks(torch.nn.Module):
+        def forward(self, input_ids, position_ids=None, logits_to_keep=0, **rest):
+            positions = torch.arange(input_ids.shape[1])[None]
+            return tiny_model.module(input_ids=input_ids, position_ids=positions, logits_to_keep=logits_to_keep, **rest)
+
+    class TakesNoPositions(torch.nn.Module):
+        def forward(self, input_ids, attention_mask=None, use_cache=False):
+            raise AssertionError("must not be asked")
+
+    batch = collate([Encoded((5, 6, 9, 9, 7), (7, 0)), Encoded((8, 9, 10), (11, 12, 13, 0))], 0)
+    assert can_pack(tiny_model.module, batch)
+    assert not can_pack(Leaks(), batch)
+    assert not can_pack(TakesNoPositions(), batch)
 
 
 @pytest.mark.fault(18, plant="a response that holds the delimiter", check="token layout of training")
@@ -433,7 +463,10 @@ def test_checkpoints_in_between_lose_no_step_and_leave_no_trace(tmp_path, tiny_m
 def test_gradient_checkpointing_changes_nothing(tmp_path, tiny_model):
     plain, checkpointed = (Prepared(tmp_path / name, tiny_model) for name in ("plain", "checkpointed"))
     losses = plain.train().losses
-    config = RunConfig(training=TrainingSettings(rank=4, batch_size=8, device_batch_size=4, learning_rate=1e-2))
+    settings = TrainingSettings(
+        rank=4, batch_size=8, device_batch_size=4, learning_rate=1e-2, gradient_checkpointing=True
+    )
+    config = RunConfig(training=settings)
     p = checkpointed
     again = train_adapter(
         tiny_model, p.rundir.dataset, p.qc, p.verdict, config, p.rundir, "run", SilentProgress()
@@ -441,6 +474,14 @@ def test_gradient_checkpointing_changes_nothing(tmp_path, tiny_model):
     assert config.training.gradient_checkpointing
     assert not any(getattr(layer, "gradient_checkpointing", False) for layer in tiny_model.module.modules())
     assert again == pytest.approx(losses, rel=1e-4)
+
+
+def test_activations_are_recomputed_only_where_memory_needs_it(tiny_model):
+    free = 10**9
+    width, layers = tiny_model.module.config.hidden_size, tiny_model.module.config.num_hidden_layers
+    fits = free // 2 // (120 * width * layers)
+    assert not needs_checkpointing(tiny_model.module.config, fits, free)
+    assert needs_checkpointing(tiny_model.module.config, fits + 1, free)
 
 
 def test_result_does_not_depend_on_the_device_batch_size(tmp_path, tiny_model):

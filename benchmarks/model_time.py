@@ -1,0 +1,84 @@
+"""A pytest plugin that measures how much of a gates run is spent inside the model: forward, backward and optimizer.
+
+Used by `benchmarks.orchestration` as `-p benchmarks.model_time`; the product knows nothing of it.
+"""
+
+import functools
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OUT = "CTAI_MODEL_TIME"
+
+
+class _Clock:
+    """Time inside the outermost of the calls that are watched: wall and of the processor."""
+
+    def __init__(self) -> None:
+        self.inside = [0.0, 0.0]
+        self._depth = 0
+
+    def watch(self, owner: Any, name: str) -> None:
+        """Count the time in a method."""
+        work: Callable[..., Any] = getattr(owner, name)
+
+        @functools.wraps(work)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            self._depth += 1
+            start = _now()
+            try:
+                return work(*args, **kwargs)
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    self.inside = [total + after - before for total, after, before in zip(self.inside, _now(), start)]
+
+        setattr(owner, name, timed)
+
+
+class ModelTime:
+    """Writes wall and processor seconds, of everything and inside the model, by the file of the gates."""
+
+    def __init__(self, out: Path) -> None:
+        import torch
+        import transformers
+
+        self._out = out
+        self._clock = _Clock()
+        self._clock.watch(transformers.PreTrainedModel, "__call__")
+        self._clock.watch(torch.Tensor, "backward")
+        self._clock.watch(torch.optim.AdamW, "step")
+        self._start = _now()
+        self._gates: dict[str, list[float]] = defaultdict(lambda: [0.0] * 4)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        """Time of one test with its fixtures."""
+        before = [*_now(), *self._clock.inside]
+        result = yield
+        after = [*_now(), *self._clock.inside]
+        gate = self._gates[item.path.name]
+        gate[:] = [total + b - a for total, a, b in zip(gate, before, after, strict=True)]
+        return result
+
+    def pytest_unconfigure(self) -> None:
+        """Write what was measured."""
+        wall, processor = (after - before for before, after in zip(self._start, _now(), strict=True))
+        total = [wall, processor, *self._clock.inside]
+        self._out.write_text(json.dumps({"total": total, "gates": self._gates}), encoding="utf-8")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start to measure, where it was asked for."""
+    if out := os.environ.get(OUT):
+        config.pluginmanager.register(ModelTime(Path(out)))
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()

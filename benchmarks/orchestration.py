@@ -1,0 +1,37 @@
+"""Orchestration: the share of a gates run that is not spent inside the model."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.common import Row, Subject
+from benchmarks.model_time import OUT
+
+_ROOT = Path(__file__).parents[1]
+
+
+def run(subject: Subject, seed: int = 0, **_sizes: object) -> list[Row]:
+    """A row for the run and one for each gate: seconds, and in words the share outside the model."""
+    if subject.name != "embedded":
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "model_time.json"
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "gates", "-p", "benchmarks.model_time"]
+        command += ["-p", "no:cacheprovider", "--run-dir", f"{folder}/run", "--seed", str(seed)]
+        done = subprocess.run(command, cwd=_ROOT, env={**os.environ, OUT: str(out)}, capture_output=True, text=True)
+        if not out.exists():
+            return [Row("orchestration", subject.name, "gates run", "s", note=f"failed: {done.stdout[-200:]}")]
+        measured = json.loads(out.read_text(encoding="utf-8"))
+    passed = "passed" if done.returncode == 0 else f"exit status {done.returncode}"
+    rows = [_row(subject, f"gates run, {passed}", measured["total"])]
+    return rows + [_row(subject, gate, times) for gate, times in measured["gates"].items()]
+
+
+def _row(subject: Subject, name: str, times: list[float]) -> Row:
+    wall, processor, model_wall, model_processor = times
+    share = (wall - model_wall) / wall
+    note = f"{share:.1%} of it outside the model, {processor - model_processor:.1f} s of the processor"
+    return Row("orchestration", subject.name, name, "s", wall, note=note)
