@@ -37,7 +37,9 @@ class _Clock:
             finally:
                 self._depth -= 1
                 if self._depth == 0:
-                    self.inside = [total + after - before for total, after, before in zip(self.inside, _now(), start)]
+                    self.inside = [
+                        total + after - before for total, after, before in zip(self.inside, _now(), start, strict=True)
+                    ]
 
         setattr(owner, name, timed)
 

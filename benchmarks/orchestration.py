@@ -32,6 +32,6 @@ def run(subject: Subject, seed: int = 0, **_sizes: object) -> list[Row]:
 
 def _row(subject: Subject, name: str, times: list[float]) -> Row:
     wall, processor, model_wall, model_processor = times
-    share = (wall - model_wall) / wall
-    note = f"{share:.1%} of it outside the model, {processor - model_processor:.1f} s of the processor"
+    outside = processor - model_processor
+    note = f"outside the model {(wall - model_wall) / wall:.1%} of it, and {outside / processor:.1%} of the processor's time"
     return Row("orchestration", subject.name, name, "s", wall, note=note)

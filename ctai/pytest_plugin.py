@@ -74,6 +74,14 @@ def _interrupt(number: int, _frame: object) -> None:
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the test folders beside that of the gates where only gates are asked for: importing them takes torch."""
+    beside = collection_path.parent / "gates"
+    if config.option.markexpr != "gates" or not collection_path.is_dir() or not beside.is_dir():
+        return None
+    return collection_path != beside or None
+
+
 def _selects_gates(markexpr: str) -> bool:
     """Whether a mark expression asks for the gates, as `gates` or `gates and ...` do and `not gates` does not."""
     return bool(re.search(r"(?<!not )\bgates\b", markexpr or ""))

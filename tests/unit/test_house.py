@@ -4,6 +4,8 @@ Each rule is shown to catch a planted violation, so that a rule that cannot fail
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -229,10 +231,19 @@ def test_every_metric_of_every_gate_has_its_test():
             assert f'"{metric}")' in own, f"gate {gate.name}: no test of its own asserts {metric}"
 
 
-def test_import_ctai_does_not_import_torch():
-    import subprocess
-    import sys
+HEAVY = ("torch", "transformers")
 
-    code = "import sys, ctai, ctai.pytest_plugin, ctai.cli, ctai.gates.verify; print(any(m == 'torch' for m in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import ctai, ctai.pytest_plugin, ctai.cli, ctai.gates.verify",
+        "import ctai.cli; ctai.cli.main(['--help'])",
+        "import pytest; assert pytest.main(['-m', 'gates', '--collect-only', '-q', '-p', 'no:cacheprovider']) == 0",
+    ],
+    ids=["import", "help", "collection of the gates"],
+)
+def test_nothing_heavy_is_imported_to_start(code):
+    check = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(sys.modules.keys() & set({HEAVY}))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    assert done.stdout.splitlines()[-1] == "set()"
