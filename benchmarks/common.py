@@ -4,11 +4,14 @@ Wall time on a busy machine says little, so nothing is timed by itself: the arms
 ratio of each turn, its median and its range.
 """
 
+import importlib.metadata
+import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -30,11 +33,16 @@ class Output(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """One way to do the work. `agreement` says in words how far results (the second) are those of the product (the first)."""
+    """One way to do the work.
+
+    `agreement` says in words how far the product's results (the first) are those of the arm. `prepare` is not timed: imports
+    and what is made once.
+    """
 
     name: str
     run: Callable[[], Output]
     agreement: Callable[[Any, Any], str] = lambda _ours, _theirs: ""
+    prepare: Callable[[], object] = lambda: None
 
 
 @dataclass
@@ -74,19 +82,20 @@ def compare(
     outputs: dict[str, Output] = {}
     failed: dict[str, str] = {}
     product()
-    for _ in range(turns):
+    for turn in range(turns):
         for arm in arms:
             if arm.name in failed:
                 continue
-            start = time.perf_counter()
             try:
+                if turn == 0:
+                    arm.prepare()
+                start = time.perf_counter()
                 output = outputs[arm.name] = arm.run()
+                seconds[arm.name].append((time.perf_counter() - start) * output.scale)
             except Exception as error:  # a peer's own faults are no reason to measure nothing
                 if arm.name == PRODUCT:
                     raise
-                failed[arm.name] = f"not measured: {type(error).__name__}: {str(error).splitlines()[0][:120]}"
-            else:
-                seconds[arm.name].append((time.perf_counter() - start) * output.scale)
+                failed[arm.name] = f"not measured: {type(error).__name__}: {str(error)[:120]}"
     ours, rows = seconds[PRODUCT], []
     for arm in arms:
         row = Row(benchmark, subject.name, arm.name, unit, note=failed.get(arm.name, ""))
@@ -115,36 +124,27 @@ def best_seconds(work: Callable[[], Any], times: int = 7) -> float:
 
 def machine() -> dict[str, Any]:
     """Processor, threads and versions."""
-    import importlib.metadata as metadata
-
-    def version(name: str) -> str:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            return "not installed"
-
     names = ("torch", "transformers", "peft", "bitsandbytes", "trl", "lm_eval", "numpy")
     return {
         "processor": _processor(),
-        "cores": torch.get_num_threads() if not hasattr(torch, "get_num_interop_threads") else _cores(),
+        "cores": os.cpu_count(),
         "python": platform.python_version(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "versions": {name: version(name) for name in names},
+        "versions": {name: _version(name) for name in names},
     }
 
 
-def _cores() -> int:
-    import os
-
-    return os.cpu_count() or 1
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
-            found = {
-                key.strip(): value.strip() for key, _, value in (line.partition(":") for line in file if ":" in line)
-            }
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
-    return f"{found.get('model name', '?')}, family {found.get('cpu family')}, model {found.get('model')}"
+    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return f"{found.get('model name', '?')}, family {found.get('cpu family', '?')}, model {found.get('model', '?')}"

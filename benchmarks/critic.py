@@ -35,13 +35,15 @@ def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]
         values = torch.stack([row[0, -1] for row in logits]).double().log_softmax(-1)[:, labels]
         return Output(len(chosen), (_PART, values.cpu().numpy()), items / len(chosen))
 
-    def requests() -> Output:
-        from lm_eval.api.instance import Instance
+    def prepare() -> None:
         from lm_eval.models.huggingface import HFLM
 
-        if not harness:
-            module, tokenizer = subject.model.module, subject.model.tokenizer
-            harness.append(HFLM(pretrained=module, tokenizer=tokenizer, batch_size=_HARNESS_BATCH))
+        module, tokenizer = subject.model.module, subject.model.tokenizer
+        harness.append(HFLM(pretrained=module, tokenizer=tokenizer, batch_size=_HARNESS_BATCH))
+
+    def requests() -> Output:
+        from lm_eval.api.instance import Instance
+
         made = [
             Instance("loglikelihood", {}, (text, label), index)
             for index, text in enumerate(asked)
@@ -51,7 +53,7 @@ def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]
         return Output(items, (1, np.array([value for value, _ in found]).reshape(items, 2)))
 
     arms = [
-        Arm(f"lm-evaluation-harness, batches of {_HARNESS_BATCH}", requests, _agreement),
+        Arm(f"lm-evaluation-harness, batches of {_HARNESS_BATCH}", requests, _agreement, prepare),
         Arm("plain forward passes, one by one", plain, _agreement),
     ]
     rows = compare("critic", subject, "items/s", ours, arms, turns)

@@ -1,5 +1,6 @@
 """Training: ctai's LoRA loop against the SFTTrainer of TRL on the same pairs, in the same order, with the same settings."""
 
+import copy
 import logging
 import tempfile
 from pathlib import Path
@@ -39,12 +40,20 @@ def run(subject: Subject, steps: int, turns: int, **_sizes: object) -> list[Row]
         return Output(encoded.supervised_tokens, losses)
 
     arms = [
-        Arm("TRL SFTTrainer, its defaults", theirs, _agreement),
+        Arm("TRL SFTTrainer, its defaults", theirs, _agreement, _prepare),
         Arm("TRL SFTTrainer, no checkpointing", lambda: theirs(gradient_checkpointing=False), _agreement),
     ]
     rows = compare("training", subject, "response tokens/s", ours, arms, turns)
     rows[0].note = f"{steps} steps of {_BATCH} pairs, {sum(map(len, encoded.pairs))} tokens"
     return rows
+
+
+def _prepare() -> None:
+    import datasets
+    import trl  # noqa: F401
+
+    datasets.disable_progress_bars()
+    logging.getLogger("trl").setLevel(logging.ERROR)
 
 
 def _train_with_trl(
@@ -54,7 +63,6 @@ def _train_with_trl(
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
 
-    logging.getLogger("trl").setLevel(logging.ERROR)
     rows = [
         {
             "prompt": CompletionStylePrompts.zero_shot(pair.instruction),
@@ -62,7 +70,7 @@ def _train_with_trl(
         }
         for pair in chosen
     ]
-    module = subject.model.module
+    module = _not_from_gguf(subject.model.module)
     with tempfile.TemporaryDirectory() as folder:
         config = SFTConfig(
             output_dir=folder,
@@ -94,15 +102,23 @@ def _train_with_trl(
             peft_config=lora,
             processing_class=subject.model.tokenizer,
         )
-        try:
-            trainer.train()
-        finally:
-            trainer.model.unload()
-            if hasattr(module, "peft_config"):
-                del module.peft_config
-            module.gradient_checkpointing_disable()
-            module.requires_grad_(False).eval()
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        trainer.train()
+    return [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _not_from_gguf(module: Any) -> Any:
+    """A copy of the model, so that no trainer changes it; without the mark of a GGUF file, with which TRL trains nothing.
+
+    The weights were turned into float32 when they were loaded.
+    """
+    module = copy.deepcopy(module)
+    config = module.config
+    if getattr(config, "quantization_config", None) and config.quantization_config.quant_method == "gguf":
+        weights = module.state_dict()
+        del config.quantization_config
+        module = type(module)(config)
+        module.load_state_dict(weights)
+    return module
 
 
 def _agreement(ours: Any, theirs: Any) -> str:
