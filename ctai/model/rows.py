@@ -43,14 +43,6 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # the library has no type
         """Hold these instead."""
         self.keys, self.values, self._buffers = keys, values, None
 
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        """Hold every row `repeats` times."""
-        self.replace(self.keys.repeat_interleave(repeats, dim=0), self.values.repeat_interleave(repeats, dim=0))
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Hold these rows only."""
-        self.replace(self.keys[indices], self.values[indices])
-
 
 class Rows(NamedTuple):
     """Rows inside the model.
@@ -71,12 +63,13 @@ class Rows(NamedTuple):
     def select(self, kept: Tensor) -> "Rows":
         """These rows (their indices) only; columns at the left that none of them uses go too."""
         mask = self.mask[kept]
-        self.cache.batch_select_indices(kept)
         if can_join(self.cache):
             first = int(mask.any(0).int().argmax())
             mask = mask[:, first:]
-            for layer in self.cache.layers:
-                layer.replace(layer.keys[:, :, first:], layer.values[:, :, first:])
+            for layer in _filled(self.cache):
+                layer.replace(layer.keys[kept, :, first:], layer.values[kept, :, first:])
+        else:
+            self.cache.batch_select_indices(kept)
         return Rows(self.cache, mask, self.lengths[kept])
 
     def advanced(self) -> "Rows":
@@ -96,7 +89,11 @@ def empty_cache(config: Any) -> DynamicCache:
 def repeated(cache: DynamicCache, n: int) -> DynamicCache:
     """A copy of a cache of one row, for n rows."""
     cache = copy.deepcopy(cache)
-    cache.batch_repeat_interleave(n)
+    if can_join(cache):
+        for layer in _filled(cache):  # copied when something is written behind them
+            layer.replace(layer.keys.expand(n, -1, -1, -1), layer.values.expand(n, -1, -1, -1))
+    else:
+        cache.batch_repeat_interleave(n)
     return cache
 
 
@@ -112,13 +109,17 @@ def joined(parts: list[Rows]) -> Rows:
     columns = max(part.mask.shape[1] for part in parts)
     extra = [columns - part.mask.shape[1] for part in parts]
     cache = parts[0].cache
-    for index, layer in enumerate(cache.layers):
-        layers = [part.cache.layers[index] for part in parts]
+    for layers in zip(*(_filled(part.cache) for part in parts), strict=True):
         keys = [pad(other.keys, (0, 0, more, 0)) for other, more in zip(layers, extra, strict=True)]
         values = [pad(other.values, (0, 0, more, 0)) for other, more in zip(layers, extra, strict=True)]
-        layer.replace(torch.cat(keys), torch.cat(values))
+        layers[0].replace(torch.cat(keys), torch.cat(values))
     mask = torch.cat([pad(part.mask, (more, 0)) for part, more in zip(parts, extra, strict=True)])
     return Rows(cache, mask, torch.cat([part.lengths for part in parts]))
+
+
+def _filled(cache: DynamicCache) -> list[RoomyLayer]:
+    """The layers that hold something."""
+    return [layer for layer in cache.layers if layer.is_initialized]
 
 
 def _with_room(tensor: Tensor, room: int) -> Tensor:
