@@ -14,12 +14,13 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import hardware
+from benchmarks import hardware, page
 from benchmarks.common import Row, Subject, machine
 from ctai.model.loader import CleanModelLoader
 from ctai.provenance import git_state
@@ -42,6 +43,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=64, help="prompts, and pairs to judge")
     parser.add_argument("--steps", type=int, default=8, help="of training")
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), help="where the numbers go")
+    parser.add_argument("--page", type=Path, help="a page whose table is replaced: docs/performance.md")
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
     if unknown := sorted(set(chosen) - set(BENCHMARKS)):
@@ -54,7 +56,10 @@ def main() -> int:
             rows += work.run(subject, items=arguments.items, turns=arguments.repeat, steps=arguments.steps)
             Console(stderr=True).print(f"{subject.name}: {name} done")
     show(rows)
-    write_text(arguments.json, json.dumps(document(rows), indent=1) + "\n")
+    measured = document(rows)
+    write_text(arguments.json, json.dumps(measured, indent=1) + "\n")
+    if arguments.page:
+        page.update(arguments.page, measured)
     return 0
 
 
@@ -67,7 +72,7 @@ def load(model: str, device: str) -> Subject:
     return Subject(Path(model).stem, found, small, hardware.limits(device))
 
 
-def document(rows: list[Row]) -> dict[str, object]:
+def document(rows: list[Row]) -> dict[str, Any]:
     """Everything that was measured, and on what."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return {

@@ -9,6 +9,7 @@ from benchmarks.common import Arm, Output, Row, Subject, compare
 from benchmarks.hardware import share_of_limit
 from benchmarks.workload import pairs
 from ctai.generate.critic import InstructionCritic
+from ctai.model.decoding import shared_prefix_length
 
 _HARNESS_BATCH = 16
 _PART = 8
@@ -58,9 +59,11 @@ def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]
     ]
     rows = compare("critic", subject, "items/s", ours, arms, turns)
     if rows[0].rate:
-        read = sum(map(engine.count_tokens, asked))
-        rows[0].note = f"{items} pairs, {read / items:.0f} tokens each with the rubric; " + share_of_limit(
-            subject, read, items / rows[0].rate
+        ids = [engine.encode(text) for text in asked]
+        rubric = shared_prefix_length(ids)
+        own = sum(map(len, ids)) - rubric * items
+        rows[0].note = f"{items} pairs of {own / items:.0f} tokens after a rubric of {rubric}; " + share_of_limit(
+            subject, rubric + own, items / rows[0].rate
         )
     return rows
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Arm, Output, Row, Subject, compare
+from benchmarks.hardware import share_of_limit
 from benchmarks.workload import pairs
 from ctai.config import TrainingSettings
 from ctai.prompts import CompletionStylePrompts
@@ -44,7 +45,11 @@ def run(subject: Subject, steps: int, turns: int, **_sizes: object) -> list[Row]
         Arm("TRL SFTTrainer, no checkpointing", lambda: theirs(gradient_checkpointing=False), _agreement),
     ]
     rows = compare("training", subject, "response tokens/s", ours, arms, turns)
-    rows[0].note = f"{steps} steps of {_BATCH} pairs, {sum(map(len, encoded.pairs))} tokens"
+    tokens = sum(map(len, encoded.pairs))
+    if rows[0].rate:
+        # Backwards the frozen weights cost as much as forwards: only the gradient of their inputs is computed.
+        share = share_of_limit(subject, 2 * tokens, encoded.supervised_tokens / rows[0].rate)
+        rows[0].note = f"{steps} steps of {_BATCH} pairs, {tokens} tokens; {share}"
     return rows
 
 

@@ -27,6 +27,7 @@ from ctai.train_data import IGNORED, Batch, Encoded, micro_batches
 
 Loss = Callable[[Any, Batch], torch.Tensor]
 
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that decides what a training run does.

@@ -9,6 +9,7 @@ import importlib.util
 import io
 import struct
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -207,6 +208,7 @@ class CleanModelLoader:
         _keep_as_loaded(module)
         if self._device == "cpu" and module.num_parameters() < _SMALL_MODEL:
             torch.set_num_threads(1)
+            _dequantize_once(module)
         return module.eval()
 
     def _provenance(
@@ -267,6 +269,20 @@ def save_model(module: Any, tokenizer: Any, folder: Path) -> None:
     with _quiet(), disk_errors(f"cannot write {folder}"):
         module.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+
+
+def _dequantize_once(module: Any) -> None:
+    """Let NF4 layers keep the numbers that their 4-bit weights stand for.
+
+    bitsandbytes computes them again at every call, on the CPU in a quarter of the time of generation. The results are the same
+    to the bit; what is stored, and what the digests are of, stays in 4 bit.
+    """
+    for layer in module.modules():
+        if state := getattr(getattr(layer, "weight", None), "quant_state", None):
+            from bitsandbytes.functional import dequantize_4bit  # slow to import
+
+            weight = dequantize_4bit(layer.weight.data, state).to(torch.float32)
+            layer.forward = partial(torch.nn.functional.linear, weight=weight, bias=layer.bias)
 
 
 def _stopped(findings: list[Finding], check: contamination.Check) -> bool:

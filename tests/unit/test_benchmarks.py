@@ -1,8 +1,11 @@
 """The benchmarks' own arithmetic, and that they run and agree with their peers on a tiny model; nothing here is timed."""
 
+from pathlib import Path
+
 import pytest
 
-from benchmarks import generation, training
+from benchmarks import generation, page, training
+from benchmarks.__main__ import document
 from benchmarks.common import PRODUCT, Arm, Output, Row, Subject, compare
 from ctai.model.loader import CleanModel
 
@@ -43,6 +46,7 @@ def test_generation_peers_write_the_same_texts(subject: Subject, monkeypatch: py
     short = ["The capital of France is", "x", "1. First.\n2.", "Label: A\nLabel:"]
     monkeypatch.setattr(generation, "prompts", lambda _subject, count: short[:count])
     rows = by_arm(generation.run(subject, items=4, turns=1))
+    assert rows["ctai, 8 rows at once"].note == "4 of 4 texts the same; 4 of 4 the same when sampled at temperature 0.7"
     assert rows["model.generate, one by one"].note == "1 of 1 texts the same"
     assert rows["model.generate, one padded batch"].note == "4 of 4 texts the same"
     assert rows["continuous batching of transformers"].note == "4 of 4 texts the same"
@@ -50,6 +54,26 @@ def test_generation_peers_write_the_same_texts(subject: Subject, monkeypatch: py
 
 def test_training_runs_on_any_model(subject: Subject) -> None:
     assert by_arm(training.run(subject, steps=2, turns=1))[PRODUCT].rate
+
+
+def test_the_table_of_the_page_is_replaced_and_the_words_stay(tmp_path: Path) -> None:
+    measured = document([Row("critic", "tiny", "peer", "items/s", 12.5, 4.0, 3.5, 4.5, "all the same")])
+    written = tmp_path / "page.md"
+    written.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n", encoding="utf-8")
+    page.update(written, measured)
+    text = written.read_text(encoding="utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "| critic | tiny | peer | 12.5 items/s | 4.00x (3.50 to 4.50) | all the same |" in text
+    assert "old" not in text
+    written.write_text("no marks", encoding="utf-8")
+    with pytest.raises(ValueError, match="has no marks"):
+        page.update(written, measured)
+
+
+def test_the_page_has_the_marks() -> None:
+    text = (Path(page.__file__).parents[1] / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert text.index(page.BEGIN) < text.index(page.END)
 
 
 def by_arm(rows: list[Row]) -> dict[str, Row]:

@@ -206,6 +206,19 @@ def test_nf4_loads_and_stays_near_the_full_weights(tiny_model_folder: Path, tiny
     assert model.engine.generate(PROMPTS, GREEDY) == model.engine.generate(PROMPTS, GREEDY)
 
 
+def test_nf4_weights_that_were_dequantized_once_compute_the_same_bits(tiny_model_folder: Path) -> None:
+    module = CleanModelLoader(str(tiny_model_folder), quantization="nf4").load(sentinels=False).module
+    layers = [layer for layer in module.modules() if hasattr(getattr(layer, "weight", None), "quant_state")]
+    assert len(layers) == 7 * module.config.num_hidden_layers
+    for layer in layers:
+        inputs = torch.randn(5, layer.in_features, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        ours, theirs = layer(inputs), type(layer).forward(layer, inputs)
+        assert ours.grad_fn is not None
+        assert torch.equal(ours, theirs)
+        (our_gradient,), (their_gradient,) = (torch.autograd.grad(y.square().sum(), inputs) for y in (ours, theirs))
+        assert torch.equal(our_gradient, their_gradient)
+
+
 def test_nf4_computes_with_the_loaded_weights_on_every_call(tiny_model_folder: Path) -> None:
     model = CleanModelLoader(str(tiny_model_folder), quantization="nf4").load(sentinels=False)
     layer = next(m for m in model.module.modules() if type(m).__name__ == "Linear4bit")

@@ -1,0 +1,41 @@
+"""Puts the measured table into docs/performance.md, between two marks; the words around it are written by hand."""
+
+from pathlib import Path
+from typing import Any
+
+from ctai.rundir import write_text
+
+BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
+
+
+def update(page: Path, measured: dict[str, Any]) -> None:
+    """Replace what lies between the marks.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"{page} has no marks {BEGIN} and {END}")
+    write_text(page, f"{before}{BEGIN}\n{table(measured)}\n{END}{after}")
+
+
+def table(measured: dict[str, Any]) -> str:
+    """The numbers in Markdown: on what, when, and a line for each arm."""
+    machine = measured["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    lines = [
+        f"{measured['date']}, commit {measured['commit']}. {machine['processor']}, {machine['cores']} cores, "
+        f"GPU: {machine['gpu'] or 'none'}. Python {machine['python']}, {versions}.",
+        "",
+        "| benchmark | model | arm | rate | ctai is faster by (median, range) | note |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in measured["rows"]:
+        rate = "" if row["rate"] is None else f"{row['rate']:,.1f} {row['unit']}"
+        ratio = (
+            "" if row["ratio"] is None else f"{row['ratio']:.2f}x ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
+        )
+        lines.append(f"| {row['benchmark']} | {row['model']} | {row['arm']} | {rate} | {ratio} | {row['note']} |")
+    return "\n".join(lines)
