@@ -46,9 +46,11 @@ def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]
     rows = compare("generation", subject, "response tokens/s", ours, arms, turns)
     read = sum(map(engine.count_tokens, texts))
     if rows[0].rate:
-        rows[0].note = f"{items} prompts, {read} tokens read, {sum(lengths)} written; " + share_of_limit(
-            subject, read + sum(lengths), sum(lengths) / rows[0].rate
-        )
+        share = share_of_limit(subject, read + sum(lengths), sum(lengths) / rows[0].rate)
+        rows[0].note = f"{items} prompts, {read} tokens read, {sum(lengths)} written; {share}"
+    together, apart = engine.generate(texts, _SAMPLED), few.generate(texts, _SAMPLED)
+    alike = sum(one == other for one, other in zip(together, apart, strict=True))
+    rows[1].note += f"; {alike} of {items} the same when sampled at temperature {_SAMPLED.temperature}"
     return rows
 
 
