@@ -31,7 +31,16 @@ def run(subject: Subject, steps: int, turns: int, **_sizes: object) -> list[Row]
     order = [range(step * _BATCH, (step + 1) * _BATCH) for step in range(steps)]
 
     def ours() -> Output:
-        plan = Plan(encoded.pairs, order, settings, settings.learning_rate, steps, tokenizer.eos_token_id, 0)
+        plan = Plan(
+            pairs=encoded.pairs,
+            order=order,
+            settings=settings,
+            learning_rate=settings.learning_rate,
+            checkpoint_every=steps,
+            checkpoint_seconds=3600,
+            padding_id=tokenizer.eos_token_id,
+            seed=0,
+        )
         with tempfile.TemporaryDirectory() as folder:
             fitted = fit(subject.model.module, plan, Path(folder), SilentProgress())
         return Output(encoded.supervised_tokens, [step.loss for step in fitted.steps])
