@@ -3,7 +3,6 @@
 import ast
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -17,17 +16,11 @@ from tests.unit.test_house import FLOORS
 
 pytestmark = pytest.mark.unit
 DOCS = ROOT / "docs"
-# Linked, and written elsewhere: take a name out when its page is there.
-COMING = {"performance.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    assert [link for link in links(page) if not (page.parent / link).exists() and Path(link).name not in COMING] == []
-
-
-def test_pages_that_are_there_are_not_coming():
-    assert {name for name in COMING if (DOCS / name).exists()} == set()
+    assert [link for link in links(page) if not (page.parent / link).exists()] == []
 
 
 def test_the_index_names_every_page():

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from ctai.config import HeldoutSettings, RunConfig, TrainingSettings
+from ctai.gate_session import GateSession
 from ctai.gates import GATE_NAMES, contamination, data, evaluation, instruments
 from ctai.gates.run import Run
 from ctai.model.clean import CleanModel
 from ctai.model.sentinels import run_sentinels
-from ctai.pytest_plugin import GateSession
 from ctai.records import Metric, ModelProvenance
 from ctai.rundir import RunDir
 from ctai.tasks import families

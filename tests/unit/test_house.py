@@ -32,7 +32,7 @@ FLOORS = {
         "evaluate_summary",
     ),
     6: ("gates",),
-    7: ("pytest_plugin", "pytest_early", "report", "export", "explain"),
+    7: ("gate_session", "pytest_plugin", "pytest_early", "report", "export", "explain"),
     8: ("cli",),
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

@@ -83,7 +83,7 @@ def test_verifying_imports_no_torch(finished):
 
 def test_what_is_no_evidence_is_named_and_may_change(rundir):
     (rundir.logs / "session_manifest.json").unlink()
-    (rundir.path("report")).mkdir()
+    rundir.path("report").mkdir(exist_ok=True)
     rundir.path("report", "index.html").write_text("<html>")
     assert verify(rundir.root) == []
     assert any("below logs, report, reviews, superseded are not evidence" in text for text in remarks(rundir.root))
