@@ -83,7 +83,7 @@ def _venv(arguments: list[str]) -> int:
 
 def _script(arguments: list[str]) -> int:
     assert arguments[0] == "-m"
-    assert arguments[1].startswith("scripts."), arguments
+    assert arguments[1].split(".")[0] in ("scripts", "benchmarks"), arguments
     options = [word for word in arguments[2:] if word.startswith("--")]
     subcommand = [word for word in arguments[2:3] if not word.startswith("-")]
     command = [sys.executable, "-m", arguments[1], *subcommand, "--help"]
