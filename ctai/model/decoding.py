@@ -95,6 +95,11 @@ class Sampler:
         self._chosen = self._chosen + 1
         return tokens
 
+    @property
+    def spent(self) -> bool:
+        """Whether a row has chosen as many tokens as it may."""
+        return bool((self._chosen >= self._sampling.max_new_tokens).any())
+
     def keep(self, rows: Tensor) -> None:
         """Forget all rows but these (their indices)."""
         self._chosen = self._chosen[rows]

@@ -90,7 +90,7 @@ class Generation(Work[Completion]):
         alive = [row for row, item in enumerate(batch.items) if item not in self.done]
         if not alive:
             return None
-        if len(alive) <= _IN_USE * len(batch.items):
+        if len(alive) <= _IN_USE * len(batch.items) or batch.sampler.spent:
             kept = torch.tensor(alive, device=self._device)
             tokens, batch.rows, batch.items = tokens[kept], batch.rows.select(kept), [batch.items[row] for row in alive]
             batch.sampler.keep(kept)

@@ -108,6 +108,29 @@ def test_no_more_is_inside_the_model_than_there_is_room_for(tiny_model: CleanMod
     assert len(shapes) < len(PROMPTS) * 3 * GREEDY.max_new_tokens / 3
 
 
+@pytest.mark.parametrize("rows", [5, 8, 12])
+def test_no_row_goes_on_beyond_its_budget(tiny_model: CleanModel, rows: int) -> None:
+    """A finished row may stay for a while beside others that entered later, but not for longer than it could have written."""
+    beyond: list[int] = []
+
+    class Spy(torch.nn.Module):
+        config = tiny_model.module.config
+
+        def forward(self, position_ids: torch.Tensor, **rest: Any) -> Any:
+            beyond.append(int(position_ids.max()) - longest - SAMPLED.max_new_tokens)
+            return tiny_model.module(position_ids=position_ids, **rest)
+
+    longest = max(map(tiny_model.engine.count_tokens, PROMPTS[:1]))
+    control = tiny_model.provenance
+    guard = InputGuard(dict(zip(control.control_token_ids, control.control_tokens, strict=True)))
+    engine = Engine(Spy(), tiny_model.tokenizer, guard, "cpu", rows)
+    sampling = SAMPLED.model_copy(update={"stop": ("e", "on")})
+    together = engine.generate(PROMPTS[:1] * 60, sampling)
+    assert together == tiny_model.engine.generate(PROMPTS[:1] * 60, sampling)
+    assert {c.finish_reason for c in together} >= {"stop", "length"}
+    assert max(beyond) < 0
+
+
 def test_rows_that_finish_early_leave_and_the_others_go_on(tiny_model: CleanModel) -> None:
     free = tiny_model.engine.generate(PROMPTS, GREEDY)
     stop = (free[0].raw[2:4],)
