@@ -35,7 +35,7 @@ def choose(trace: Sequence[Point], final: Collection[str]) -> list[Point]:
     names = list(dict.fromkeys(point.name for point in trace if point.name in final))
     chosen: set[Point] = set()
     for stage, wanted in KILLS.items():
-        own = [name for name in names if stage_of(name) == stage and not _of_one_session(name)]
+        own = [name for name in names if stage_of(name) == stage and not _cannot_be_waited_for(name)]
         manifests = [name for name in own if name.endswith("/manifest.json")][-1:]
         points = {Point(moment, name) for name in manifests for moment in ("written", "durable")}
         possible = [Point(moment, name) for name in own for moment in MOMENTS if _can_happen(moment, name)]
@@ -47,9 +47,10 @@ def choose(trace: Sequence[Point], final: Collection[str]) -> list[Point]:
     return sorted(chosen, key=lambda point: (names.index(point.name), MOMENTS.index(point.moment)))
 
 
-def _of_one_session(name: str) -> bool:
-    """Whether the next session gives such a file another name, as it does its log."""
-    return name.startswith("logs/junit-")
+def _cannot_be_waited_for(name: str) -> bool:
+    """Whether the next session gives such a file another name, as it does its report, or writes it by the clock: then what
+    was to be killed after it may be over before it comes."""
+    return name.startswith("logs/junit-") or name == "logs/budget_ledger.json"
 
 
 def _can_happen(moment: str, name: str) -> bool:
