@@ -38,7 +38,7 @@ def choose(trace: Sequence[Point], final: Collection[str]) -> list[Point]:
         own = [name for name in names if stage_of(name) == stage and not _cannot_be_waited_for(name)]
         manifests = [name for name in own if name.endswith("/manifest.json")][-1:]
         points = {Point(moment, name) for name in manifests for moment in ("written", "durable")}
-        possible = [Point(moment, name) for name in own for moment in MOMENTS if _can_happen(moment, name)]
+        possible = [Point(moment, name) for name in own for moment in _moments(name, rng) if _can_happen(moment, name)]
         rng.shuffle(possible)
         if stage == "verdicts":  # each of them once
             possible = [Point(MOMENTS[at % 4], name) for at, name in enumerate(own)]
@@ -51,6 +51,12 @@ def _cannot_be_waited_for(name: str) -> bool:
     """Whether the next session gives such a file another name, as it does its report, or writes it by the clock: then what
     was to be killed after it may be over before it comes."""
     return name.startswith("logs/junit-") or name == "logs/budget_ledger.json"
+
+
+def _moments(name: str, rng: random.Random) -> tuple[str, ...]:
+    """Moments that one file can be killed at, one after another: once it has its name, no session may write it again."""
+    first, last = MOMENTS[: MOMENTS.index("renamed")], MOMENTS[MOMENTS.index("renamed") :]
+    return first if name.endswith("/manifest.json") else (*first, rng.choice(last))
 
 
 def _can_happen(moment: str, name: str) -> bool:
