@@ -106,15 +106,20 @@ def _with_work(config: RunConfig, model: dict[str, Any], shapes: list[Shape], we
     cache = 2 * layers * (model.get("num_key_value_heads") or heads) * head * size
     new = max(config.generation.instruction_sampling.max_new_tokens, config.generation.response_sampling.max_new_tokens)
     tokens = min(_PROMPT_TOKENS + new, model.get("max_position_embeddings") or _PROMPT_TOKENS + new)
-    training = _training(config.training, shapes, layers, hidden, model["vocab_size"])
+    chosen = config.training.gradient_checkpointing
+    # not set, training decides by what is free, and only on a GPU
+    recomputes = config.model.device == "cuda" if chosen is None else chosen
+    training = _training(config.training, shapes, layers, hidden, model["vocab_size"], recomputes)
     return Need(weights, cache * tokens, cache * tokens * config.model.batch_size, training)
 
 
-def _training(settings: TrainingSettings, shapes: list[Shape], layers: int, hidden: int, vocabulary: int) -> float:
+def _training(
+    settings: TrainingSettings, shapes: list[Shape], layers: int, hidden: int, vocabulary: int, recomputes: bool
+) -> float:
     """Adapter with its optimizer, activations, logits. Adapters on some modules only are counted as on all."""
     trained = settings.rank * sum(sum(shape.sizes) for shape in shapes if shape.is_linear)
     tokens = settings.device_batch_size * settings.max_tokens
-    kept = _ACTIVATION_BYTES + 2 * layers if settings.gradient_checkpointing else _ACTIVATION_BYTES * layers
+    kept = _ACTIVATION_BYTES + 2 * layers if recomputes else _ACTIVATION_BYTES * layers
     return trained * _BYTES_A_TRAINED_PARAMETER + tokens * (hidden * kept + vocabulary * _BYTES_A_LOGIT)
 
 
