@@ -132,15 +132,14 @@ class Engine:
     def _results(self, work: Work[T]) -> list[T]:
         """Do the work; what does not fit into memory is tried again with half as many rows."""
         room = self._room
-        while waiting := work.waiting():
-            rows = min(len(waiting), work.fitting(waiting[0], room))
+        while work.waiting():
             try:
                 with torch.inference_mode():
                     work.run(room)
             except torch.OutOfMemoryError as error:
-                if rows == 1:
+                if work.inside == 1:
                     raise CtaiError("one prompt alone does not fit into the memory of the device") from error
-                room = room._replace(rows=rows // 2)
+                room = room._replace(rows=work.inside // 2)
                 self.batch_splits += 1
             # Outside the handler, so that the failed attempt's tensors are no longer held by its traceback.
             if room != self._room and torch.cuda.is_available():

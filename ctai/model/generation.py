@@ -68,9 +68,10 @@ class Generation(Work[Completion]):
         batch: _Batch | None = None
         while waiting or batch:
             size = self.fitting(batch.items[0] if batch else waiting[0], room)
-            inside = len(batch.items) if batch else 0
+            self.inside = inside = len(batch.items) if batch else 0
             if waiting and (inside == 0 or (self.runner.can_join and inside <= _IN_USE * size)):
                 items, waiting = waiting[: size - inside], waiting[size - inside :]
+                self.inside += len(items)
                 logits, rows = self.runner.prefill([self.prompts[item] for item in items], prefix)
                 batch = _together(batch, _Batch(items, rows, self._sampler(items, logits), logits))
             if batch:

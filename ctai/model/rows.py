@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 _ROOM = 32
 
@@ -100,6 +100,20 @@ def repeated(cache: DynamicCache, n: int) -> DynamicCache:
 def can_join(cache: DynamicCache) -> bool:
     """Whether rows can be put beside those of a cache: not where a layer keeps other things than all columns."""
     return all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+
+
+def allows_gaps(cache: DynamicCache, columns: int) -> bool:
+    """Whether rows of so many columns may hold masked ones in their midst, as they do behind a shared prefix.
+
+    Not where a layer sees only the nearest columns and a row is longer, since the masked ones would take the places of
+    tokens; nor where a layer adds all columns up.
+    """
+    return all(
+        isinstance(layer, RoomyLayer)
+        or type(layer) is DynamicLayer
+        or (type(layer) is DynamicSlidingWindowLayer and columns <= layer.sliding_window)
+        for layer in cache.layers
+    )
 
 
 def joined(parts: list[Rows]) -> Rows:

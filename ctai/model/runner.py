@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from ctai.errors import CtaiError
-from ctai.model.rows import Rows, can_join, empty_cache, joined, repeated
+from ctai.model.rows import Rows, allows_gaps, can_join, empty_cache, joined, repeated
 
 # Tokens of one call with prompts: more gain nothing on a processor's caches (a row of the embedded model takes 11 ms in
 # calls of 8 to 24 rows and 14 ms in one of 64), and cost memory for what lies between the layers.
@@ -38,6 +38,15 @@ class Runner:
     def empty_cache(self) -> DynamicCache:
         """A cache that holds nothing."""
         return empty_cache(self._model.config)
+
+    def can_share(self, columns: int) -> bool:
+        """Whether prompts of so many tokens, with what is added to them, can go on from one shared prefix.
+
+        Not where the padding between the prefix and the rest would count: a model that takes no positions counts
+        columns, and the window of GPT-Neo (`window_size`) is one that its cache does not know of.
+        """
+        window = getattr(self._model.config, "window_size", None) or columns
+        return "position_ids" in self._accepts and columns <= window and allows_gaps(self.empty_cache(), columns)
 
     def prefix(self, tokens: Sequence[int]) -> DynamicCache:
         """Run the tokens that all prompts share; their keys and values as one row."""

@@ -33,6 +33,7 @@ class Work(ABC, Generic[T]):
 
     Attributes:
         done: the results so far, by item. Work that was broken off can be run again: what is done is not done twice.
+        inside: how many rows were inside the model last.
     """
 
     def __init__(self, runner: Runner, prompts: Sequence[Sequence[int]], budget: int) -> None:
@@ -40,6 +41,7 @@ class Work(ABC, Generic[T]):
         self.prompts = prompts
         self._budget = budget
         self.done: dict[int, T] = {}
+        self.inside = 1
 
     @abstractmethod
     def run(self, room: Room) -> None:
@@ -55,8 +57,11 @@ class Work(ABC, Generic[T]):
         return max(1, min(room.rows, room.tokens // (len(self.prompts[item]) + self._budget)))
 
     def prefix(self) -> DynamicCache:
-        """Keys and values of what all prompts of the call share."""
-        return self.runner.prefix(self.prompts[0][: shared_prefix_length(self.prompts)])
+        """Keys and values of what all prompts of the call share, or of nothing where the model does not allow it."""
+        self.inside = 1
+        columns = max(map(len, self.prompts)) + self._budget
+        shared = shared_prefix_length(self.prompts) if self.runner.can_share(columns) else 0
+        return self.runner.prefix(self.prompts[0][:shared])
 
 
 class Scoring(Work[list[float]]):
@@ -73,6 +78,7 @@ class Scoring(Work[list[float]]):
         while waiting:
             size = self.fitting(waiting[0], room)
             items, waiting = waiting[:size], waiting[size:]
+            self.inside = len(items)
             logits = self.runner.last_logits([self.prompts[item] for item in items], prefix)
             values = logits.double().log_softmax(-1)[:, self._tokens].tolist()
             self.done.update(zip(items, values, strict=True))

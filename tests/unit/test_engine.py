@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from ctai.errors import CtaiError
 from ctai.model.contamination import InputGuard
@@ -183,6 +184,46 @@ def test_token_logprobs_reuse_a_shared_prefix_without_a_difference(tiny_model: C
     assert together == pytest.approx(alone, abs=1e-4)
 
 
+@pytest.mark.parametrize("budget", [8, 60])
+@pytest.mark.parametrize("architecture", ["mistral", "gpt_neo", "mpt", "lfm2"])
+def test_a_shared_prefix_is_no_difference_where_columns_are_counted(
+    tiny_model: CleanModel, architecture: str, budget: int
+) -> None:
+    """Windows, distances and sums over columns would count the padding between the shared prefix and a shorter prompt."""
+    sizes: dict[str, dict[str, Any]] = {
+        "mistral": {"sliding_window": 36, "num_key_value_heads": 2},
+        "gpt_neo": {
+            "hidden_size": 32,
+            "num_layers": 2,
+            "num_heads": 2,
+            "attention_types": [[["global", "local"], 1]],
+            "window_size": 36,
+        },
+        "mpt": {"d_model": 32, "n_heads": 2, "n_layers": 2, "max_seq_len": 256},
+        "lfm2": {"layer_types": ["conv", "full_attention"], "num_key_value_heads": 2},
+    }
+    common: dict[str, Any] = {"max_position_embeddings": 256, "initializer_range": 0.3}
+    if architecture in ("mistral", "lfm2"):
+        common |= {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    vocabulary = len(tiny_model.tokenizer)
+    config = AutoConfig.for_model(architecture, vocab_size=vocabulary, **common, **sizes[architecture])
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    engine = Engine(model, tiny_model.tokenizer, InputGuard({}), "cpu")
+    prompts = [FRAME + end for end in ("x", "Q: What is water made of?\nA: hydrogen and oxygen", "Label:")]
+    assert shared_prefix_length([engine.encode(prompt) for prompt in prompts]) > 16
+    together = engine.generate(prompts, Sampling(max_new_tokens=budget))
+    for prompt, completion in zip(prompts, together, strict=True):
+        ids = engine.encode(prompt)
+        with torch.no_grad():
+            scores = model(torch.tensor([[*ids, *completion.token_ids]]), use_cache=False).logits[0, len(ids) - 1 : -1]
+        chosen = scores.gather(1, torch.tensor(completion.token_ids)[:, None])[:, 0]
+        assert (scores.max(-1).values - chosen).max() < 1e-3
+    values = engine.token_logprobs(prompts, range(vocabulary))
+    alone = np.concatenate([engine.token_logprobs([prompt], range(vocabulary)) for prompt in prompts])
+    assert values == pytest.approx(alone, abs=1e-3)
+
+
 @pytest.mark.fault(7, plant="answers with colons, line ends, lists and Q", check="generator: stop strings as a whole")
 @pytest.mark.parametrize(
     "text",
@@ -301,6 +342,28 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_model: CleanModel)
     engine = tiny_model.engine.on(Small())
     assert engine.generate(PROMPTS, GREEDY) == tiny_model.engine.generate(PROMPTS, GREEDY)
     assert engine.batch_splits == 2  # eight rows, four, two
+
+
+@pytest.mark.parametrize("call", ["generate", "token_logprobs"])
+def test_a_long_prompt_that_went_in_alone_does_not_end_the_halving(tiny_model: CleanModel, call: str) -> None:
+    """Memory fails later, at many short prompts together."""
+
+    class Small(torch.nn.Module):
+        config = tiny_model.module.config
+
+        def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor, **rest: Any) -> Any:
+            if len(input_ids) > 3:
+                raise torch.OutOfMemoryError("too many rows")
+            return tiny_model.module(input_ids=input_ids, position_ids=position_ids, **rest)
+
+    engine = Engine(Small(), tiny_model.tokenizer, InputGuard({}), "cpu", 64, 140)
+    prompts = [FRAME * 4, *("The capital", "x", "Dogs", "cats", "water", "red")]
+    if call == "generate":
+        assert engine.generate(prompts, GREEDY) == tiny_model.engine.generate(prompts, GREEDY)
+    else:
+        expected = tiny_model.engine.token_logprobs(prompts, [5, 6])
+        assert engine.token_logprobs(prompts, [5, 6]) == pytest.approx(expected, abs=1e-4)
+    assert engine.batch_splits == 1
 
 
 def test_a_single_prompt_that_does_not_fit_into_memory_is_an_error(tiny_model: CleanModel) -> None:
