@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from ctai.config import Limits, RunConfig, TrainingSettings
 from ctai.errors import ContaminationError, CtaiError, RefusedError
@@ -252,6 +253,37 @@ def test_a_model_that_looks_across_the_borders_of_examples_is_not_packed(tiny_mo
     assert can_pack(tiny_model.module, batch)
     assert not can_pack(Leaks(), batch)
     assert not can_pack(TakesNoPositions(), batch)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "packs"), [("llama", True), ("gpt2", True), ("mistral", True), ("opt", False), ("lfm2", False)]
+)
+def test_a_leak_that_hardly_changes_the_loss_is_found(architecture, packs):
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    own = {
+        "gpt2": {"n_positions": 64},
+        "mistral": {"num_key_value_heads": 2, "sliding_window": 8},
+        "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},
+        "lfm2": {"num_key_value_heads": 2, "layer_types": ["conv", "full_attention"], "initializer_range": 0.3},
+    }
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(architecture, vocab_size=100, **sizes, **own.get(architecture, {}))
+    model = AutoModelForCausalLM.from_config(config).eval()
+    pairs = [Encoded(tuple(range(9, 9 + n)), tuple(range(50, 50 + n))) for n in (6, 9, 12)]
+    assert can_pack(model, collate(pairs, 0)) == packs
+
+
+def test_packing_is_tried_on_examples_that_share_a_row(tmp_path, tiny_model, monkeypatch):
+    """Also where the last batch of a step holds one only."""
+    tried = []
+
+    def spy(model, batch):
+        tried.append(len(batch.labels))
+        return can_pack(model, batch)
+
+    monkeypatch.setattr("ctai.train_loop.can_pack", spy)
+    Prepared(tmp_path / "run", tiny_model).train(batch_size=7, device_batch_size=3, epochs=0.5)
+    assert tried == [3]
 
 
 @pytest.mark.fault(18, plant="a response that holds the delimiter", check="token layout of training")
