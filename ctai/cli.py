@@ -200,3 +200,7 @@ def _export(options: argparse.Namespace) -> int:
         print(f"note: {note}")
     print(options.to / "README.md")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

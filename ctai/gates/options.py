@@ -21,7 +21,14 @@ def add_options(add: Callable[..., object]) -> None:
     add("--seed", type=int, metavar="N", help="seed of the run (default: the profile's, 0)")
     add("--count", type=int, metavar="N", help="unique examples that the scale gate must reach")
     add("--shards", type=int, metavar="N", help="shards that the dataset is made in")
-    add("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE", help="change one setting")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="KEY=VALUE",
+        help="change one setting; may be repeated",
+    )
     add("--control", choices=CONTROLS, help="a control run: what it leaves out must show in the verdicts")
 
 

@@ -76,6 +76,13 @@ def test_a_wrong_use_is_a_sentence_and_2(arguments, sentence, capsys):
     assert said.out == ""
 
 
+def test_the_module_is_the_command_too():
+    command = [sys.executable, "-m", "ctai.cli", "verify", "nowhere"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "holds no verdicts" in done.stderr
+
+
 def test_gates_run_in_any_folder_and_into_a_path_with_spaces_and_letters(tmp_path):
     folder = tmp_path / "läuft hier"
     folder.mkdir()
