@@ -4,19 +4,22 @@ Owns the packet, one Markdown file with the question, metrics against thresholds
 run of the user's own review command on it. Nothing that a review says changes a verdict.
 """
 
+import json
 import shlex
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ctai.gates.evidence import Measured
 from ctai.records import EvaluationItem, Record, Rejection
 from ctai.rundir import RunDir, sha256_file, write_text
 
 COMMAND_VARIABLE = "CTAI_REVIEW_COMMAND"
+# Of each attempt shown, whether it differs or not.
+_OUTCOME = ("passed", "reasons")
 _SAMPLES_A_REASON = 5
 _SAMPLE_CHARS = 300
 
@@ -65,10 +68,7 @@ def write_packet(rundir: RunDir, measured: Measured, background: Background) -> 
         "",
         "## Parameter history",
         "",
-        *(
-            [fenced(record.model_dump_json(indent=2)) for record in background.history]
-            or ["one attempt, as configured"]
-        ),
+        *(_history_lines(background.history) or ["one attempt, as configured"]),
         "",
         "## Samples of what went wrong",
         "",
@@ -117,6 +117,26 @@ def consult(rundir: RunDir, packet: Path, command: str, limit_seconds: float) ->
     if not answer.exists():
         write_text(answer, done.stdout)
     return f"the review of {packet.name} is at {where}, SHA-256 {sha256_file(answer)}"
+
+
+def _history_lines(history: Sequence[Record]) -> list[str]:
+    """The first attempt in full, of each later one what differs from the attempt before it, and how each ended."""
+    attempts = [dict(_leaves(record.model_dump(mode="json"))) for record in history]
+    lines: list[str] = []
+    for number, attempt in enumerate(attempts):
+        before = attempts[number - 1] if number else {}
+        shown = {key: value for key, value in attempt.items() if key in _OUTCOME or before.get(key, ...) != value}
+        title = f"### attempt {number + 1}" + (", where it differs from the one before" if number else "")
+        lines += [title, "", fenced("\n".join(f"{key}: {json.dumps(value)}" for key, value in shown.items()))]
+    return lines
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _sample_lines(samples: Sequence[Sample]) -> list[str]:

@@ -25,7 +25,8 @@ def packet(rundir):
         Metric(name=name, value=0.2, comparison="<", threshold=0.05) for name in gate_named("pilot").metrics
     )
     samples = (*(Sample("pair: judged bad", f"Name {n}.", "```\nx") for n in range(7)), Sample("parse: empty", "", ""))
-    history = (RunConfig().generation,)
+    first = RunConfig().generation
+    history = (first, first.model_copy(update={"few_shot_examples": 7}))
     return write_packet(rundir, Measured("pilot", metrics, {}, "weights"), Background(history, samples))
 
 
@@ -40,7 +41,8 @@ def test_the_packet_holds_question_metrics_history_and_samples(packet):
     text = packet.read_text()
     assert text.startswith("# Review: gate pilot failed")
     assert "- FAIL runaway_rate 0.2 must be < 0.05" in text
-    assert '"list_examples": 8' in text
+    assert text.count("list_examples: 8") == 1  # of a later attempt only what differs
+    assert "### attempt 2, where it differs from the one before\n\n```\nfew_shot_examples: 7\n```" in text
     assert "### pair: judged bad (7)" in text
     assert text.count("Name ") == 5
     assert "````\nName 0.\n-> ```\nx\n````" in text  # text of a model cannot end its block
