@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from ctai.gates import GATES, GateSpec
 from ctai.records import Metric, Phase, Verdict
+from ctai.report.advice import ADVICE
 from ctai.report.drawing import threshold_axis
 from ctai.report.source import Source
 from ctai.report.text import duration, number, short, words
@@ -84,6 +85,12 @@ class GateView(NamedTuple):
     def failed_rows(self) -> list[MetricRow]:
         """The metrics that missed their thresholds."""
         return [row for group in self.groups for row in group.rows if not row.passed]
+
+    @property
+    def advice(self) -> list[str]:
+        """What to try next, as the terminal says it: a sentence for the metrics that missed their thresholds, each once."""
+        known = (ADVICE.get(row.metric.name) for row in self.failed_rows)
+        return list(dict.fromkeys(sentence for sentence in known if sentence))
 
 
 def gate_views(source: Source) -> list[GateView]:

@@ -5,10 +5,10 @@ from xml.etree import ElementTree
 import pytest
 
 from ctai.explain import explain, one_line
-from ctai.explain.advice import ADVICE
 from ctai.explain.offenders import RULES, offenders
 from ctai.gates import GATES
 from ctai.records import Interval, Metric, Rejection
+from ctai.report.advice import ADVICE
 from ctai.report.source import Source
 from ctai.rundir import RunDir, write_jsonl
 from tests.unit import reported

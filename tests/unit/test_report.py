@@ -21,6 +21,7 @@ from ctai.gates.evidence import verdict_path
 from ctai.provenance import Session, environment
 from ctai.records import Verdict
 from ctai.report import data, evaluation, write_report
+from ctai.report.advice import ADVICE
 from ctai.report.source import Source
 from ctai.rundir import RunDir, read_record, write_json, write_text
 from tests.unit.reported import LOSS, finished_run
@@ -218,6 +219,7 @@ def test_a_failed_gate_is_named_with_what_it_missed(tmp_path, gate):
     assert heading(page) == f"Stopped at gate {gate.number}, {gate.name}: a threshold was missed."
     (verdict,) = (one for one in parsed(page).iter("div") if one.get("class") == "verdict bad")
     assert f"{gate.metrics[0].replace('_', ' ')} is 0.200 and must be below 0.05: as measured" in text_of(verdict)
+    assert f"Try next: {ADVICE[gate.metrics[0]]}." in text_of(verdict)
     signs = ["✓ passed"] * GATES.index(gate) + ["✕ failed"] + ["– blocked"] * (5 - GATES.index(gate))
     assert all(sign in entry for sign, entry in zip(signs, strip_of(page), strict=True))
 
@@ -245,6 +247,12 @@ def test_an_old_verdict_does_not_hide_a_later_failure(copied):
     page = page_of(copied)
     assert heading(page) == "Stopped at gate 3, scale: it could not be measured."
     assert "its verdict is from an earlier attempt" in page
+
+
+def test_the_strip_keeps_time_and_reason_apart(copied):
+    copied.path("evidence", "verdicts", "3-scale.json").write_text("{")
+    (entry,) = (one for one in strip_of(page_of(copied)) if "not measured" in one)
+    assert re.search(r"\d s · evidence/verdicts/3-scale.json", entry), entry
 
 
 def test_a_run_that_has_only_begun(tmp_path):
