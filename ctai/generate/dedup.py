@@ -11,24 +11,7 @@ from collections.abc import Iterable
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from ctai.generate.index import Text, TextIndex
-from ctai.generate.likeness import Marks, jaccard, marks, normalize, shingles
 from ctai.tasks import families
-
-__all__ = [
-    "NEAR_JACCARD",
-    "Deduplicated",
-    "Dropped",
-    "Found",
-    "Instructed",
-    "Marks",
-    "OnlineDeduplicator",
-    "deduplicate",
-    "instruction_of",
-    "jaccard",
-    "marks",
-    "normalize",
-    "shingles",
-]
 
 NEAR_JACCARD = 0.8
 Reason = Literal["exact", "normalized", "near", "heldout key", "heldout text", "heldout words", "heldout near"]

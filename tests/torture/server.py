@@ -15,8 +15,6 @@ CHECKOUT = Path(__file__).parents[2]
 
 def _serve() -> None:
     import bitsandbytes  # noqa: F401
-    import datasketch  # noqa: F401
-    import matplotlib.pyplot  # noqa: F401
     import peft  # noqa: F401
     import pytest  # noqa: F401
     import scipy.stats  # noqa: F401

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import benchmarks
 from benchmarks.dedup_data import instructions
-from ctai.generate import dedup
+from ctai.generate import dedup, likeness
 from ctai.generate.dedup import OnlineDeduplicator, deduplicate
 from ctai.generate.index import Text, TextIndex
 from ctai.generate.overlap import overlapping
@@ -101,12 +101,14 @@ def test_repetitions_of_free_text(first: str, second: str, reason: str) -> None:
     ],
 )
 def test_templates_that_differ_in_what_matters_are_no_repetitions(first: str, second: str) -> None:
-    assert dedup.jaccard(dedup.shingles(first), dedup.shingles(second)) >= 0.7, "not alike: the test shows nothing"
+    assert likeness.jaccard(likeness.shingles(first), likeness.shingles(second)) >= 0.7, (
+        "not alike: the test shows nothing"
+    )
     assert reasons([first, second], threshold=0.7) == []
 
 
 def test_each_mark_is_found() -> None:
-    found = dedup.marks("Is Anna's 'red book' well-known, or are 3.5 - two > 1 in group c?")
+    found = likeness.marks("Is Anna's 'red book' well-known, or are 3.5 - two > 1 in group c?")
     assert found.names == ("anna",)
     assert found.quoted == ("red book",)
     assert found.numbers == ("3.5", "-", "2", ">", "1")
@@ -125,7 +127,7 @@ def test_two_phrasings_of_a_key_are_two_instructions_but_both_overlap_the_held_o
 def test_families_are_never_near_duplicates() -> None:
     """Keys of one template are alike; a family tells them apart, whatever the threshold."""
     family = max(families.FAMILIES, key=lambda f: len(f.keys))
-    texts = list(dict.fromkeys(dedup.normalize(family.render(key, 0)) for key in family.keys[:100]))
+    texts = list(dict.fromkeys(likeness.normalize(family.render(key, 0)) for key in family.keys[:100]))
     assert reasons(texts, threshold=0.3) == []
 
 
@@ -185,8 +187,10 @@ def test_a_dropped_record_leaves_no_trace() -> None:
         words.replace("alpha beta ", ""),
         words.replace("alpha beta gamma delta ", ""),
     )
-    likeness = [dedup.jaccard(dedup.shingles(a), dedup.shingles(b)) for a, b in [(first, second), (second, third)]]
-    assert min(likeness) >= 0.8 > dedup.jaccard(dedup.shingles(first), dedup.shingles(third))
+    similarities = [
+        likeness.jaccard(likeness.shingles(a), likeness.shingles(b)) for a, b in [(first, second), (second, third)]
+    ]
+    assert min(similarities) >= 0.8 > likeness.jaccard(likeness.shingles(first), likeness.shingles(third))
     assert deduplicate([first, second, third]).kept == [first, third]
 
 
@@ -208,8 +212,8 @@ def test_no_near_duplicate_is_missed_and_none_invented() -> None:
             texts.append(" ".join(changed))
     kept: list[str] = []
     for text in texts:
-        alike = (dedup.jaccard(dedup.shingles(text), dedup.shingles(other)) >= 0.7 for other in kept)
-        agree = (dedup.marks(text) == dedup.marks(other) for other in kept)
+        alike = (likeness.jaccard(likeness.shingles(text), likeness.shingles(other)) >= 0.7 for other in kept)
+        agree = (likeness.marks(text) == likeness.marks(other) for other in kept)
         if not any(a and m for a, m in zip(alike, agree, strict=True)):
             kept.append(text)
     assert 60 < len(kept) < 200
@@ -221,7 +225,7 @@ def test_no_near_duplicate_is_missed_and_none_invented() -> None:
 def test_properties_on_any_text(texts: list[str]) -> None:
     kept, dropped = deduplicate(texts)
     assert sorted([*kept, *(d.record for d in dropped)]) == sorted(texts)
-    assert len({dedup.normalize(text) for text in kept}) == len(kept)
+    assert len({likeness.normalize(text) for text in kept}) == len(kept)
     assert deduplicate(kept).dropped == []
     online: OnlineDeduplicator = OnlineDeduplicator()
     assert [text for text in texts if online.add(text) is None] == kept
@@ -230,9 +234,9 @@ def test_properties_on_any_text(texts: list[str]) -> None:
 
 @given(st.text(max_size=60))
 def test_normalization_is_stable(text: str) -> None:
-    once = dedup.normalize(text)
-    assert dedup.normalize(once) == once
-    assert dedup.shingles(text)
+    once = likeness.normalize(text)
+    assert likeness.normalize(once) == once
+    assert likeness.shingles(text)
 
 
 # ------------------------------------------------------------------------------------ against the definition
@@ -250,8 +254,8 @@ def by_definition(texts: list[str], threshold: float = dedup.NEAR_JACCARD) -> li
     alike: dict[dedup.Marks, list[frozenset[str]]] = {}
     dropped = []
     for text in texts:
-        normal, own = dedup.normalize(text), dedup.shingles(text)
-        others = alike.setdefault(dedup.marks(text), [])
+        normal, own = likeness.normalize(text), likeness.shingles(text)
+        others = alike.setdefault(likeness.marks(text), [])
         if normal in first:
             dropped.append((text, "exact" if first[normal] == text else "normalized"))
         elif families.parse(text) is None and any(similarity(own, other) >= threshold for other in others):

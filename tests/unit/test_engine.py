@@ -328,18 +328,22 @@ def test_seeds_must_match_the_prompts(tiny_model: CleanModel) -> None:
         tiny_model.engine.generate(["x", "y"], SAMPLED, [1])
 
 
+class Small(torch.nn.Module):
+    """A model on a device that holds three rows at most."""
+
+    def __init__(self, model: CleanModel) -> None:
+        super().__init__()
+        self.config = model.module.config
+        self._forward = model.module.forward
+
+    def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor, **rest: Any) -> Any:
+        if len(input_ids) > 3:
+            raise torch.OutOfMemoryError("too many rows")
+        return self._forward(input_ids=input_ids, position_ids=position_ids, **rest)
+
+
 def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_model: CleanModel) -> None:
-    class Small(torch.nn.Module):
-        """The tiny model on a device that holds three rows at most."""
-
-        config = tiny_model.module.config
-
-        def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor, **rest: Any) -> Any:
-            if len(input_ids) > 3:
-                raise torch.OutOfMemoryError("too many rows")
-            return tiny_model.module(input_ids=input_ids, position_ids=position_ids, **rest)
-
-    engine = tiny_model.engine.on(Small())
+    engine = tiny_model.engine.on(Small(tiny_model))
     assert engine.generate(PROMPTS, GREEDY) == tiny_model.engine.generate(PROMPTS, GREEDY)
     assert engine.batch_splits == 2  # eight rows, four, two
 
@@ -348,15 +352,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_model: CleanModel)
 def test_a_long_prompt_that_went_in_alone_does_not_end_the_halving(tiny_model: CleanModel, call: str) -> None:
     """Memory fails later, at many short prompts together."""
 
-    class Small(torch.nn.Module):
-        config = tiny_model.module.config
-
-        def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor, **rest: Any) -> Any:
-            if len(input_ids) > 3:
-                raise torch.OutOfMemoryError("too many rows")
-            return tiny_model.module(input_ids=input_ids, position_ids=position_ids, **rest)
-
-    engine = Engine(Small(), tiny_model.tokenizer, InputGuard({}), "cpu", 64, 140)
+    engine = Engine(Small(tiny_model), tiny_model.tokenizer, InputGuard({}), "cpu", 64, 140)
     prompts = [FRAME * 4, *("The capital", "x", "Dogs", "cats", "water", "red")]
     if call == "generate":
         assert engine.generate(prompts, GREEDY) == tiny_model.engine.generate(prompts, GREEDY)
