@@ -44,7 +44,7 @@ def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]
         Arm("continuous batching of transformers", peer.continuous, _same),
     ]
     rows = compare("generation", subject, "response tokens/s", ours, arms, turns)
-    read = sum(map(engine.count_tokens, texts))
+    read = sum(map(len, engine.encode_batch(texts)))
     if rows[0].rate:
         share = share_of_limit(subject, read + sum(lengths), sum(lengths) / rows[0].rate)
         rows[0].note = f"{items} prompts, {read} tokens read, {sum(lengths)} written; {share}"

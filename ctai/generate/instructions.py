@@ -85,7 +85,7 @@ def _fitting_prompt(
     prompts = [
         CompletionStylePrompts.instruction_prompt(examples[:count], topic) for count in range(len(examples), 0, -1)
     ]
-    return next((prompt for prompt in prompts if engine.count_tokens(prompt) <= room), prompts[-1])
+    return next((prompt for prompt in prompts if len(engine.encode(prompt)) <= room), prompts[-1])
 
 
 def room_for_prompt(engine: TextEngine, sampling: Sampling) -> int:

@@ -4,7 +4,7 @@ Owns which examples an item is shown. Framing and cleaning are `ctai.prompts`', 
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ctai.config import GenerationSettings
@@ -25,13 +25,17 @@ class Item(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An answer to an item: the prompt and seed it was generated with, raw, cleaned, and measured."""
+    """An answer to an item: the prompt and seed it was generated with, raw, cleaned, and measured.
+
+    `has_control_token` is whether the tokenizer reads one in the text, which the model wrote letter by letter.
+    """
 
     item: Item
     prompt: str
     seed: int
     completion: Completion
     text: str
+    has_control_token: bool
     measured: GeneratedResponse
 
 
@@ -58,58 +62,87 @@ def respond(
         items: what to answer.
         control: ids of chat-control tokens; a response that ends with one has the fault `template`.
     """
-    prompts = {item.number: _fitting_prompt(engine, settings, seed_of, item) for item in items}
-    asked = [item for item in items if prompts[item.number] is not None]
-    texts = [str(prompts[item.number]) for item in asked]
+    prompts = _fitting_prompts(engine, settings, seed_of, items)
+    asked = [item for item, prompt in zip(items, prompts, strict=True) if prompt is not None]
+    texts = [prompt for prompt in prompts if prompt is not None]
     seeds = [seed_of("response", item.number) for item in asked]
     completions = engine.generate(texts, settings.response_sampling, seeds)
-    responses = [_response(engine, control, *parts) for parts in zip(asked, texts, seeds, completions, strict=True)]
-    return Answered(responses, [item for item in items if prompts[item.number] is None])
+    answers = [read_answer(completion) for completion in completions]
+    tokens = engine.encode_batch([answer.text for answer in answers])
+    responses = [
+        Response(
+            item=item,
+            prompt=prompt,
+            seed=seed,
+            completion=completion,
+            text=answer.text,
+            has_control_token=not control.isdisjoint(ids),
+            measured=measure(item.number, completion, answer, len(ids), completion.token_ids[-1] in control),
+        )
+        for item, prompt, seed, completion, answer, ids in zip(
+            asked, texts, seeds, completions, answers, tokens, strict=True
+        )
+    ]
+    too_long = [item for item, prompt in zip(items, prompts, strict=True) if prompt is None]
+    return Answered(responses, too_long)
 
 
-def _fitting_prompt(engine: TextEngine, settings: GenerationSettings, seed_of: SeedOf, item: Item) -> str | None:
-    """The prompt with as many of its examples as fit into the context beside the budget; None if it needs more."""
-    rng = random.Random(seed_of("few shot", item.number))
-    examples = few_shot_examples(min(settings.few_shot_examples, len(seed_pairs())), rng)
-    room = room_for_prompt(engine, settings.response_sampling)
-    for count in range(len(examples), 0, -1):
-        prompt = CompletionStylePrompts.response_prompt(item.instruction, examples[:count])
-        if engine.count_tokens(prompt) <= room:
-            return prompt
-    return None
+def _fitting_prompts(
+    engine: TextEngine, settings: GenerationSettings, seed_of: SeedOf, items: Sequence[Item]
+) -> list[str | None]:
+    """For each item the prompt with as many of its examples as fit beside the budget; None if it needs more room."""
+    room, most = room_for_prompt(engine, settings.response_sampling), min(settings.few_shot_examples, len(seed_pairs()))
+    # An item's own seed draws its examples: as many as are wanted, of which fewer may be shown.
+    examples = [few_shot_examples(most, random.Random(seed_of("few shot", item.number))) for item in items]
+    found: list[str | None] = [None] * len(items)
+    for count in range(most, 0, -1):
+        waiting = [index for index, prompt in enumerate(found) if prompt is None]
+        prompts = [
+            CompletionStylePrompts.response_prompt(items[index].instruction, examples[index][:count])
+            for index in waiting
+        ]
+        for index, prompt, ids in zip(waiting, prompts, engine.encode_batch(prompts), strict=True):
+            found[index] = prompt if len(ids) <= room else None
+    return found
 
 
-def _response(
-    engine: TextEngine, control: frozenset[int], item: Item, prompt: str, seed: int, completion: Completion
-) -> Response:
-    text, measured = measure(item.number, completion, engine.count_tokens, completion.token_ids[-1] in control)
-    return Response(item, prompt, seed, completion, text, measured)
+class Answer(NamedTuple):
+    """The cleaned answer inside a completion, and whether the delimiter ended it."""
+
+    text: str
+    delimiter_found: bool
 
 
-def measure(
-    item: int, completion: Completion, count_tokens: Callable[[str], int], ended_by_control: bool
-) -> tuple[str, GeneratedResponse]:
-    """The cleaned answer inside a completion, and what quality control must know of it.
-
-    Args:
-        item: its number.
-        completion: what the model wrote.
-        count_tokens: of a text, without special tokens.
-        ended_by_control: the last token is a chat-control token, which the text does not show.
-    """
+def read_answer(completion: Completion) -> Answer:
+    """The answer inside a completion."""
     # The stop string "\n###" ends the generation inside the delimiter.
     found = DELIMITER in completion.raw or (
         completion.finish_reason == "stop" and completion.raw.rstrip().endswith(DELIMITER[:3])
     )
     # Where the model ended its answer itself, the paragraphs before that are all its answer.
     text = CompletionStylePrompts.clean_response(completion.text + DELIMITER if found else completion.text)
+    return Answer(text, found)
+
+
+def measure(
+    item: int, completion: Completion, answer: Answer, tokens: int, ended_by_control: bool
+) -> GeneratedResponse:
+    """What quality control must know of a response.
+
+    Args:
+        item: its number.
+        completion: what the model wrote.
+        answer: what was read in it.
+        tokens: of the answer, without special tokens.
+        ended_by_control: the last token is a chat-control token, which the text does not show.
+    """
     ended = {"template"} if ended_by_control else set()
-    return text, GeneratedResponse(
+    return GeneratedResponse(
         item=item,
-        tokens=count_tokens(text),
+        tokens=tokens,
         finish_reason=completion.finish_reason,
-        delimiter_found=found,
-        heuristic_cut=text != completion.text.strip(),
-        faults=tuple(sorted(find_faults(text, completion.finish_reason) | ended)),
+        delimiter_found=answer.delimiter_found,
+        heuristic_cut=answer.text != completion.text.strip(),
+        faults=tuple(sorted(find_faults(answer.text, completion.finish_reason) | ended)),
         raw_faults=tuple(sorted(find_faults(completion.raw, completion.finish_reason) | ended)),
     )

@@ -113,8 +113,9 @@ class RoundMaker:
         """Number the instructions; keep those that are fit to be sent, new to the shard and not held out."""
         fresh: list[_Fresh] = []
         texts = [text for proposal in proposals for text in proposal.instructions]
-        for number, text in enumerate(texts, start=first_item):
-            if reason := self._unfit(text):
+        controlled = self._control_tokens_in(texts)
+        for number, (text, has_control) in enumerate(zip(texts, controlled, strict=True), start=first_item):
+            if reason := unfit(text) or (CONTROL_TOKEN if has_control else ""):
                 rejections.append(self._rejection("parse", reason, number, text))
             elif dropped := self._seen.add(text):
                 repeats = dropped.repeated_instruction
@@ -128,13 +129,9 @@ class RoundMaker:
         done = proposal.completion
         return self._rejection("parse", NO_INSTRUCTION, item, "", completion=done.raw, finish_reason=done.finish_reason)
 
-    def _unfit(self, instruction: str) -> str:
-        """Why an instruction must not go into a prompt; empty if it may."""
-        return unfit(instruction) or (CONTROL_TOKEN if self._has_control_token(instruction) else "")
-
-    def _has_control_token(self, text: str) -> bool:
-        """Whether the tokenizer reads a chat-control token in a text that the model wrote letter by letter."""
-        return not self._control.isdisjoint(self._engine.encode(text))
+    def _control_tokens_in(self, texts: Sequence[str]) -> list[bool]:
+        """Whether the tokenizer reads a chat-control token in texts that the model wrote letter by letter."""
+        return [not self._control.isdisjoint(ids) for ids in self._engine.encode_batch(texts)]
 
     def _judge_instructions(self, fresh: Sequence[_Fresh]) -> list[Critique | None]:
         texts = [one.instruction for one in fresh]
@@ -145,7 +142,7 @@ class RoundMaker:
     ) -> list[Critique | None]:
         """Judge what fits into the context; None for what does not."""
         room = self._engine.context_length - 1  # a beginning-of-sequence token may stand before the prompt
-        fits = [self._engine.count_tokens(prompt(thing)) <= room for thing in things]
+        fits = [len(ids) <= room for ids in self._engine.encode_batch(list(map(prompt, things)))]
         verdicts = iter(judge([thing for thing, fit in zip(things, fits, strict=True) if fit]))
         return [next(verdicts) if fit else None for fit in fits]
 
@@ -171,7 +168,7 @@ class RoundMaker:
         sound = []
         for response in responses:
             reason = " and ".join(response.measured.faults)
-            if not reason and self._has_control_token(response.text):
+            if not reason and response.has_control_token:
                 reason = CONTROL_TOKEN
             if reason:
                 rejections.append(self._reject_response("response", reason, response, None))

@@ -36,9 +36,18 @@ def shared_prefix_length(rows: Sequence[Sequence[int]]) -> int:
 def nucleus_floor(probabilities: Tensor, top_p: float) -> Tensor:
     """The smallest probability that belongs to the nucleus of each row, [n, 1].
 
-    The nucleus is the smallest set of most likely tokens whose mass reaches `top_p` (Holtzman et al. 2020). It is
-    looked for among the few hundred most likely tokens first, because sorting a whole vocabulary is slow.
+    The nucleus is the smallest set of most likely tokens whose mass reaches `top_p` (Holtzman et al. 2020). Often it is
+    the most likely token alone, and finding that is all that is done for a row.
     """
+    floor = probabilities.amax(-1, keepdim=True)
+    several = (floor[:, 0].double() < top_p).nonzero()[:, 0]
+    if len(several):
+        floor[several] = _floor_of_several(probabilities[several], top_p)
+    return floor
+
+
+def _floor_of_several(probabilities: Tensor, top_p: float) -> Tensor:
+    """The same, looked for among the few hundred most likely tokens first: sorting a whole vocabulary is slow."""
     size, k = probabilities.shape[-1], _FIRST_NUCLEUS
     while True:
         top = probabilities.topk(min(k, size)).values
@@ -66,6 +75,7 @@ class Sampler:
     ) -> None:
         self._sampling = sampling
         self._chosen = torch.zeros(len(prompts), 1, dtype=torch.long, device=device)
+        self._most = 0  # the largest of these, known without asking the device
         self._uniform: Tensor | None = None
         self._seen: Tensor | None = None
         if sampling.temperature > 0:
@@ -93,22 +103,25 @@ class Sampler:
         if self._seen is not None:
             self._seen.scatter_(1, tokens[:, None], True)
         self._chosen = self._chosen + 1
+        self._most += 1
         return tokens
 
     @property
     def spent(self) -> bool:
         """Whether a row has chosen as many tokens as it may."""
-        return bool((self._chosen >= self._sampling.max_new_tokens).any())
+        return self._most >= self._sampling.max_new_tokens
 
     def keep(self, rows: Tensor) -> None:
         """Forget all rows but these (their indices)."""
         self._chosen = self._chosen[rows]
+        self._most = int(self._chosen.max())
         self._uniform = None if self._uniform is None else self._uniform[rows]
         self._seen = None if self._seen is None else self._seen[rows]
 
     def join(self, other: "Sampler") -> None:
         """Take the rows of another sampler of the same settings behind these."""
         self._chosen = torch.cat([self._chosen, other._chosen])
+        self._most = max(self._most, other._most)
         if self._uniform is not None and other._uniform is not None:
             self._uniform = torch.cat([self._uniform, other._uniform])
         if self._seen is not None and other._seen is not None:

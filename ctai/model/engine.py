@@ -67,11 +67,11 @@ class Engine:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, without special tokens."""
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self.encode_batch([text])[0]
 
-    def count_tokens(self, text: str) -> int:
-        """How many tokens a text has, without special tokens."""
-        return len(self.encode(text))
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text; see `TextEngine.encode_batch`."""
+        return list(self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]) if texts else []
 
     def on(self, model: Any) -> "Engine":
         """An engine with the same tokenizer, guard and settings on another model."""
@@ -113,11 +113,8 @@ class Engine:
         """Token ids of every prompt, checked."""
         if self._suspended is not None:
             raise CtaiError(self._suspended)
-        if not prompts:
-            return []
-        encoded = self._tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
         first = [] if self._bos_id is None else [self._bos_id]
-        rows = [[*first, *ids] for ids in encoded]
+        rows = [[*first, *ids] for ids in self.encode_batch(prompts)]
         for index, ids in enumerate(rows):
             if not ids:
                 raise CtaiError(f"prompt {index} is empty: completion mode needs at least one token to continue")

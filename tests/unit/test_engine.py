@@ -121,7 +121,7 @@ def test_no_row_goes_on_beyond_its_budget(tiny_model: CleanModel, rows: int) -> 
             beyond.append(int(position_ids.max()) - longest - SAMPLED.max_new_tokens)
             return tiny_model.module(position_ids=position_ids, **rest)
 
-    longest = max(map(tiny_model.engine.count_tokens, PROMPTS[:1]))
+    longest = len(tiny_model.engine.encode(PROMPTS[0]))
     control = tiny_model.provenance
     guard = InputGuard(dict(zip(control.control_token_ids, control.control_tokens, strict=True)))
     engine = Engine(Spy(), tiny_model.tokenizer, guard, "cpu", rows)
@@ -305,7 +305,7 @@ def test_a_chat_control_token_ends_the_text_and_is_never_fed_back(tiny_model: Cl
 
 def test_a_prompt_that_does_not_fit_is_an_error_not_a_cut(tiny_model: CleanModel) -> None:
     words = "water " * 100
-    room = tiny_model.engine.context_length - tiny_model.engine.count_tokens(words)
+    room = tiny_model.engine.context_length - len(tiny_model.engine.encode(words))
     assert tiny_model.engine.generate([words], Sampling(max_new_tokens=room))[0].token_ids
     with pytest.raises(CtaiError, match="context of this model has 256"):
         tiny_model.engine.generate(["x", words], Sampling(max_new_tokens=room + 1))

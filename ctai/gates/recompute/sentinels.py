@@ -49,7 +49,7 @@ class RecordedEngine:
         """Not known."""
         raise NotImplementedError("records hold no tokens")
 
-    def count_tokens(self, text: str) -> NoReturn:
+    def encode_batch(self, texts: Sequence[str]) -> NoReturn:
         """Not known."""
         raise NotImplementedError("records hold no tokens")
 

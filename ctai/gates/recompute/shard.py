@@ -17,7 +17,7 @@ from ctai.generate.critic import critique_of
 from ctai.generate.dedup import OnlineDeduplicator
 from ctai.generate.instructions import read_list
 from ctai.generate.overlap import overlapping
-from ctai.generate.responses import measure
+from ctai.generate.responses import measure, read_answer
 from ctai.generate.rounds import CONTROL_TOKEN, NO_INSTRUCTION, TOO_LONG, reason_of, unfit
 from ctai.generate.shard import BEYOND_TARGET, DATASET, GENERATION, REJECTIONS, SUMMARY
 from ctai.prompts import CompletionStylePrompts, until_stop
@@ -224,8 +224,11 @@ class _Again:
         text = _until_stop(fate.completion, finish, self._settings.response_sampling.stop)
         completion = Completion(text=text, raw=fate.completion, token_ids=(), finish_reason=finish)
         ended = self._plan.has_control_tokens and "template" in stored.faults
-        answer, measured = measure(item.number, completion, lambda _: stored.tokens, ended)
-        self._expect(item.number, answer == fate.response, "has a response that is not what is left of the raw text")
+        answer = read_answer(completion)
+        measured = measure(item.number, completion, answer, stored.tokens, ended)
+        self._expect(
+            item.number, answer.text == fate.response, "has a response that is not what is left of the raw text"
+        )
         if isinstance(fate, Example):
             self._expect(item.number, fate.metadata.response_tokens == stored.tokens, "has two counts of tokens")
         seed = fate.metadata.seed if isinstance(fate, Example) else fate.seed
