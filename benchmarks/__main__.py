@@ -42,6 +42,9 @@ def main() -> int:
     )
     parser.add_argument("--items", type=int, default=64, help="prompts, and pairs to judge")
     parser.add_argument("--steps", type=int, default=8, help="of training")
+    parser.add_argument(
+        "--deeper", type=int, default=1, help="orchestration also with so many times the layers of the embedded model"
+    )
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), help="where the numbers go")
     parser.add_argument("--page", type=Path, help="a page whose table is replaced: docs/performance.md")
     arguments = parser.parse_args()
@@ -53,7 +56,8 @@ def main() -> int:
         subject = load(model, arguments.device)
         for name in chosen:
             work = importlib.import_module(f"benchmarks.{name}")
-            rows += work.run(subject, items=arguments.items, turns=arguments.repeat, steps=arguments.steps)
+            sizes = {"items": arguments.items, "turns": arguments.repeat, "steps": arguments.steps}
+            rows += work.run(subject, **sizes, deeper=arguments.deeper)
             Console(stderr=True).print(f"{subject.name}: {name} done")
     show(rows)
     measured = document(rows)

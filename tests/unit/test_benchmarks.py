@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import generation, page, training
 from benchmarks.__main__ import document
 from benchmarks.common import PRODUCT, Arm, Output, Row, Subject, compare
-from ctai.model.loader import CleanModel
+from benchmarks.deep import write_deeper
+from ctai.model.loader import CleanModel, CleanModelLoader
 
 pytestmark = pytest.mark.unit
 
@@ -74,6 +76,18 @@ def test_the_table_of_the_page_is_replaced_and_the_words_stay(tmp_path: Path) ->
 def test_the_page_has_the_marks() -> None:
     text = (Path(page.__file__).parents[1] / "docs" / "performance.md").read_text(encoding="utf-8")
     assert text.index(page.BEGIN) < text.index(page.END)
+
+
+def test_the_deeper_model_computes_the_same(tmp_path: Path) -> None:
+    write_deeper(tmp_path, 2)
+    deep, embedded = (
+        CleanModelLoader(name, device="cpu").examine(sentinels=False).model for name in (str(tmp_path), "embedded")
+    )
+    assert deep and embedded
+    assert deep.module.config.num_hidden_layers == 2 * embedded.module.config.num_hidden_layers
+    ids = torch.tensor([embedded.engine.encode("The capital of France is")])
+    with torch.inference_mode():
+        assert torch.allclose(deep.module(ids).logits, embedded.module(ids).logits, atol=1e-5)
 
 
 def by_arm(rows: list[Row]) -> dict[str, Row]:

@@ -1,0 +1,32 @@
+"""The embedded model made deeper: the same answers for many times the work.
+
+A gates run needs a base model that passes them. The layers that are added here add nothing to the stream that goes through the
+model, so what it writes is what the embedded model writes, while a forward pass costs as much as that of a larger model.
+"""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from ctai.model import sources
+
+
+def write_deeper(folder: Path, times: int) -> int:
+    """Write the embedded model with so many times its layers; returns its number of parameters.
+
+    A layer adds what attention and feed-forward part project back; both projections of an added layer are 0.
+    """
+    embedded = sources.resolve(sources.EMBEDDED, None).folder
+    model = AutoModelForCausalLM.from_pretrained(embedded, dtype=torch.float32)
+    config = AutoConfig.from_pretrained(embedded)
+    few, config.num_hidden_layers = config.num_hidden_layers, times * config.num_hidden_layers
+    deep = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    deep.load_state_dict(model.state_dict(), strict=False)
+    with torch.no_grad():
+        for layer in deep.model.layers[few:]:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+    deep.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(embedded).save_pretrained(folder)
+    return int(deep.num_parameters())
