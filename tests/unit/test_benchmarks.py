@@ -83,7 +83,8 @@ def test_the_deeper_model_computes_the_same(tmp_path: Path) -> None:
     deep, embedded = (
         CleanModelLoader(name, device="cpu").examine(sentinels=False).model for name in (str(tmp_path), "embedded")
     )
-    assert deep and embedded
+    assert deep
+    assert embedded
     assert deep.module.config.num_hidden_layers == 2 * embedded.module.config.num_hidden_layers
     ids = torch.tensor([embedded.engine.encode("The capital of France is")])
     with torch.inference_mode():
