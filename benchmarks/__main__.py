@@ -26,7 +26,7 @@ from ctai.model.loader import CleanModelLoader
 from ctai.provenance import git_state
 from ctai.rundir import write_text
 
-BENCHMARKS = ("hardware", "generation", "critic", "training", "orchestration")
+BENCHMARKS = ("hardware", "generation", "critic", "training", "dedup", "orchestration")
 _SMALL = 20_000_000
 
 

@@ -8,6 +8,7 @@ process; on a machine with other work the CPU's are the ones that repeat. datask
 """
 
 import argparse
+import importlib
 import json
 import os
 import resource
@@ -24,6 +25,8 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common import Arm, Output, Row, Subject
+from benchmarks.common import compare as compare_arms
 from benchmarks.dedup_data import instructions
 from ctai.config import RunConfig
 from ctai.generate.dedup import NEAR_JACCARD, deduplicate
@@ -43,6 +46,8 @@ from ctai.rundir import RunDir, Stage, digest_of, write_json, write_jsonl
 from ctai.tasks.heldout import build_heldout
 
 SHARDS = 8
+# Instructions for the table of all benchmarks.
+_TABLE = 10_000
 # Responses of a round, and what else a round of that size generates and judges.
 _ROUND, _JUDGED, _REJECTED, _LISTS = 64, 90, 26, 8
 
@@ -129,6 +134,26 @@ def compare(count: int, repeats: int) -> dict[str, Any]:
         )
     ratios = sorted(one["ratio"] for one in rounds)
     return {"records": count, "rounds": rounds, "ratio_low": ratios[0], "ratio_high": ratios[-1]}
+
+
+def run(subject: Subject, turns: int, **_sizes: object) -> list[Row]:
+    """The same for the table of all benchmarks, in instructions a second; no model takes part, so it is done once."""
+    if subject.name != "embedded":
+        return []
+    texts = list(instructions(_TABLE, 0))
+
+    def kept_by(way: Callable[[Sequence[str]], Sequence[str]]) -> Output:
+        return Output(len(texts), len(way(texts)))
+
+    peer = Arm(
+        "plain datasketch script",
+        lambda: kept_by(plain),
+        lambda ours, theirs: f"of {len(texts):,} instructions {theirs:,} kept, by ctai {ours:,}",
+        lambda: importlib.import_module("datasketch"),
+    )
+    return compare_arms(
+        "dedup", subject, "instructions/s", lambda: kept_by(lambda given: deduplicate(given).kept), [peer], turns
+    )
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Timed, Any]:
