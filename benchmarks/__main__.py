@@ -3,6 +3,8 @@
     python -m benchmarks                                      everything, on the embedded model
     python -m benchmarks --model embedded --model smol.gguf   on two models
     python -m benchmarks --only generation,critic --repeat 5
+    python -m benchmarks --model shape:Qwen2.5-32B --device cuda
+                                                              one GPU, random weights of that shape, nothing downloaded
 
 The peers come with `pip install -e '.[bench]'`; one that is missing gets a row that says so.
 """
@@ -13,6 +15,7 @@ import datetime
 import importlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import hardware, page
+from benchmarks import hardware, page, shape
 from benchmarks.common import Row, Subject, machine
+from benchmarks.shapes import PREFIX, SHAPES
 from ctai.model.loader import CleanModelLoader
 from ctai.provenance import git_state
 from ctai.rundir import write_text
@@ -32,39 +36,65 @@ _SMALL = 20_000_000
 
 def main() -> int:
     """Run what was asked for and show it."""
+    arguments = asked()
+    rows: list[Row] = []
+    for model in arguments.model:
+        for row in measured(model, arguments):
+            rows.append(row)
+            result = document(rows, arguments.device)
+            # At once, so that what is measured is not lost by what comes after it.
+            write_text(arguments.json, json.dumps(result, indent=1) + "\n")
+    show(rows)
+    if arguments.page:
+        page.update(arguments.page, result)
+    return 0
+
+
+def asked() -> argparse.Namespace:
+    """The options, checked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--model", action="append", help="embedded, a folder or a .gguf file; may be given again")
+    parser.add_argument(
+        "--model", action="append", help="embedded, a folder, a .gguf file or shape:NAME; may be given again"
+    )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--repeat", type=int, default=3, help="turns that each arm gets")
+    parser.add_argument("--repeat", type=int, default=3, help="turns that each arm gets; a shape gets one")
     parser.add_argument(
         "--only", default=",".join(BENCHMARKS), help="names with commas between: " + ", ".join(BENCHMARKS)
     )
-    parser.add_argument("--items", type=int, default=64, help="prompts, and pairs to judge")
-    parser.add_argument("--steps", type=int, default=8, help="of training")
+    parser.add_argument("--items", type=int, default=64, help="prompts, and pairs to judge; a shape has its own")
+    parser.add_argument("--steps", type=int, default=8, help="of training; a shape has its own")
     parser.add_argument(
         "--deeper", type=int, default=1, help="orchestration also with so many times the layers of the embedded model"
     )
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), help="where the numbers go")
     parser.add_argument("--page", type=Path, help="a page whose table is replaced: docs/performance.md")
     arguments = parser.parse_args()
-    chosen = arguments.only.split(",")
-    if unknown := sorted(set(chosen) - set(BENCHMARKS)):
+    arguments.model, arguments.only = arguments.model or ["embedded"], arguments.only.split(",")
+    if unknown := sorted(set(arguments.only) - set(BENCHMARKS)):
         parser.error(f"there is no benchmark {', '.join(unknown)}; choose from {', '.join(BENCHMARKS)}")
-    rows: list[Row] = []
-    for model in arguments.model or ["embedded"]:
-        subject = load(model, arguments.device)
-        for name in chosen:
-            work = importlib.import_module(f"benchmarks.{name}")
-            sizes = {"items": arguments.items, "turns": arguments.repeat, "steps": arguments.steps}
-            rows += work.run(subject, **sizes, deeper=arguments.deeper)
-            Console(stderr=True).print(f"{subject.name}: {name} done")
-    show(rows)
-    measured = document(rows)
-    write_text(arguments.json, json.dumps(measured, indent=1) + "\n")
-    if arguments.page:
-        page.update(arguments.page, measured)
-    return 0
+    shapes = {model.removeprefix(PREFIX) for model in arguments.model if model.startswith(PREFIX)}
+    if unknown := sorted(shapes - SHAPES.keys()):
+        parser.error(f"there is no shape {', '.join(unknown)}; choose from {', '.join(SHAPES)}")
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        parser.error("this machine offers no CUDA device to torch; leave out --device cuda")
+    return arguments
+
+
+def measured(model: str, arguments: argparse.Namespace) -> Iterator[Row]:
+    """The rows of one model, as they are measured."""
+    console = Console(stderr=True)
+    if model.startswith(PREFIX):
+        for row in shape.run(model.removeprefix(PREFIX), arguments.device, arguments.only):
+            console.print(f"{row.model}: {row.benchmark}, {row.arm}: {rate(row)} {row.note}", markup=False)
+            yield row
+        return
+    subject = load(model, arguments.device)
+    for name in arguments.only:
+        work = importlib.import_module(f"benchmarks.{name}")
+        sizes = {"items": arguments.items, "turns": arguments.repeat, "steps": arguments.steps}
+        yield from work.run(subject, **sizes, deeper=arguments.deeper)
+        console.print(f"{subject.name}: {name} done")
 
 
 def load(model: str, device: str) -> Subject:
@@ -76,24 +106,29 @@ def load(model: str, device: str) -> Subject:
     return Subject(Path(model).stem, found, small, hardware.limits(device))
 
 
-def document(rows: list[Row]) -> dict[str, Any]:
+def document(rows: list[Row], device: str) -> dict[str, Any]:
     """Everything that was measured, and on what."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return {
         "date": today,
         "commit": git_state(Path(__file__).parents[1])[0],
+        "device": device,
         "machine": machine(),
         "rows": [dataclasses.asdict(row) for row in rows],
     }
+
+
+def rate(row: Row) -> str:
+    """A rate with its unit, or nothing."""
+    return "" if row.rate is None else f"{row.rate:,.1f} {row.unit}"
 
 
 def show(rows: list[Row]) -> None:
     """The table."""
     table = Table("benchmark", "model", "arm", "rate", "ctai is faster by", "note")
     for row in rows:
-        rate = "" if row.rate is None else f"{row.rate:,.1f} {row.unit}"
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}x ({row.ratio_low:.2f} to {row.ratio_high:.2f})"
-        table.add_row(row.benchmark, row.model, row.arm, rate, ratio, row.note)
+        table.add_row(row.benchmark, row.model, row.arm, rate(row), ratio, row.note)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     if not torch.cuda.is_available():
         Console().print("No GPU: nothing was measured on one.")

@@ -10,7 +10,7 @@ def limits(device: str) -> dict[str, float]:
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     size = 8192 if device == "cuda" else 1536
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    memory = torch.ones(2**30 // 8 if device == "cuda" else 2**26, device=device)
+    memory = torch.ones(2**29 if device == "cuda" else 2**26, device=device)
     return {
         "gflops": 2 * size**3 / best_seconds(lambda: _finished(a @ b)) / 1e9,
         "gb_per_second": memory.numel() * 4 / best_seconds(lambda: _finished(memory.sum())) / 1e9,
@@ -23,11 +23,16 @@ def _finished(value: torch.Tensor) -> None:
 
 
 def run(subject: Subject, **_sizes: object) -> list[Row]:
-    """Two rows: the limits that the other benchmarks are held against."""
-    threads = f"{torch.get_num_threads()} thread(s)"
+    """The limits that the other benchmarks are held against."""
+    return rows(subject.name, subject.limits, subject.model.provenance.device)
+
+
+def rows(model: str, found: dict[str, float], device: str) -> list[Row]:
+    """Two rows: what `limits` found, and on what."""
+    where = "bfloat16" if device == "cuda" else f"{torch.get_num_threads()} thread(s)"
     return [
-        Row("hardware", subject.name, "matrix product", "GFLOP/s", subject.limits["gflops"], note=threads),
-        Row("hardware", subject.name, "memory read", "GB/s", subject.limits["gb_per_second"], note=threads),
+        Row("hardware", model, "matrix product", "GFLOP/s", found["gflops"], note=where),
+        Row("hardware", model, "memory read", "GB/s", found["gb_per_second"], note=where),
     ]
 
 

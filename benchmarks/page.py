@@ -1,11 +1,13 @@
-"""Puts the measured table into docs/performance.md, between two marks; the words around it are written by hand."""
+"""Puts a measured table into docs/performance.md, between two marks; the words around it are written by hand."""
 
 from pathlib import Path
 from typing import Any
 
 from ctai.rundir import write_text
 
-BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
+# By the device, each with a table of its own.
+BEGIN = {"cpu": "<!-- measured -->", "cuda": "<!-- measured on a GPU -->"}
+END = "<!-- end of what was measured -->"
 
 
 def update(page: Path, measured: dict[str, Any]) -> None:
@@ -14,11 +16,12 @@ def update(page: Path, measured: dict[str, Any]) -> None:
     Raises:
         ValueError: the page has no such marks.
     """
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    begin = BEGIN[measured["device"]]
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     _, mark, after = rest.partition(END)
     if not mark:
-        raise ValueError(f"{page} has no marks {BEGIN} and {END}")
-    write_text(page, f"{before}{BEGIN}\n{table(measured)}\n{END}{after}")
+        raise ValueError(f"{page} has no marks {begin} and {END}")
+    write_text(page, f"{before}{begin}\n{table(measured)}\n{END}{after}")
 
 
 def table(measured: dict[str, Any]) -> str:

@@ -183,33 +183,21 @@ class CleanModelLoader:
         return _Tokenizer(tokenizer, control, had_template, contamination.special_token_delta(tokenizer))
 
     def _read_model(self, source: sources.Source, quantization: Literal["none", "nf4"]) -> Any:
-        options: dict[str, Any] = {"dtype": _dtype(self._device), **_gguf(source)}
-        if quantization == "nf4":
-            options["quantization_config"] = BitsAndBytesConfig(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=_dtype(self._device),
-            )
         with _quiet(), _load_errors(source.requested):
             module, loading = AutoModelForCausalLM.from_pretrained(
                 source.folder,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
-                device_map={"": self._device},
                 output_loading_info=True,
-                **options,
+                **_gguf(source),
+                **reading_options(quantization, self._device),
             )
         missing = sorted(loading["missing_keys"]) + sorted(map(str, loading["mismatched_keys"]))
         if missing:
             # transformers would fill them with random numbers and go on.
             raise CtaiError(f"the weights of {source.requested} lack {len(missing)} tensor(s), such as {missing[0]}")
-        _keep_as_loaded(module)
-        if self._device == "cpu" and module.num_parameters() < _SMALL_MODEL:
-            torch.set_num_threads(1)
-            _dequantize_once(module)
-        return module.eval()
+        return as_loaded(module, self._device)
 
     def _provenance(
         self,
@@ -242,6 +230,28 @@ class CleanModelLoader:
             control_tokens=tuple(read.control.values()),
             sentinels=report,
         )
+
+
+def reading_options(quantization: Literal["none", "nf4"], device: str) -> dict[str, Any]:
+    """How `from_pretrained` reads a model: in which precision, to which device, quantized or not."""
+    options: dict[str, Any] = {"dtype": _dtype(device), "device_map": {"": device}}
+    if quantization == "nf4":
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=_dtype(device),
+        )
+    return options
+
+
+def as_loaded(module: Any, device: str) -> Any:
+    """A module that was just read, as all parts of ctai expect it: frozen, in evaluation mode, small ones fast on a CPU."""
+    _keep_as_loaded(module)
+    if device == "cpu" and module.num_parameters() < _SMALL_MODEL:
+        torch.set_num_threads(1)
+        _dequantize_once(module)
+    return module.eval()
 
 
 def _keep_as_loaded(module: Any) -> None:

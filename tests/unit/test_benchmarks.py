@@ -59,12 +59,13 @@ def test_training_runs_on_any_model(subject: Subject) -> None:
 
 
 def test_the_table_of_the_page_is_replaced_and_the_words_stay(tmp_path: Path) -> None:
-    measured = document([Row("critic", "tiny", "peer", "items/s", 12.5, 4.0, 3.5, 4.5, "all the same")])
+    measured = document([Row("critic", "tiny", "peer", "items/s", 12.5, 4.0, 3.5, 4.5, "all the same")], "cuda")
     written = tmp_path / "page.md"
-    written.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n", encoding="utf-8")
+    other = f"{page.BEGIN['cpu']}\nother\n{page.END}\n"
+    written.write_text(f"before\n{other}{page.BEGIN['cuda']}\nold\n{page.END}\nafter\n", encoding="utf-8")
     page.update(written, measured)
     text = written.read_text(encoding="utf-8")
-    assert text.startswith("before\n")
+    assert text.startswith(f"before\n{other}")
     assert text.endswith("\nafter\n")
     assert "| critic | tiny | peer | 12.5 items/s | 4.00x (3.50 to 4.50) | all the same |" in text
     assert "old" not in text
@@ -75,7 +76,8 @@ def test_the_table_of_the_page_is_replaced_and_the_words_stay(tmp_path: Path) ->
 
 def test_the_page_has_the_marks() -> None:
     text = (Path(page.__file__).parents[1] / "docs" / "performance.md").read_text(encoding="utf-8")
-    assert text.index(page.BEGIN) < text.index(page.END)
+    for begin in page.BEGIN.values():
+        assert text.index(page.END, text.index(begin))
 
 
 def test_the_deeper_model_computes_the_same(tmp_path: Path) -> None:

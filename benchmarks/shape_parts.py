@@ -1,0 +1,150 @@
+"""What is measured on a model of a published shape: critic, generation, training, and training that goes on.
+
+Each through ctai's own engine and trainer, on tokens at random: texts have set lengths and no end. Which parts are measured,
+and what becomes of one that fails, is `benchmarks.shape`'s.
+"""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.roofline import counted, share, weights_of
+from benchmarks.shapes import Shaped
+from ctai.config import TrainingSettings
+from ctai.provenance import SilentProgress
+from ctai.records import Sampling
+from ctai.train_data import Encoded
+from ctai.train_loop import Fitted, Plan, fit
+
+
+class Sizes(NamedTuple):
+    """How much is asked of a model, in tokens where nothing else is said."""
+
+    rows: tuple[int, ...] = (16, 64, 256)
+    shared: int = 120
+    own: int = 80
+    written: int = 128
+    sampled_rows: int = 64
+    rubric: int = 300
+    item: int = 150
+    items: int = 128
+    pair: int = 300
+    steps: int = 6
+    device_batches: tuple[int, ...] = (4, 16)
+
+
+class Measured(NamedTuple):
+    """A rate and what there is to say about it; None where it is no rate that was asked for."""
+
+    rate: float | None
+    note: str
+
+
+def critic(model: Shaped, sizes: Sizes) -> Measured:
+    """Judgements of items after one rubric, by the log-probabilities of two labels."""
+    engine = model.engine(sizes.sampled_rows, 32_768)
+    texts = model.prompts(sizes.items, sizes.rubric, sizes.item)
+    engine.token_logprobs(texts[:2], [0, 1])
+    with counted(model.module) as calls:
+        start = time.perf_counter()
+        engine.token_logprobs(texts, [0, 1])
+        seconds = time.perf_counter() - start
+    asked = f"{sizes.items} items of about {sizes.item} tokens after {sizes.rubric}"
+    return Measured(sizes.items / seconds, f"{asked}; {share(weights_of(model.module), calls, model.limits, seconds)}")
+
+
+def generation(model: Shaped, sizes: Sizes, rows: int, sampling: Sampling) -> Measured:
+    """Texts of one batch; reading the prompts is part of the time."""
+    engine = model.engine(rows, rows * (sizes.shared + 2 * sizes.own + sizes.written))
+    texts = model.prompts(rows, sizes.shared, sizes.own)
+    engine.generate(texts[:2], sampling.model_copy(update={"max_new_tokens": 4}))
+    with counted(model.module) as calls:
+        start = time.perf_counter()
+        written = sum(len(completion.token_ids) for completion in engine.generate(texts, sampling))
+        seconds = time.perf_counter() - start
+    note = f"prompts of about {sizes.shared + sizes.own} tokens, {sizes.shared} shared, {sizes.written} written; "
+    note += share(weights_of(model.module), calls, model.limits, seconds)
+    if engine.batch_splits:
+        note += f"; {engine.batch_splits} times the rows had to be halved for want of memory"
+    return Measured(written / seconds, note)
+
+
+class _Clock(SilentProgress):
+    """When each step of training was done, and whether it recomputed activations."""
+
+    def __init__(self, model: Shaped) -> None:
+        self._model = model
+        self.times: list[float] = []
+        self.recomputed = False
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        """A step is done."""
+        self._model.finish()
+        self.times.append(time.perf_counter())
+        self.recomputed = self._model.module.model.layers[0].gradient_checkpointing
+
+    def step_seconds(self, plan: Plan) -> float:
+        """The median of the steps without a checkpoint, but for the first."""
+        return statistics.median(self._seconds(step) for step in range(2, len(self.times)) if step not in plan.kept)
+
+    def checkpoint_seconds(self, plan: Plan) -> float:
+        """How much longer the first step with a checkpoint took."""
+        return self._seconds(plan.kept[0]) - self.step_seconds(plan)
+
+    def _seconds(self, step: int) -> float:
+        return self.times[step] - self.times[step - 1]  # the first time is that of the start
+
+
+def _plan(model: Shaped, sizes: Sizes, device_batch: int) -> Plan:
+    """Training as the product does it, on pairs of random tokens, half of them answers."""
+    settings = TrainingSettings(device_batch_size=device_batch)
+    count, half = sizes.steps * settings.batch_size, sizes.pair // 2
+    return Plan(
+        pairs=tuple(Encoded(tuple(model.ids(half)), tuple(model.ids(half))) for _ in range(count)),
+        order=[range(at, at + settings.batch_size) for at in range(0, count, settings.batch_size)],
+        settings=settings,
+        learning_rate=settings.learning_rate,
+        checkpoint_every=sizes.steps // 2,
+        checkpoint_seconds=3600,
+        padding_id=0,
+        seed=0,
+    )
+
+
+def training(model: Shaped, sizes: Sizes, device_batch: int) -> Measured:
+    """Tokens of a step by the median time of steps without a checkpoint, the first left out."""
+    plan, clock = _plan(model, sizes, device_batch), _Clock(model)
+    with counted(model.module) as calls, tempfile.TemporaryDirectory() as folder:
+        fitted = fit(model.module, plan, Path(folder), clock)
+    of_steps = calls[-sizes.steps * plan.settings.batch_size // device_batch :]  # before them the trainer tries to pack
+    tokens, step = sum(map(len, plan.pairs)) / sizes.steps, clock.step_seconds(plan)
+    passes = 3 if clock.recomputed else 2  # forwards, perhaps again, and backwards, where only inputs have gradients
+    near = share(weights_of(model.module), of_steps, model.limits, step * sizes.steps, passes)
+    packed = sum(of_steps) == sum(map(len, plan.pairs))
+    note = f"{tokens:.0f} tokens a step, {'packed' if packed else 'padded'}, rank {plan.settings.rank}, "
+    note += f"{fitted.trained_parameters:,} parameters trained, "
+    note += f"activations {'computed again' if clock.recomputed else 'kept'}; {near}"
+    return Measured(tokens / step, note)
+
+
+def resumed(model: Shaped, sizes: Sizes) -> Measured:
+    """Whether adapter and optimizer come back from a checkpoint as they were: the losses of the steps after it."""
+    plan, clock = _plan(model, sizes, sizes.device_batches[0]), _Clock(model)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = fit(model.module, plan, Path(folder), clock)
+        first, *later = whole.checkpoints
+        size = first.stat().st_size
+        for path in later:
+            path.unlink()
+        again = fit(model.module, plan, Path(folder), SilentProgress())
+    done, losses = plan.checkpoint_every, zip(whole.steps, again.steps, strict=True)
+    apart = ", ".join(f"{abs(one.loss - other.loss):.1e}" for one, other in list(losses)[done:])
+    note = f"after step {done} of {sizes.steps} the losses differ from those of one piece by {apart}, the adapters by at most "
+    note += f"{_apart(whole, again):.1e}; a checkpoint has {size / 1e6:,.1f} MB and costs {clock.checkpoint_seconds(plan):.1f} s"
+    return Measured(None, note)
+
+
+def _apart(one: Fitted, other: Fitted) -> float:
+    return max(float((one.tensors[name] - other.tensors[name]).abs().max()) for name in one.tensors)
