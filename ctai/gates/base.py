@@ -82,6 +82,20 @@ class BaseModel:
             self._loaded = loaded
         return self._loaded
 
+    def release(self) -> None:
+        """Give the memory back; what is needed later is loaded again.
+
+        Workers bring a model each, and one of them gets the GPU that this one lies on.
+        """
+        if self._loaded is None:
+            return
+        self._loaded = None
+        gc.collect()  # a 4-bit weight and its layer know each other
+        if self._settings.device == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
+
     @property
     def engine(self) -> Any:
         """The engine of the base arm."""

@@ -151,6 +151,7 @@ def make_shards(run: "Run", order: Order, numbers: Sequence[int]) -> None:
             finished_shard(run, order, number)
         return
     todo = [stage for number, stage in enumerate(stages(run, order)) if number in numbers]
+    run.base.release()
     with connected(workers, device, len(numbers)) as cluster:
         where = f"{cluster.workers} workers by Ray, {workers.address}"
         _tell(run, f"shards {', '.join(map(str, numbers))}: {where}{'' if run.sharing.workers else ' (several GPUs)'}")
