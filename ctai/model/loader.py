@@ -248,6 +248,10 @@ def reading_options(quantization: Literal["none", "nf4"], device: str) -> dict[s
 def as_loaded(module: Any, device: str) -> Any:
     """A module that was just read, as all parts of ctai expect it: frozen, in evaluation mode, small ones fast on a CPU."""
     _keep_as_loaded(module)
+    if device == "cuda":
+        # torch prefers cuDNN's attention on H100 and B200, which builds a plan for every new shape (tens of milliseconds and
+        # more), and while texts are written each token is one; on B200 it also computed wrong (pytorch issue 193893).
+        torch.backends.cuda.enable_cudnn_sdp(False)
     if device == "cpu" and module.num_parameters() < _SMALL_MODEL:
         torch.set_num_threads(1)
         _dequantize_once(module)

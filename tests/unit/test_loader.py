@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from ctai.errors import ContaminationError, CtaiError
 from ctai.model import sources
-from ctai.model.loader import CleanModel, CleanModelLoader
+from ctai.model.loader import CleanModel, CleanModelLoader, as_loaded
 from ctai.model.sources import adapter_digest
 from ctai.records import Sampling
 from tests.unit import tiny
@@ -105,6 +105,18 @@ def test_auto_does_not_quantize_a_gguf_file_again(tmp_path: Path) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------- loading
+
+
+def test_attention_on_a_gpu_is_not_left_to_cudnn(tiny_model: CleanModel) -> None:
+    enabled = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        as_loaded(tiny_model.module, "cpu")
+        assert torch.backends.cuda.cudnn_sdp_enabled()
+        as_loaded(tiny_model.module, "cuda")
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(enabled)
 
 
 def test_provenance_is_complete(tiny_model: CleanModel, tiny_model_folder: Path) -> None:
