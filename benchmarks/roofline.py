@@ -49,7 +49,7 @@ def counted(module: Any) -> Iterator[list[int]]:
 
 
 def least_seconds(weights: Weights, calls: list[int], limits: dict[str, float], unpacked: bool = False) -> float:
-    """The limit for calls with so many tokens each; with `unpacked`, that of a library that unpacks weights at each."""
+    """The limit for calls with so many tokens each; with `unpacked`, of a library that unpacks all weights at each."""
     read = (weights.unpacked if unpacked else weights.stored) / limits["gb_per_second"] / 1e9
     return sum(max(2 * weights.parameters * tokens / limits["gflops"] / 1e9, read) for tokens in calls)
 

@@ -22,7 +22,7 @@ from ctai.train_loop import Fitted, Plan, fit
 class Sizes(NamedTuple):
     """How much is asked of a model, in tokens where nothing else is said."""
 
-    rows: tuple[int, ...] = (16, 64, 256)
+    rows: tuple[int, ...] = (16, 64, 128, 256)
     shared: int = 120
     own: int = 80
     written: int = 128
