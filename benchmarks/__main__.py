@@ -41,10 +41,9 @@ def main() -> int:
     for model in arguments.model:
         for row in measured(model, arguments):
             rows.append(row)
-            result = document(rows, arguments.device)
-            # At once, so that what is measured is not lost by what comes after it.
-            write_text(arguments.json, json.dumps(result, indent=1) + "\n")
+            keep(rows, arguments)  # at once, so that what is measured is not lost by what comes after it
     show(rows)
+    result = keep(rows, arguments)
     if arguments.page:
         page.update(arguments.page, result)
     return 0
@@ -104,6 +103,13 @@ def load(model: str, device: str) -> Subject:
         raise SystemExit(f"{model} holds files that forbid even to load it")
     small = found.module.num_parameters() < _SMALL
     return Subject(Path(model).stem, found, small, hardware.limits(device))
+
+
+def keep(rows: list[Row], arguments: argparse.Namespace) -> dict[str, Any]:
+    """Write what was measured; returns it."""
+    result = document(rows, arguments.device)
+    write_text(arguments.json, json.dumps(result, indent=1) + "\n")
+    return result
 
 
 def document(rows: list[Row], device: str) -> dict[str, Any]:
