@@ -110,7 +110,8 @@ def _with_work(config: RunConfig, model: dict[str, Any], shapes: list[Shape], we
     # not set, training decides by what is free, and only on a GPU
     recomputes = config.model.device == "cuda" if chosen is None else chosen
     training = _training(config.training, shapes, layers, hidden, model["vocab_size"], recomputes)
-    return Need(weights, cache * tokens, cache * tokens * config.model.batch_size, training)
+    together = max(tokens, min(tokens * config.model.batch_size, config.model.batch_tokens))
+    return Need(weights, cache * tokens, cache * together, training)
 
 
 def _training(

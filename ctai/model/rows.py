@@ -64,14 +64,23 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # the library has no type
             torch.index_select(old[:, :, first:], 0, kept, out=new)  # five times as fast as indexing, on a processor
 
     def join(self, parts: "Sequence[RoomyLayer]", columns: int) -> None:
-        """Hold the rows of all these, aligned at the right; columns that a row does not use are 0."""
+        """Take the rows of all these, aligned at the right; columns that a row does not use are 0.
+
+        The others hold nothing afterwards: layer by layer, so that never more than one of them is in memory twice.
+        """
         held = [(part.keys, part.values) for part in parts]
+        for part in parts:
+            part.forget()
         fresh = self.renew(*held[0], sum(len(keys) for keys, _ in held), columns)
         for new, olds in zip(fresh, zip(*held, strict=True), strict=True):
             for rows, old in zip(new.split([len(old) for old in olds]), olds, strict=True):
                 padding = columns - old.shape[-2]
                 rows[:, :, :padding] = 0
                 rows[:, :, padding:] = old
+
+    def forget(self) -> None:
+        """Hold nothing, until something is written again."""
+        self.keys, self.values, self._buffers = self.keys.new_empty(0), self.values.new_empty(0), None
 
     def repeat(self, n: int) -> None:
         """Hold the one row n times; it is copied when something is written behind it."""
