@@ -123,7 +123,7 @@ def _memory(config: RunConfig, machine: Machine) -> Check:
     if free < need.least:
         return Check("memory", False, f"{message}; {_remedy(need.weights, free, settings.quantization)}")
     if free < need.whole:
-        message += "; batches that do not fit are halved: a lower model.batch_size is faster"
+        message += "; batches that do not fit are halved: a lower model.batch_tokens is faster"
     return Check("memory", True, message)
 
 
