@@ -1,13 +1,46 @@
-"""Hands the mark `fault` of a test on to the JUnit report, from which `scripts.fault_table` makes the table of faults."""
+"""What several kinds of tests share: a tiny model, a finished run on it, and the mark `fault` in the JUnit report.
+
+Listing the gates reads this file and takes no torch: what needs it is imported where it is used.
+"""
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from ctai.model.loader import CleanModel
+
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """Write number, plant and check of every `fault` mark into the properties of its test."""
+    """Write number, plant and check of every `fault` mark into the properties of its test, for `scripts.fault_table`."""
     for item in items:
         for mark in item.iter_markers("fault"):
             properties = {"fault": mark.args[0], **mark.kwargs}
             item.user_properties += [(name, str(value)) for name, value in properties.items()]
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of two small layers with random weights, context 256, and a byte-level BPE tokenizer with a chat template."""
+    from tests.unit import tiny
+
+    return tiny.write_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_model_folder: Path) -> "CleanModel":
+    """The tiny model, loaded without sentinels: random weights complete nothing."""
+    from ctai.model.loader import CleanModelLoader
+
+    return CleanModelLoader(str(tiny_model_folder), batch_size=8).load(sentinels=False)
+
+
+@pytest.fixture(scope="session")
+def finished(tiny_model: "CleanModel", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of all gates, on a scripted model that is said to be of the hub; no test changes it."""
+    from tests.unit.finished import make_finished_run
+
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return make_finished_run(folder, tiny_model, model_id="someone/base", revision="abc123")

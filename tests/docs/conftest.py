@@ -10,10 +10,7 @@ import pytest
 from ctai.tasks import own
 from tests.docs.pages import ROOT, blocks
 from tests.docs.stand_in import write
-from tests.unit.conftest import tiny_model, tiny_model_folder
 from tests.unit.finished import CONFIG, make_finished_run
-
-__all__ = ["tiny_model", "tiny_model_folder"]
 
 PAGE = ROOT / "docs" / "own_families.md"
 RIGHT, WRONG = (4, "IV"), (9, "XI")
@@ -38,15 +35,8 @@ def write_families(folder: Path, labels: int = 16) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tiny_model, tmp_path_factory) -> Path:
-    """A finished run of all gates, on a scripted model that is said to be of the hub."""
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    return make_finished_run(folder, tiny_model, model_id="someone/base", revision="abc123")
-
-
-@pytest.fixture(scope="session")
 def finished_with_families(tiny_model, tmp_path_factory) -> Path:
-    """The same with the families of docs/own_families.md."""
+    """A finished run with the families of docs/own_families.md."""
     folder = tmp_path_factory.mktemp("finished families")
     name = str(write_families(folder))
     update = {"families": (name,), "families_sha256": own.activate([name])}

@@ -1,12 +1,13 @@
-"""Fixtures of the unit tests: a tiny random model with a small tokenizer, and an adapter for it."""
+"""Fixtures of the unit tests: an adapter for the tiny model, and a copy of the finished run that a test may change."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from ctai.model.loader import CleanModel, CleanModelLoader
+from ctai.rundir import RunDir
 from tests.unit import tiny
 
 
@@ -20,18 +21,12 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama of two small layers with random weights, context 256, and a byte-level BPE tokenizer with a chat template."""
-    return tiny.write_model(tmp_path_factory.mktemp("tiny") / "model")
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tiny_model_folder: Path) -> CleanModel:
-    """The tiny model, loaded without sentinels: random weights complete nothing."""
-    return CleanModelLoader(str(tiny_model_folder), batch_size=8).load(sentinels=False)
-
-
-@pytest.fixture(scope="session")
 def tiny_adapter(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LoRA adapter with random weights that changes the tiny model's logits."""
     return tiny.write_adapter(tiny_model_folder, tmp_path_factory.mktemp("tiny") / "adapter")
+
+
+@pytest.fixture
+def rundir(finished: Path, tmp_path: Path) -> RunDir:
+    """A copy of the finished run; a test file that needs another run directory has a fixture of its own by this name."""
+    return RunDir(shutil.copytree(finished, tmp_path / "run with space é"))

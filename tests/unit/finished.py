@@ -1,4 +1,4 @@
-"""A small finished run, made by the gates themselves on a scripted base model, in seconds.
+"""A small finished run, made by the gates themselves on a scripted base model, in seconds; and changes to it.
 
 Only what computes with weights is scripted: the base model and the arm with the adapter. The adapter is trained for real,
 on a tiny random model, so that the training's files are what they are elsewhere.
@@ -11,12 +11,14 @@ from xml.etree import ElementTree
 
 from ctai.config import HeldoutSettings, RunConfig, TrainingSettings
 from ctai.gate_session import GateSession
-from ctai.gates import GATE_NAMES, contamination, data, evaluation, instruments
+from ctai.gates import GATE_NAMES, contamination, data, evaluation, gate_named, instruments
+from ctai.gates.evidence import verdict_path
 from ctai.gates.run import Run
+from ctai.gates.verify import find_differences
 from ctai.model.clean import CleanModel
 from ctai.model.sentinels import run_sentinels
-from ctai.records import Metric, ModelProvenance
-from ctai.rundir import RunDir
+from ctai.records import Metric, ModelProvenance, Verdict
+from ctai.rundir import RunDir, read_record, write_json
 from ctai.tasks import families
 from tests.unit import generated
 from tests.unit.scripted import ScriptedEngine
@@ -141,6 +143,23 @@ def make_finished_run(folder: Path, tiny: CleanModel, config: RunConfig = CONFIG
     state.file_report(state.draft)
     run.close()
     return folder
+
+
+def first_difference(rundir: RunDir) -> str:
+    """The first difference that verification finds; empty when there is none."""
+    return next(find_differences(rundir.root), "")
+
+
+def edit_verdict(rundir: RunDir, gate: str, **update: object) -> None:
+    """Change fields of a verdict and write it again, as somebody could who has the file."""
+    path = rundir.path(verdict_path(rundir, gate_named(gate)))
+    write_json(path, read_record(path, Verdict).model_copy(update=update))
+
+
+def with_metric(rundir: RunDir, gate: str, name: str, **update: object) -> tuple:
+    """A verdict's metrics, one of them changed."""
+    verdict = read_record(rundir.path(verdict_path(rundir, gate_named(gate))), Verdict)
+    return tuple(m.model_copy(update=update) if m.name == name else m for m in verdict.metrics)
 
 
 def _case(metric: Metric, properties: dict[str, Any]) -> ElementTree.Element:

@@ -97,3 +97,10 @@ def test_gates_run_in_any_folder_and_into_a_path_with_spaces_and_letters(tmp_pat
         assert "1  contamination PASSED" in done.stdout
     assert "(reused)" in done.stdout  # the second was the same run
     assert (folder / "mein lauf ü" / "report" / "index.html").is_file()
+
+
+def test_preflight_says_what_is_missing(tmp_path, capsys):
+    assert main(["preflight", "--model", "none/here.gguf", "--run-dir", str(tmp_path / "run")]) == 1
+    out = capsys.readouterr().out
+    assert "FAIL  model" in out
+    assert not (tmp_path / "run").exists()

@@ -11,11 +11,11 @@ from datasets import load_dataset
 
 from ctai.cli import main
 from ctai.errors import CtaiError, RefusedError
-from ctai.export import export_run
+from ctai.export import export_run, source
 from ctai.export.adapter import BASE, Base, write_adapter, write_base
 from ctai.export.cards import block, said
 from ctai.export.dataset import write_dataset, write_heldout
-from ctai.export.source import Finished, finished
+from ctai.export.source import Finished
 from ctai.gates import GATES
 from ctai.gates.evidence import read_verdict, verdict_path
 from ctai.model import sources
@@ -24,7 +24,6 @@ from ctai.prompts import CompletionStylePrompts
 from ctai.records import ContaminationReport, Example, Sampling, TrainingManifest
 from ctai.rundir import RunDir, new_folder, read_jsonl, read_record, write_json
 from tests.unit import reported
-from tests.unit.finished import make_finished_run
 from tests.unit.generated import provenance
 from tests.unit.gguf_file import write_gguf
 
@@ -35,16 +34,9 @@ TRAINED = {"end_of_text_id": 0, "rank": 16, "control": "none"}
 
 
 @pytest.fixture(scope="module")
-def run_dir(tiny_model, tmp_path_factory) -> Path:
-    """A finished run on a model of the hub; its evidence holds."""
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    return make_finished_run(folder, tiny_model, model_id="someone/base", revision="abc123")
-
-
-@pytest.fixture(scope="module")
-def exported(run_dir, tmp_path_factory) -> Path:
+def exported(finished, tmp_path_factory) -> Path:
     target = tmp_path_factory.mktemp("shared") / "an export"
-    assert main(["export", str(run_dir), "--to", str(target)]) == 0
+    assert main(["export", str(finished), "--to", str(target)]) == 0
     return target
 
 
@@ -73,10 +65,10 @@ def body(card: Path) -> list[str]:
 # ------------------------------------------------------------------------------------------------------- what is there
 
 
-def test_the_dataset_loads_as_it_was_trained_on_with_typed_columns(exported, run_dir, tmp_path):
+def test_the_dataset_loads_as_it_was_trained_on_with_typed_columns(exported, finished, tmp_path):
     loaded = load_dataset(str(exported / "dataset"), cache_dir=str(tmp_path))
     assert list(loaded) == ["train"]
-    train, examples = loaded["train"], read_jsonl(run_dir / "data" / "stage1_sft_data.jsonl", Example)
+    train, examples = loaded["train"], read_jsonl(finished / "data" / "stage1_sft_data.jsonl", Example)
     assert train["instruction"] == [one.instruction for one in examples]
     assert train["prompt"] == [CompletionStylePrompts.zero_shot(one.instruction) for one in examples]
     assert train["completion"] == [CompletionStylePrompts.completion(one.response) for one in examples]
@@ -87,18 +79,18 @@ def test_the_dataset_loads_as_it_was_trained_on_with_typed_columns(exported, run
     assert train["seed"] == [one.metadata.seed for one in examples]
 
 
-def test_the_test_set_is_apart_and_says_not_to_train_on_it(exported, run_dir, tmp_path):
+def test_the_test_set_is_apart_and_says_not_to_train_on_it(exported, finished, tmp_path):
     loaded = load_dataset(str(exported / "heldout"), cache_dir=str(tmp_path))
     assert list(loaded) == ["test"]
-    heldout = [json.loads(line)["instruction"] for line in (run_dir / "data" / "heldout.jsonl").open()]
+    heldout = [json.loads(line)["instruction"] for line in (finished / "data" / "heldout.jsonl").open()]
     assert loaded["test"]["instruction"] == heldout
     assert body(exported / "heldout" / "README.md")[0].startswith("> **Do not train on this.**")
     (canary,) = set(loaded["test"]["canary"])
     assert canary in (exported / "heldout" / "README.md").read_text()
 
 
-def test_the_adapter_has_the_same_weights_and_names_its_base_and_revision(exported, run_dir):
-    made, own = exported / "adapter", run_dir / "checkpoints" / "stage1_sft"
+def test_the_adapter_has_the_same_weights_and_names_its_base_and_revision(exported, finished):
+    made, own = exported / "adapter", finished / "checkpoints" / "stage1_sft"
     assert (made / "adapter_model.safetensors").read_bytes() == (own / "adapter_model.safetensors").read_bytes()
     config, before = (json.loads((folder / "adapter_config.json").read_text()) for folder in (made, own))
     assert config == before | {"base_model_name_or_path": "someone/base", "revision": "abc123"}
@@ -106,14 +98,14 @@ def test_the_adapter_has_the_same_weights_and_names_its_base_and_revision(export
     assert 'base_model: "someone/base"' in (made / "README.md").read_text()
 
 
-def test_the_model_card_holds_the_evaluation_the_evidence_and_a_program(exported, run_dir):
-    run = finished(run_dir, anyway=False)
+def test_the_model_card_holds_the_evaluation_the_evidence_and_a_program(exported, finished):
+    run = source.finished(finished, anyway=False)
     text = (exported / "adapter" / "README.md").read_text()
     overall = run.summary.overall
     assert f"| content | {overall.n} | {overall.base.value:.3f} [" in text
     assert all(f"| content, {kind} |" in text for kind in run.summary.by_type)
     for name in (verdict_path(run.rundir, GATES[-1]), "evidence/attestations.intoto.jsonl"):
-        assert hashlib.sha256((run_dir / name).read_bytes()).hexdigest() in text
+        assert hashlib.sha256((finished / name).read_bytes()).hexdigest() in text
     program = text.split("```python\n")[1].split("```")[0]
     compile(program, "card", "exec")
     assert 'AutoPeftModelForCausalLM.from_pretrained("adapter"' in program
@@ -135,10 +127,10 @@ def test_the_evidence_can_be_checked_where_it_lies(exported, capsys):
     } <= stated.keys()
 
 
-def test_no_path_and_no_host_of_this_machine_is_in_it(exported, run_dir):
+def test_no_path_and_no_host_of_this_machine_is_in_it(exported, finished):
     for path in exported.rglob("*"):
         if path.is_file() and path.suffix in (".md", ".json", ".jsonl", ".txt", ".html"):
-            assert str(run_dir.parent) not in path.read_text(), path
+            assert str(finished.parent) not in path.read_text(), path
 
 
 # ----------------------------------------------------------------------------------------------------------- refusals
@@ -154,8 +146,8 @@ def refused(run_dir: Path, target: Path, **options: bool) -> str:
     return str(raised.value)
 
 
-def test_a_run_that_is_not_finished_is_refused(run_dir, tmp_path):
-    shutil.copytree(run_dir, tmp_path / "run")
+def test_a_run_that_is_not_finished_is_refused(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
     (tmp_path / "run" / verdict_path(RunDir(tmp_path / "run"), GATES[-1])).unlink()
     assert "holds no finished run: there is no verdict of gate evaluation" in refused(
         tmp_path / "run", tmp_path / "to" / "x"
@@ -171,18 +163,18 @@ def test_a_run_that_has_not_passed_is_refused_unless_asked_for(tmp_path):
     assert "the evidence of" in refused(rundir.root, tmp_path / "to" / "x", anyway=True)  # made up, so it does not hold
 
 
-def test_evidence_that_does_not_hold_is_never_exported(run_dir, tmp_path):
-    shutil.copytree(run_dir, tmp_path / "run")
+def test_evidence_that_does_not_hold_is_never_exported(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
     path = tmp_path / "run" / "results" / "sft_eval" / "sft_items.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"content":false', b'"content":true', 1))
     sentence = refused(tmp_path / "run", tmp_path / "to" / "x", anyway=True)
     assert "does not hold, so it is not exported: results/sft_eval/sft_items.jsonl: changed" in sentence
 
 
-def test_a_folder_that_is_not_empty_is_left_alone(run_dir, tmp_path, capsys):
+def test_a_folder_that_is_not_empty_is_left_alone(finished, tmp_path, capsys):
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "mine.txt").write_text("mine")
-    assert main(["export", str(run_dir), "--to", str(tmp_path / "to")]) == 2
+    assert main(["export", str(finished), "--to", str(tmp_path / "to")]) == 2
     assert "is there already and not an empty folder" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["mine.txt"]
 
