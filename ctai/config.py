@@ -121,15 +121,17 @@ class InstrumentSettings(Record):
 class QcThresholds(Record):
     """Gates 2b and 3: thresholds for the pilot, each shard and the merged union."""
 
-    runaway: float = Field(0.05, description="rate below which responses may run on")
-    token_limit: float = Field(0.10, description="rate below which responses may use up their budget")
-    delimiter: float = Field(0.0, description="largest rate of responses with a piece of the delimiter")
-    truncated: float = Field(0.02, description="rate below which responses may be cut off")
-    median_tokens: float = Field(40, description="tokens that the median response must stay below")
-    instruction_acceptance: float = Field(0.50, description="least share of instructions that the critic accepts")
-    pair_acceptance: float = Field(0.50, description="least share of pairs that the critic accepts")
-    duplicates: float = Field(0.0, description="largest rate of instructions that are there twice")
-    overlap: float = Field(0.0, description="largest rate of examples that ask what the test set asks")
+    runaway: float = Field(0.05, ge=0, le=1, description="rate below which responses may run on")
+    token_limit: float = Field(0.10, ge=0, le=1, description="rate below which responses may use up their budget")
+    delimiter: float = Field(0.0, ge=0, le=1, description="largest rate of responses with a piece of the delimiter")
+    truncated: float = Field(0.02, ge=0, le=1, description="rate below which responses may be cut off")
+    median_tokens: float = Field(40, gt=0, description="tokens that the median response must stay below")
+    instruction_acceptance: float = Field(
+        0.50, ge=0, le=1, description="least share of instructions that the critic accepts"
+    )
+    pair_acceptance: float = Field(0.50, ge=0, le=1, description="least share of pairs that the critic accepts")
+    duplicates: float = Field(0.0, ge=0, le=1, description="largest rate of instructions that are there twice")
+    overlap: float = Field(0.0, ge=0, le=1, description="largest rate of examples that ask what the test set asks")
 
 
 class TrainingSettings(Record):

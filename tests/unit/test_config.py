@@ -90,6 +90,10 @@ def test_a_profile_with_three_mistakes_has_three_lines_with_what_is_allowed(tmp_
         ("scale.count=2.5", "scale.count: Input should be a valid integer, got a number with a fractional part"),
         ("training.target_modules=3", "training.target_modules: Input should be a valid string (got 3) (from --set)"),
         ("generation.families=[1]", "generation.families: Input should be a valid string (got 1) (from --set)"),
+        ("qc.truncated=7", "qc.truncated: Input should be less than or equal to 1 (got 7) (from --set)"),
+        ("qc.pair_acceptance=-0.1", "qc.pair_acceptance: Input should be greater than or equal to 0 (got -0.1)"),
+        ("qc.overlap=nan", "qc.overlap: Input should be"),
+        ("qc.median_tokens=0", "qc.median_tokens: Input should be greater than 0 (got 0)"),
         ("=3", "--set =3: write KEY=VALUE"),
     ],
 )
