@@ -32,6 +32,7 @@ def make_pilot(run: Run) -> Measured:
             if summary.thresholds_passed or number == config.pilot.retries:
                 break
             config = pilot_ladder(config, summary.failed_reasons, number + 1)
+            run.progress.say(_retried(run.config, number + 1, summary))
         phase.parameters["attempts"] = [attempt.model_dump(mode="json") for attempt in attempts]
         ladder = run.rundir.evidence / "pilot_ladder.json"
         write_evidence(run.rundir, ladder, PilotLadder(attempts=tuple(attempts)))
@@ -39,6 +40,12 @@ def make_pilot(run: Run) -> Measured:
         lost = read_jsonl(folder / "rejections.jsonl", Rejection)
         run.background["pilot"] = Background(tuple(attempts), rejected(lost))
         return run.finish_gate(measured, reused=reused, phase=phase)
+
+
+def _retried(config: RunConfig, retry: int, failed: QcSummary) -> str:
+    """Which attempt comes next, and why."""
+    reasons = "; ".join(failed.failed_reasons)
+    return f"pilot: attempt {retry + 1} of {config.pilot.retries + 1}, because the one before failed: {reasons}"
 
 
 def _shard_files(folder: Path) -> list[Path]:

@@ -6,8 +6,14 @@ import sys
 import pytest
 from _pytest._io import TerminalWriter
 
+from ctai.config import QcThresholds
 from ctai.gates import progress
+from ctai.gates.data import make_pilot
 from ctai.gates.progress import TerminalProgress
+from ctai.gates.run import Run
+from ctai.rundir import RunDir, write_jsonl
+from ctai.tasks.heldout import build_heldout
+from tests.unit.finished import CONFIG, ScriptedBase
 
 pytestmark = pytest.mark.unit
 
@@ -95,3 +101,19 @@ def test_colors_are_never_used(clock):
 
 def test_without_a_terminal_nothing_is_written_and_nothing_fails(clock):
     assert shown(None, clock) == ""
+
+
+def test_a_pilot_that_is_tried_again_says_which_attempt_and_why(tmp_path, tiny_model):
+    config = CONFIG.model_copy(update={"qc": QcThresholds(median_tokens=0.5)})
+    run = Run(config, RunDir.open(tmp_path / "run"))
+    run.base = ScriptedBase(tiny_model)
+    write_jsonl(run.rundir.heldout, build_heldout(300, 0, embedded=True))
+    reporter = Reporter(isatty=False)
+    run.progress.attach(reporter, None)
+    assert not all(metric.passed for metric in make_pilot(run).metrics)
+    run.close()
+    lines = [line.strip() for line in reporter.file.getvalue().splitlines()]
+    said = [line for line in lines if line.startswith("pilot: attempt") or " done in " in line]
+    assert [line.split(": ")[0] for line in said] == ["pilot shard 0", "pilot"] * 2 + ["pilot shard 0"]
+    assert said[1].startswith("pilot: attempt 2 of 3, because the one before failed: median_tokens ")
+    assert said[3].startswith("pilot: attempt 3 of 3, because the one before failed: median_tokens ")
