@@ -6,8 +6,8 @@ Reads what the gate left in the run directory, as the report does, and judges no
 from typing import Any, NamedTuple
 
 from ctai.explain.offenders import Offender, offenders
+from ctai.gates.advice import ADVICE
 from ctai.records import Metric
-from ctai.report.advice import ADVICE
 from ctai.report.source import Source
 from ctai.report.text import plain
 from ctai.rundir import RunDir

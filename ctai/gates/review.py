@@ -1,7 +1,7 @@
 """The review of a gate that failed for good: a packet for a person or a program to judge, and what they answered.
 
-Owns the packet, one Markdown file with the question, metrics against thresholds, parameter history and samples, and the
-run of the user's own review command on it. Nothing that a review says changes a verdict.
+Owns the packet, one Markdown file with the question, metrics against thresholds, what to try, parameter history and samples,
+and the run of the user's own review command on it. Nothing that a review says changes a verdict.
 """
 
 import json
@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ctai.gates.advice import ADVICE
 from ctai.gates.evidence import Measured
 from ctai.records import EvaluationItem, Record, Rejection
 from ctai.rundir import RunDir, sha256_file, write_text
@@ -65,6 +66,10 @@ def write_packet(rundir: RunDir, measured: Measured, background: Background) -> 
         "## Metrics against thresholds",
         "",
         *(f"- {'ok  ' if metric.passed else 'FAIL'} {metric.sentence()}" for metric in measured.metrics),
+        "",
+        "## What to try",
+        "",
+        *(f"- {metric.name}: {ADVICE[metric.name]}" for metric in measured.metrics if not metric.passed),
         "",
         "## Parameter history",
         "",

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from ctai.gates import GATES, GateSpec
+from ctai.gates.advice import ADVICE
 from ctai.records import Metric, Phase, Verdict
-from ctai.report.advice import ADVICE
 from ctai.report.drawing import threshold_axis
 from ctai.report.source import Source
 from ctai.report.text import duration, number, short, words

@@ -7,8 +7,8 @@ import pytest
 from ctai.explain import explain, one_line
 from ctai.explain.offenders import RULES, offenders
 from ctai.gates import GATES
+from ctai.gates.advice import ADVICE
 from ctai.records import Interval, Metric, Rejection
-from ctai.report.advice import ADVICE
 from ctai.report.source import Source
 from ctai.rundir import RunDir, write_jsonl
 from tests.unit import reported

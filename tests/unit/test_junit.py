@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ctai.report.advice import ADVICE
+from ctai.gates.advice import ADVICE
 from tests.unit.test_plugin import gates_project, run_pytest
 
 pytestmark = pytest.mark.unit

@@ -17,11 +17,11 @@ from ctai.cli import main
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.gates import GATES
+from ctai.gates.advice import ADVICE
 from ctai.gates.evidence import verdict_path
 from ctai.provenance import Session, environment
 from ctai.records import Verdict
 from ctai.report import data, evaluation, write_report
-from ctai.report.advice import ADVICE
 from ctai.report.source import Source
 from ctai.rundir import RunDir, read_record, write_json, write_text
 from tests.unit.reported import LOSS, finished_run

@@ -6,6 +6,7 @@ import pytest
 
 from ctai.config import RunConfig
 from ctai.gates import gate_named
+from ctai.gates.advice import ADVICE
 from ctai.gates.evidence import Measured
 from ctai.gates.review import Background, Sample, consult, packet_path, set_aside, write_packet
 from ctai.records import Metric
@@ -22,7 +23,8 @@ def rundir(tmp_path) -> RunDir:
 @pytest.fixture
 def packet(rundir):
     metrics = tuple(
-        Metric(name=name, value=0.2, comparison="<", threshold=0.05) for name in gate_named("pilot").metrics
+        Metric(name=name, value=0.2, comparison="<", threshold=0.5 if name == "token_limit_rate" else 0.05)
+        for name in gate_named("pilot").metrics
     )
     samples = (*(Sample("pair: judged bad", f"Name {n}.", "```\nx") for n in range(7)), Sample("parse: empty", "", ""))
     first = RunConfig().generation
@@ -46,6 +48,12 @@ def test_the_packet_holds_question_metrics_history_and_samples(packet):
     assert "### pair: judged bad (7)" in text
     assert text.count("Name ") == 5
     assert "````\nName 0.\n-> ```\nx\n````" in text  # text of a model cannot end its block
+
+
+def test_the_packet_says_what_to_try_for_each_metric_that_failed(packet):
+    section = packet.read_text().split("## What to try\n\n")[1].split("\n\n## ")[0]
+    failed = [name for name in gate_named("pilot").metrics if name != "token_limit_rate"]
+    assert section.splitlines() == [f"- {name}: {ADVICE[name]}" for name in failed]
 
 
 def test_the_answer_that_the_command_writes_is_filed(rundir, packet, tmp_path):
