@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.gates.memory import estimate, free_memory
 from ctai.model import sources
+from ctai.rundir import RunDir
 
 _GIB = 1 << 30
 # Where rented machines mount the disk that outlives them.
@@ -53,16 +55,32 @@ def preflight(config: RunConfig, root: Path, machine: Machine | None = None) -> 
 
 
 def _directory(root: Path) -> Check:
-    existing = _existing(root)
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        return Check("run directory", False, f"{root} cannot be written; choose another with --run-dir")
+    """Make the run directory as a run does, and take away again what was not there: permissions alone do not tell."""
+    path = root.expanduser().absolute()
+    missing = [folder for folder in (path, *path.parents) if not _exists(folder)]
+    try:
+        RunDir.open(path)
+    except CtaiError as error:
+        return Check("run directory", False, str(error).removeprefix("run directory "))
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # never made, or another process has put something there
+                folder.rmdir()
     return Check("run directory", True, str(root))
 
 
 def _existing(path: Path) -> Path:
     """The path, or the nearest folder above it that exists."""
     path = path.expanduser().absolute()
-    return next(candidate for candidate in (path, *path.parents) if candidate.exists())
+    return next(candidate for candidate in (path, *path.parents) if _exists(candidate))
+
+
+def _exists(path: Path) -> bool:
+    """Whether it is there; no for a name that is too long, or below a folder that may not be looked into."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _disk(config: RunConfig, root: Path) -> Check:

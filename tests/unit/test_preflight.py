@@ -146,6 +146,22 @@ def test_free_memory_of_this_machine_is_told(tmp_path):
 # ------------------------------------------------------------------------------------------------------------- disks
 
 
+@pytest.mark.parametrize("folder", ["/proc/ctai/run", "/proc/self/status/run", f"/tmp/{'long' * 100}/run"])
+def test_a_run_directory_that_cannot_be_made_is_refused_whoever_asks(folder):
+    found = check("run directory", root=folder)
+    assert not found.ok
+    assert found.message.startswith(f"{folder} cannot be written (choose another with --run-dir): ")
+
+
+def test_trying_to_make_the_run_directory_leaves_nothing_behind(tmp_path):
+    assert check("run directory", root=tmp_path / "a" / "run").ok
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    assert check("run directory", root=tmp_path / "run").ok
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
 def test_a_paid_run_belongs_on_the_disk_that_lasts():
     found = check("durable", on_cuda(), mounts=MOUNTS, root="/srv/run")
     assert not found.ok
