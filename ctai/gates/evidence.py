@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ctai.config import RunConfig
+from ctai.errors import CtaiError
 from ctai.gates import GateSpec, gate_named, gates_before
 from ctai.gates.preregistration import changes, departures, preregister
 from ctai.provenance import code_digest
@@ -139,9 +140,19 @@ def withdraw(rundir: RunDir, gates: Iterable[GateSpec]) -> None:
 
 
 def read_verdict(rundir: RunDir, gate: GateSpec) -> Verdict | None:
-    """The recorded verdict of a gate, if there is one."""
-    path = rundir.path(verdict_path(rundir, gate))
-    return read_record(path, Verdict) if path.is_file() else None
+    """The recorded verdict of a gate, if there is one.
+
+    Raises:
+        CtaiError: the file is there and holds none that can be read.
+    """
+    name = verdict_path(rundir, gate)
+    path = rundir.path(name)
+    try:
+        return read_record(path, Verdict) if path.is_file() else None
+    except CtaiError as error:
+        why = str(error).removeprefix(f"{path} is not a Verdict: ")
+        remedy = "restore it, or remove it and run the gates again"
+        raise CtaiError(f"{name}: holds no verdict that can be read ({why}); {remedy}") from error
 
 
 def previous_digest(rundir: RunDir, gate: GateSpec) -> str | None:

@@ -22,7 +22,7 @@ from ctai.gates.attestation import (
     write_attestations,
 )
 from ctai.gates.dsse import private_key
-from ctai.gates.evidence import key_of, verdict_path
+from ctai.gates.evidence import key_of, read_verdict, verdict_path
 from ctai.gates.junit import junit_differences, read_cases
 from ctai.gates.preregistration import departures, preregister
 from ctai.gates.recompute import Raw, metric_differences, record_differences
@@ -100,10 +100,10 @@ def read_verdicts(rundir: RunDir) -> Verdicts:
     """
     verdicts = Verdicts({}, {})
     for gate in GATES:
-        path = rundir.path(verdict_path(rundir, gate))
         try:
-            if path.exists():
-                verdicts.found[gate.name] = read_record(path, Verdict)
+            verdict = read_verdict(rundir, gate)
+            if verdict is not None:
+                verdicts.found[gate.name] = verdict
         except CtaiError as error:
             verdicts.unreadable[gate.name] = str(error)
     if not verdicts.found and not verdicts.unreadable:
@@ -114,9 +114,11 @@ def read_verdicts(rundir: RunDir) -> Verdicts:
 
 
 def outcomes(folder: Path) -> dict[str, str]:
-    """What each gate decided, by name; `none` where there is no verdict."""
-    found = read_verdicts(RunDir(folder.absolute())).found
-    return {gate.name: found[gate.name].outcome if gate.name in found else "none" for gate in GATES}
+    """What each gate decided, by name; `none` where there is no verdict, `unreadable` where it is damaged."""
+    verdicts = read_verdicts(RunDir(folder.absolute()))
+    known = {name: verdict.outcome for name, verdict in verdicts.found.items()}
+    known |= dict.fromkeys(verdicts.unreadable, "unreadable")
+    return {gate.name: known.get(gate.name, "none") for gate in GATES}
 
 
 def remarks(folder: Path, public_key: Path | None = None) -> list[str]:
@@ -149,19 +151,22 @@ def _chain_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
     for position, gate in enumerate(GATES):
         verdict = verdicts.found.get(gate.name)
         if verdict is not None:
+            where = verdict_path(rundir, gate)
             if position and before is None:
-                yield f"{verdict_path(rundir, gate)}: there is no verdict of gate {GATES[position - 1].name} before it"
-            yield from (f"{verdict_path(rundir, gate)}: {text}" for text in _verdict_problems(gate, verdict, before))
+                last = GATES[position - 1].name
+                if last not in verdicts.unreadable:  # which has been said
+                    yield f"{where}: there is no verdict of gate {last} before it"
+            elif verdict.previous != (digest_of(before) if before else None):
+                yield f"{where}: the verdict before it is not the one it was bound to"
+            yield from (f"{where}: {text}" for text in _verdict_problems(gate, verdict, before))
             yield from changed(rundir, verdict.artifacts, f"gate {gate.name} judged it")
         before = verdict
 
 
 def _verdict_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) -> Iterator[str]:
-    """A broken chain, a wrong key, or an outcome that its metrics contradict."""
+    """A wrong gate, a wrong key, or an outcome that its metrics contradict."""
     if verdict.gate != gate.name:
         yield f"is a verdict of gate {verdict.gate}"
-    if verdict.previous != (digest_of(before) if before else None):
-        yield "the verdict before it is not the one it was bound to"
     if verdict.config_digest != digest_of(verdict.config):
         yield "its configuration does not have the digest it names"
     if verdict.key != key_of(gate, verdict.config_digest, verdict.code_digest, verdict.previous):

@@ -155,7 +155,9 @@ def test_a_verdict_file_that_is_no_verdict_is_a_clear_error(rundir):
     pass_gate(rundir, "contamination")
     path = rundir.path(verdict_path(rundir, GATES[0]))
     path.write_text('{"gate": "contamination"}', encoding="utf-8")
-    with pytest.raises(CtaiError, match="is not a Verdict"):
+    with pytest.raises(
+        CtaiError, match=r"1-contamination\.json: holds no verdict that can be read \(outcome: Field required\)"
+    ):
         read_verdict(rundir, GATES[0])
 
 

@@ -194,9 +194,17 @@ def test_a_verdict_that_does_not_fit_together_is_found(rundir, gate, update, pro
     assert_found(rundir, problem)
 
 
-def test_a_verdict_that_cannot_be_read_is_a_difference(rundir):
-    rundir.path(verdict_path(rundir, gate_named("pilot"))).write_text("{")
-    assert_found(rundir, "is not a Verdict")
+def test_a_verdict_that_was_cut_in_half_is_said_once_and_plainly(rundir, capsys):
+    name = verdict_path(rundir, gate_named("pilot"))
+    data = rundir.path(name).read_bytes()
+    rundir.path(name).write_bytes(data[: len(data) // 2])
+    changed, unreadable, without = verify(rundir.root)
+    assert changed == f"{name}: changed since the evidence was stated"
+    assert unreadable.startswith(f"{name}: holds no verdict that can be read (Invalid JSON: EOF while parsing ")
+    assert unreadable.endswith("); restore it, or remove it and run the gates again")
+    assert without == "scale: cannot be computed again without the verdict of gate pilot"
+    assert main(["verify", str(rundir.root)]) == 1
+    assert "pilot          unreadable" in capsys.readouterr().out
 
 
 def test_a_manifest_is_held_against_its_key_and_against_what_it_was_made_from(rundir):

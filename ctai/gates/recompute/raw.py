@@ -52,7 +52,7 @@ class Raw:
     def verdict(self, gate: str) -> Verdict:
         """The verdict of a gate."""
         if gate not in self._verdicts:
-            raise CtaiError(f"there is no verdict of gate {gate}")
+            raise CtaiError(f"cannot be computed again without the verdict of gate {gate}")
         return self._verdicts[gate]
 
     @cached_property
