@@ -116,7 +116,7 @@ def read_verdicts(rundir: RunDir) -> Verdicts:
 def outcomes(folder: Path) -> dict[str, str]:
     """What each gate decided, by name; `none` where there is no verdict, `unreadable` where it is damaged."""
     verdicts = read_verdicts(RunDir(folder.absolute()))
-    known = {name: verdict.outcome for name, verdict in verdicts.found.items()}
+    known: dict[str, str] = {name: verdict.outcome for name, verdict in verdicts.found.items()}
     known |= dict.fromkeys(verdicts.unreadable, "unreadable")
     return {gate.name: known.get(gate.name, "none") for gate in GATES}
 
