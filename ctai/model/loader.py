@@ -24,6 +24,7 @@ from ctai.model.clean import CleanModel
 from ctai.model.contamination import Finding, InputGuard
 from ctai.model.engine import Engine
 from ctai.model.sentinels import run_sentinels, sentinel_findings
+from ctai.model.trial import try_out
 from ctai.model.work import Room
 from ctai.provenance import loader_version
 from ctai.records import ModelProvenance, SentinelReport
@@ -36,6 +37,8 @@ Quantization = Literal["auto", "none", "nf4"]
 # Below this many parameters a second thread gains nothing (measured on the embedded model: 256 answers in 5.1 s with one
 # thread and in 4.1 to 6.3 s with two), and costs up to 20 times as much once anything else runs on the machine.
 _SMALL_MODEL = 20_000_000
+# What a model is tried out with.
+_SENTENCE = "The capital of France is Paris."
 
 
 class Examination(NamedTuple):
@@ -136,6 +139,10 @@ class CleanModelLoader:
         read = self._read_tokenizer(source)
         findings += contamination.special_token_findings(read.tokenizer, self._allow_bos, read.control)
         module = self._read_model(source, quantization)
+        with _load_errors(source.requested):
+            try_out(
+                module, read.tokenizer(_SENTENCE, add_special_tokens=False)["input_ids"], self._device, source.requested
+            )
         if getattr(module, "peft_config", None):
             message = "an adapter is attached to the loaded weights: load the base alone"
             findings.append(Finding("attached_adapter", message))
