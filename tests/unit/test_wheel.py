@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.conftest import finished
-
-__all__ = ["finished"]
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
 SOURCES = ("ctai", "pyproject.toml", "README.md", "LICENSE")
