@@ -37,8 +37,6 @@ Quantization = Literal["auto", "none", "nf4"]
 # Below this many parameters a second thread gains nothing (measured on the embedded model: 256 answers in 5.1 s with one
 # thread and in 4.1 to 6.3 s with two), and costs up to 20 times as much once anything else runs on the machine.
 _SMALL_MODEL = 20_000_000
-# What a model is tried out with.
-_SENTENCE = "The capital of France is Paris."
 
 
 class Examination(NamedTuple):
@@ -140,9 +138,7 @@ class CleanModelLoader:
         findings += contamination.special_token_findings(read.tokenizer, self._allow_bos, read.control)
         module = self._read_model(source, quantization)
         with _load_errors(source.requested):
-            try_out(
-                module, read.tokenizer(_SENTENCE, add_special_tokens=False)["input_ids"], self._device, source.requested
-            )
+            try_out(module, read.control, self._device, source.requested)
         if getattr(module, "peft_config", None):
             message = "an adapter is attached to the loaded weights: load the base alone"
             findings.append(Finding("attached_adapter", message))

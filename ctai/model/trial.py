@@ -4,7 +4,7 @@ Prompts of different lengths go into a model together, padded at the left and ma
 that takes the padding for text, or keeps what it has read elsewhere, would write something else in a batch than alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import torch
@@ -19,18 +19,20 @@ _NOISE = {torch.float32: 1e-4}
 _NOISE_OF_SHORT_FLOATS = 0.1
 
 
-def try_out(module: Any, ids: Sequence[int], device: str, name: str) -> None:
+def try_out(module: Any, control: Container[int], device: str, name: str) -> None:
     """Continue a padded prompt beside a longer one, with one token and with another as its padding.
 
     Args:
         module: a transformers causal language model, in evaluation mode.
-        ids: token ids of a sentence.
+        control: ids of chat-control tokens, which no model is to see.
         device: where the model is.
         name: of the model, for the error.
 
     Raises:
         CtaiError: the model cannot be run, or what stands in the padding changes what it computes.
     """
+    size = int(module.get_input_embeddings().weight.shape[0])
+    ids = [token for token in range(size // 10, size, size // 10) if token not in control]  # all over the vocabulary
     try:
         with torch.inference_mode():
             one, other = (_padded(Runner(module, device), ids, padding) for padding in (ids[0], ids[-1]))

@@ -69,4 +69,4 @@ def test_what_cannot_be_run_in_batches_is_refused_when_it_is_loaded(
 def test_attention_with_windows_experts_or_recurrent_layers_is_let_through(
     architecture: str, dtype: torch.dtype
 ) -> None:
-    try_out(random_model(architecture, 100).to(dtype), range(9, 16), "cpu", "model")
+    try_out(random_model(architecture, 100).to(dtype), (), "cpu", "model")
