@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 
 from ctai.config_layers import BUILT_IN_PROFILES, Layers, explain, is_noise, profile_text
 from ctai.errors import ConfigError
@@ -21,7 +28,13 @@ __all__ = ["BUILT_IN_PROFILES", "Control", "Resolved", "RunConfig", "profile_tex
 Control = Literal["none", "shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained"]
 
 
-class ModelSettings(Record):
+class Settings(Record):
+    """A part of the configuration. A threshold of infinity could not fail, so numbers are finite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class ModelSettings(Settings):
     """Which base model, and how it is loaded."""
 
     name: str = Field("embedded", description='a hub id, a folder of safetensors, a .gguf file, or "embedded"')
@@ -35,7 +48,7 @@ class ModelSettings(Record):
     )
 
 
-class GenerationSettings(Record):
+class GenerationSettings(Settings):
     """How instructions and responses are generated."""
 
     instruction_sampling: Sampling = Field(
@@ -74,14 +87,14 @@ class GenerationSettings(Record):
         return {key: value for key, value in values.items() if key not in own or value}
 
 
-class PilotSettings(Record):
+class PilotSettings(Settings):
     """Gate 2b: a small batch, which may be tried again with changed parameters."""
 
     count: int = Field(120, ge=100, le=200, description="examples to keep")
     retries: int = Field(2, ge=0, le=2, description="how often it may be tried again")
 
 
-class ScaleSettings(Record):
+class ScaleSettings(Settings):
     """Gate 3: the dataset, made in shards and merged."""
 
     count: int = Field(15000, ge=1, description="unique examples to reach (--count)")
@@ -92,7 +105,7 @@ class ScaleSettings(Record):
     near_duplicate_jaccard: float = Field(0.8, gt=0, le=1, description="instructions at least this alike are one")
 
 
-class HeldoutSettings(Record):
+class HeldoutSettings(Settings):
     """Gate 2a: the frozen test set."""
 
     count: int = Field(800, ge=1, description="items to draw")
@@ -101,7 +114,7 @@ class HeldoutSettings(Record):
     power: float = Field(0.80, gt=0, lt=1, description="threshold: chance to see that lift")
 
 
-class CriticSettings(Record):
+class CriticSettings(Settings):
     """Gate 2a: the critic, and what it must show on labelled probes before its acceptance counts."""
 
     confident_margin: float = Field(1.0, ge=0, description="least difference of the two labels' log-probabilities")
@@ -109,7 +122,7 @@ class CriticSettings(Record):
     balanced_accuracy_floor: float = Field(0.6, ge=0, le=1, description="threshold for the lower bound")
 
 
-class InstrumentSettings(Record):
+class InstrumentSettings(Settings):
     """Gate 2a: how well checkers and detectors must agree with labelled texts."""
 
     scorer_kappa: float = Field(0.9, ge=0, le=1, description="threshold: Cohen's kappa over all families, lower bound")
@@ -118,7 +131,7 @@ class InstrumentSettings(Record):
     detector_recall: float = Field(0.95, ge=0, le=1, description="threshold for the worst detector")
 
 
-class QcThresholds(Record):
+class QcThresholds(Settings):
     """Gates 2b and 3: thresholds for the pilot, each shard and the merged union."""
 
     runaway: float = Field(0.05, ge=0, le=1, description="rate below which responses may run on")
@@ -134,7 +147,7 @@ class QcThresholds(Record):
     overlap: float = Field(0.0, ge=0, le=1, description="largest rate of examples that ask what the test set asks")
 
 
-class TrainingSettings(Record):
+class TrainingSettings(Settings):
     """Gate 4b: QLoRA."""
 
     rank: int = Field(16, ge=1, description="rank of the adapter")
@@ -157,7 +170,7 @@ class TrainingSettings(Record):
     retry_epochs_factor: float = Field(1.5, gt=0, description="for the one retry of gate 4b")
 
 
-class EvaluationSettings(Record):
+class EvaluationSettings(Settings):
     """Gates 4a and 4b: answering the test set, and what counts as better."""
 
     max_new_tokens: int = Field(64, ge=1, description="budget of an answer")
@@ -169,7 +182,7 @@ class EvaluationSettings(Record):
     retries: int = Field(1, ge=0, le=1, description="second training with tuned parameters, at half the alpha")
 
 
-class Limits(Record):
+class Limits(Settings):
     """Seconds that each stage may take in a session, what a crash may cost, and the budget. No part of what is made."""
 
     contamination: float = Field(1800, description="gate 1")
@@ -186,7 +199,7 @@ class Limits(Record):
     minimum_free_gb: float = Field(2.0, ge=0, description="free disk space that preflight asks for")
 
 
-class RunConfig(Record):
+class RunConfig(Settings):
     """Everything that defines a run, apart from where it is written."""
 
     profile: str = Field("embedded", description="name of the profile; part of the default run directory's name")

@@ -93,6 +93,8 @@ def test_a_profile_with_three_mistakes_has_three_lines_with_what_is_allowed(tmp_
         ("qc.truncated=7", "qc.truncated: Input should be less than or equal to 1 (got 7) (from --set)"),
         ("qc.pair_acceptance=-0.1", "qc.pair_acceptance: Input should be greater than or equal to 0 (got -0.1)"),
         ("qc.overlap=nan", "qc.overlap: Input should be"),
+        ("evaluation.max_interval_width=inf", "evaluation.max_interval_width: Input should be a finite number"),
+        ("limits.scale=nan", "limits.scale: Input should be a finite number"),
         ("qc.median_tokens=0", "qc.median_tokens: Input should be greater than 0 (got 0)"),
         ("=3", "--set =3: write KEY=VALUE"),
     ],
