@@ -179,7 +179,9 @@ class EvaluationSettings(Settings):
     max_interval_width: float = Field(0.15, gt=0, description="threshold for the width of the lift's 95% interval")
     bootstrap_samples: int = Field(9999, ge=999, description="for that interval")
     headroom_max_base: float = Field(0.80, gt=0, le=1, description="threshold for the base's success before training")
-    retries: int = Field(1, ge=0, le=1, description="second training with tuned parameters, at half the alpha")
+    retries: int = Field(
+        1, ge=0, le=1, description="second training with tuned parameters: another look, at half the alpha"
+    )
 
 
 class Limits(Settings):

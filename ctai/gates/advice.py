@@ -11,7 +11,7 @@ _FORM = (
 _VARIETY = "raise generation.max_batches_per_item, and generation.instruction_sampling.temperature if acceptance allows"
 _LEARN = (
     "look at the loss curve and the samples in the report: a flat loss asks for another training.learning_rate, a low one "
-    "with wrong answers for better data"
+    "with wrong answers for better data; either is another look at the test set, which has to reach a smaller p-value"
 )
 _REGRESSION = "read the answers of this type in the report; add instruction families of this type to the data"
 

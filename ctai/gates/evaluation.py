@@ -21,7 +21,7 @@ from ctai.evaluate import (
 from ctai.evaluate_summary import GUARDED_TYPES, REGRESSION, noise_floor, summarize_evaluation, write_evaluation
 from ctai.gates.base import AdaptedModel
 from ctai.gates.evidence import Measured
-from ctai.gates.looks import Look, look_at, tuned
+from ctai.gates.looks import LOOKS, Look, charged, look_at, note_look, tuned
 from ctai.gates.review import Background, failed_answers
 from ctai.gates.run import Run
 from ctai.prompts import CompletionStylePrompts
@@ -84,14 +84,17 @@ def _base_folder(run: Run, arm: str) -> Path:
 def train_and_evaluate(run: Run) -> Measured:
     """Train and compare; when the comparison fails, once more with tuned training parameters, then stop.
 
-    The retry looks at the same test set a second time: it has to reach half the p-value, and the verdict says so.
+    Every adapter that is compared is one look more at the same test set, also in a later session with other settings: the
+    n-th has to reach the n-th part of the p-value, and the verdict says so.
     """
     config, history, files = run.config, list[Record](), list[Path]()
     with run.phase("evaluation", control=config.control) as phase:
         for attempt in range(config.evaluation.retries + 1):
             look = look_at(run.rundir, attempt)
             training = _train(run, config, look.adapter)
-            summary, paths, reused = _evaluate(run, config, look, training)
+            number = note_look(run.rundir, training.adapter_digest)
+            judged = charged(config, number)
+            summary, paths, reused = _evaluate(run, judged, look, training)
             history += [config.training, summary]
             files += [*paths, *(look.adapter / name for name in _ADAPTER_FILES)]
             if summary.go or attempt == config.evaluation.retries:
@@ -99,9 +102,10 @@ def train_and_evaluate(run: Run) -> Measured:
             config = tuned(config)
         phase.parameters["learning_rate"] = config.training.learning_rate
         phase.parameters["attempts"] = attempt + 1
-        notes = (f"look {attempt + 1} at the test set, with alpha divided by {attempt + 1}",) if attempt else ()
+        files.append(run.rundir.path(*LOOKS))
+        notes = (f"look {number} at the test set, with alpha divided by {number}",) if number > 1 else ()
         sources = (run.rundir.relative(paths[2]), run.rundir.relative(look.adapter / "training_manifest.json"))
-        metrics = _metrics(config.evaluation, summary, training, *sources)
+        metrics = _metrics(judged.evaluation, summary, training, *sources)
         measured = run.judged("evaluation", metrics, files, notes)
         wrong = failed_answers(read_jsonl(paths[1], EvaluationItem))
         run.background["evaluation"] = Background(tuple(history), wrong)

@@ -1,13 +1,18 @@
-"""The looks of gate 4b at the test set: where each one lies, and what the second one changes.
+"""The looks of gate 4b at the test set: where each one lies, what it costs, and what a retry changes.
 
-Owns the rules only; training and comparing are `evaluation`'s.
+Owns the rules and the list of looks; training and comparing are `evaluation`'s.
 """
 
 from pathlib import Path
 from typing import NamedTuple
 
 from ctai.config import RunConfig
-from ctai.rundir import RunDir
+from ctai.errors import CtaiError
+from ctai.records import LookRecord
+from ctai.rundir import RunDir, read_jsonl, write_jsonl
+
+# Every adapter that was ever compared on the run's test set, in order, relative to the run directory.
+LOOKS = ("evidence", "looks.jsonl")
 
 
 class Look(NamedTuple):
@@ -25,17 +30,44 @@ def look_at(rundir: RunDir, attempt: int) -> Look:
     return Look(*(folder.with_name(folder.name + suffix) for folder in folders))
 
 
-def tuned(config: RunConfig) -> RunConfig:
-    """The configuration of the retry: a smaller learning rate for longer, and half the alpha for the second look.
+def note_look(rundir: RunDir, adapter_digest: str) -> int:
+    """Write down, before anything is compared, that this adapter looks at the test set; returns which look it is.
 
-    No threshold is loosened, and both looks together are wrong in at most 1.5 alpha of the cases (Bonferroni).
+    The list is never shortened: an adapter of other settings is another look, in whatever session it is made.
     """
-    training, evaluation = config.training, config.evaluation
+    path = rundir.path(*LOOKS)
+    looks = read_jsonl(path, LookRecord) if path.exists() else []
+    if adapter_digest not in (look.adapter_digest for look in looks):
+        write_jsonl(path, [*looks, LookRecord(adapter_digest=adapter_digest)])
+    return number_of(rundir, adapter_digest)
+
+
+def number_of(rundir: RunDir, adapter_digest: str) -> int:
+    """Which look at the test set an adapter was, from 1.
+
+    Raises:
+        CtaiError: the list of looks cannot be read, or does not hold it.
+    """
+    looks = read_jsonl(rundir.path(*LOOKS), LookRecord)
+    numbers = [number for number, look in enumerate(looks, start=1) if look.adapter_digest == adapter_digest]
+    if not numbers:
+        raise CtaiError(f"{'/'.join(LOOKS)} does not hold the adapter {adapter_digest[:12]} that was compared")
+    return numbers[0]
+
+
+def charged(config: RunConfig, number: int) -> RunConfig:
+    """The configuration of a look: the n-th has to reach the n-th part of alpha (Bonferroni, look by look)."""
+    evaluation = config.evaluation.model_copy(update={"alpha": config.evaluation.alpha / number})
+    return config.model_copy(update={"evaluation": evaluation})
+
+
+def tuned(config: RunConfig) -> RunConfig:
+    """The configuration of the retry: a smaller learning rate for longer. No threshold is loosened."""
+    training = config.training
     learning = training.model_copy(
         update={
             "learning_rate": training.learning_rate * training.retry_learning_rate_factor,
             "epochs": training.epochs * training.retry_epochs_factor,
         }
     )
-    stricter = evaluation.model_copy(update={"alpha": evaluation.alpha / 2})
-    return config.model_copy(update={"training": learning, "evaluation": stricter})
+    return config.model_copy(update={"training": learning})

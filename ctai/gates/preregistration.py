@@ -17,7 +17,7 @@ from ctai.tasks.families import Family, chosen
 
 _HYPOTHESIS = (
     "on the held-out items SFT gives right content more often than its base: McNemar's test, two-sided, counts when SFT "
-    "wins more of the discordant pairs; a second look at the test set has half the alpha"
+    "wins more of the discordant pairs; the n-th look at the test set, in whatever session, has the n-th part of alpha"
 )
 _HIGHER, _LOWER, _OTHER = operator.gt, operator.lt, operator.ne
 

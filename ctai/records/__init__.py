@@ -40,6 +40,7 @@ from ctai.records.data import (
 from ctai.records.evaluation import (
     EvaluationItem,
     EvaluationSummary,
+    LookRecord,
     McNemar,
     PairedComparison,
     TrainingManifest,
@@ -92,6 +93,7 @@ __all__ = [
     "Interval",
     "LabelledAnswer",
     "LabelledResponse",
+    "LookRecord",
     "McNemar",
     "Metric",
     "ModelProvenance",

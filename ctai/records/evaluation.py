@@ -87,6 +87,12 @@ class PairedComparison(Record):
     regression: bool = False
 
 
+class LookRecord(Stored):
+    """That an adapter was compared with its base on the test set of a run directory."""
+
+    adapter_digest: str
+
+
 class EvaluationSummary(Stored):
     """The evaluation of one adapter against its base.
 

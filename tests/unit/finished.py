@@ -98,6 +98,7 @@ class ScriptedBase:
     def __init__(self, tiny: CleanModel, **update: Any) -> None:
         self.module, self.tokenizer = tiny.module, tiny.tokenizer
         self.engine = Writer(2, 0.1).engine
+        self.engine.encode(" A")  # a token of its vocabulary also in a session that judges nothing
         self.provenance = generated.provenance(sentinels=run_sentinels(self.engine, ()), **update)
 
     def examine(self) -> Examined:

@@ -8,7 +8,7 @@ from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.evaluate import BASE, BASE_FEW_SHOT, BASE_REPARTITIONED, CONTROL_TOKEN, SFT, Arm, base_arms, scored, sft_arm
 from ctai.evaluate_summary import summarize_evaluation, summary_text
-from ctai.gates.looks import Look, look_at, tuned
+from ctai.gates.looks import Look, charged, look_at, number_of, tuned
 from ctai.gates.recompute.compare import differences
 from ctai.model.sources import adapter_digest
 from ctai.prompts import until_stop
@@ -104,12 +104,13 @@ def evaluation_again(
         look = look_at(rundir, attempt)
         training = read_record(look.adapter / "training_manifest.json", TrainingManifest)
         found += _training_differences(rundir, look, training, config, provenance, scale)
-        summary, differing = _look_again(rundir, look, training, config, heldout, base, provenance)
+        judged = charged(config, number_of(rundir, training.adapter_digest))
+        summary, differing = _look_again(rundir, look, training, judged, heldout, base, provenance)
         found += differing
         if summary.go or attempt == config.evaluation.retries:
             break
         config = tuned(config)
-    return EvaluationAgain(summary, training, look, config, tuple(found))
+    return EvaluationAgain(summary, training, look, judged, tuple(found))
 
 
 def _look_again(
