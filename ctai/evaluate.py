@@ -17,7 +17,7 @@ from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.model.text_engine import TextEngine
 from ctai.prompts import STOP_STRINGS, CompletionStylePrompts, Pair
-from ctai.provenance import Progress, code_digest, derive_seed
+from ctai.provenance import Progress, code_digest, derive_seed, stack
 from ctai.records import Completion, EvaluationItem, HeldoutItem, ModelProvenance, Sampling
 from ctai.rundir import RunDir, Stage, digest_of, read_jsonl, write_jsonl
 from ctai.tasks import families, own
@@ -217,7 +217,9 @@ def _stage(
     rundir: RunDir,
     folder: Path,
 ) -> Stage:
-    parameters = {"sampling": sampling, "batch_size": arm.batch_size, "code": code_digest(), **own.parameters()}
+    # After a pre-emption the arms may find another GPU or other versions: then both answer there, the base too.
+    made_with = {"code": code_digest(), "stack": dict(stack(provenance.device))}
+    parameters = {"sampling": sampling, "batch_size": arm.batch_size, **made_with, **own.parameters()}
     inputs = {
         **provenance.identity(),
         "adapter": provenance.adapter_digest or "none",

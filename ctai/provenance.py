@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import ctai
@@ -43,8 +44,8 @@ class GitState(NamedTuple):
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """SHA-256 over the names and contents of ctai's Python files and profiles."""
-    files = sorted((*_PACKAGE.rglob("*.py"), *_PACKAGE.rglob("*.toml")))
+    """SHA-256 over the names and contents of ctai's Python files, profiles and labels."""
+    files = sorted(path for kind in ("py", "toml", "jsonl") for path in _PACKAGE.rglob(f"*.{kind}"))
     return digest_of([[path.relative_to(_PACKAGE).as_posix(), sha256_file(path)] for path in files])
 
 
@@ -110,6 +111,14 @@ def environment(device: str) -> Environment:
         platform=platform.platform(),
         cpu_count=os.cpu_count() or 1,
     )
+
+
+@lru_cache(maxsize=8)
+def stack(device: str) -> Mapping[str, str]:
+    """Device and libraries that a model computes with. Answers are compared only where these are the same."""
+    name = _cuda(device)[1] if device.startswith("cuda") else device
+    libraries = ("torch", "transformers", "peft", "bitsandbytes")
+    return MappingProxyType({"device": name, **{library: _installed(library) for library in libraries}})
 
 
 def _installed(package: str) -> str:

@@ -31,7 +31,7 @@ from ctai.evaluate_summary import (
     write_evaluation,
 )
 from ctai.prompts import DELIMITER, CompletionStylePrompts
-from ctai.provenance import SilentProgress
+from ctai.provenance import SilentProgress, stack
 from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, ModelProvenance
 from ctai.rundir import RunDir, read_jsonl, read_record
 from ctai.tasks.families import by_name
@@ -213,7 +213,7 @@ def test_an_arm_lies_where_it_is_told_to_and_says_whether_it_was_there(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "update", [{"tokenizer_digest": "u"}, {"quantization": "nf4"}, {"device": "cuda"}, {"bos_allowed": True}], ids=str
+    "update", [{"tokenizer_digest": "u"}, {"quantization": "nf4"}, {"device": "mps"}, {"bos_allowed": True}], ids=str
 )
 def test_another_way_to_compute_is_another_arm(tmp_path, update):
     evaluated(tmp_path, ScriptedModel(right_answer), base_arm(CONFIG))
@@ -223,6 +223,16 @@ def test_another_way_to_compute_is_another_arm(tmp_path, update):
 def test_an_answer_that_ends_a_turn_is_not_strict(evaluate):
     answer = evaluate(ScriptedModel(right_answer, control_token_ids=(END_OF_TEXT,)), base_arm(CONFIG))[0]
     assert (answer.content, answer.strict, answer.failure_reason) == (True, False, "chat-control token")
+
+
+@pytest.mark.parametrize("what", ["device", "torch", "bitsandbytes"])
+def test_answers_from_another_machine_are_given_again(tmp_path, monkeypatch, what):
+    model = ScriptedModel(right_answer)
+    assert not evaluated(tmp_path, model, base_arm(CONFIG)).reused
+    assert evaluated(tmp_path, model, base_arm(CONFIG)).reused
+    elsewhere = {**stack("cpu"), what: "another"}
+    monkeypatch.setattr("ctai.evaluate.stack", lambda _device: elsewhere)
+    assert not evaluated(tmp_path, model, base_arm(CONFIG)).reused
 
 
 def test_a_finished_arm_is_reused_and_another_model_is_not(evaluate):
