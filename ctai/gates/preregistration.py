@@ -35,6 +35,7 @@ _THRESHOLDS = (
     *(_Threshold(f"qc.{name}", _LOWER) for name in ("instruction_acceptance", "pair_acceptance")),
     *(_Threshold(f"instruments.{name}", _LOWER) for name in ("scorer_kappa", "scorer_family_kappa")),
     *(_Threshold(f"instruments.{name}", _LOWER) for name in ("detector_precision", "detector_recall")),
+    _Threshold("scale.near_duplicate_jaccard", _HIGHER),  # the filter and the check of overlap both stand on it
     _Threshold("critic.balanced_accuracy_floor", _LOWER),
     _Threshold("critic.confident_margin", _LOWER),
     _Threshold("generation.filter_with_critic", _OTHER),

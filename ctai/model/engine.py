@@ -137,9 +137,12 @@ class Engine:
                 if work.inside == 1:
                     raise CtaiError("one prompt alone does not fit into the memory of the device") from error
                 room = room._replace(rows=work.inside // 2)
+                # Later calls are not let to fail at the same: what failed took a whole attempt.
+                fits = min(self._room.tokens, room.rows * work.columns)
+                self._room = self._room._replace(tokens=fits)
                 self.batch_splits += 1
             # Outside the handler, so that the failed attempt's tensors are no longer held by its traceback.
-            if room != self._room and torch.cuda.is_available():
+            if work.waiting() and torch.cuda.is_available():
                 torch.cuda.empty_cache()
         return [work.done[item] for item in range(len(work.prompts))]
 

@@ -56,11 +56,15 @@ class Work(ABC, Generic[T]):
         """How many items like this one go into the model together; one in any case."""
         return max(1, min(room.rows, room.tokens // (len(self.prompts[item]) + self._budget)))
 
+    @property
+    def columns(self) -> int:
+        """Tokens of the longest prompt and what may be added to it."""
+        return max(map(len, self.prompts)) + self._budget
+
     def prefix(self) -> DynamicCache:
         """Keys and values of what all prompts of the call share, or of nothing where the model does not allow it."""
         self.inside = 1
-        columns = max(map(len, self.prompts)) + self._budget
-        shared = shared_prefix_length(self.prompts) if self.runner.can_share(columns) else 0
+        shared = shared_prefix_length(self.prompts) if self.runner.can_share(self.columns) else 0
         return self.runner.prefix(self.prompts[0][:shared])
 
 

@@ -348,6 +348,15 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_model: CleanModel)
     assert engine.batch_splits == 2  # eight rows, four, two
 
 
+def test_what_did_not_fit_is_not_tried_again_by_the_next_call(tiny_model: CleanModel) -> None:
+    engine = Engine(Small(tiny_model), tiny_model.tokenizer, InputGuard({}), "cpu")
+    prompts = [f"{letter} cats" for letter in "abcdefgh"]
+    for _ in range(2):
+        assert engine.generate(prompts, GREEDY) == tiny_model.engine.generate(prompts, GREEDY)
+        assert engine.batch_splits == 2
+    assert engine.on(tiny_model.module).generate(prompts, GREEDY) == tiny_model.engine.generate(prompts, GREEDY)
+
+
 @pytest.mark.parametrize("call", ["generate", "token_logprobs"])
 def test_a_long_prompt_that_went_in_alone_does_not_end_the_halving(tiny_model: CleanModel, call: str) -> None:
     """Memory fails later, at many short prompts together."""

@@ -26,6 +26,7 @@ LOOSER = {
     "instruments.scorer_family_kappa": 0.5,
     "instruments.detector_precision": 0.5,
     "instruments.detector_recall": 0.5,
+    "scale.near_duplicate_jaccard": 0.95,
     "critic.balanced_accuracy_floor": 0.5,
     "critic.confident_margin": 0.5,
     "generation.filter_with_critic": "false",
