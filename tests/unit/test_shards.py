@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ctai.config import RunConfig
+from ctai.config import GenerationSettings, QcThresholds, RunConfig
 from ctai.errors import ConfigError, CtaiError, UnfinishedError
 from ctai.gates.data import make_scale_dataset
 from ctai.gates.run import Run
@@ -31,19 +31,33 @@ class Base(WorldModel):
 
 
 def scale(
-    root: Path, only: frozenset[int] = frozenset(), *, config: RunConfig = CONFIG, model: Base | None = None
+    root: Path,
+    only: frozenset[int] = frozenset(),
+    *,
+    config: RunConfig = CONFIG,
+    model: Base | None = None,
+    retried: GenerationSettings | None = None,
 ) -> Base:
-    """Gate 3 in a run directory with a passed pilot; returns the model, which counts its calls."""
+    """Gate 3 in a run directory with a passed pilot; returns the model, which counts its calls.
+
+    With the settings of a retry the pilot has passed with those, at its second attempt.
+    """
     run = Run(config, RunDir.open(root), Sharing(only=only))
     run.base = model or Base()  # type: ignore[assignment]
-    attempt = PilotAttempt(folder="artifacts/pilot", generation=config.generation.model_dump(), passed=True, reasons=())
-    write_json(root / "evidence" / "pilot_ladder.json", PilotLadder(attempts=(attempt,)))
+    attempts = [attempt(config.generation, passed=not retried), *([attempt(retried, passed=True)] if retried else [])]
+    write_json(root / "evidence" / "pilot_ladder.json", PilotLadder(attempts=tuple(attempts)))
     write_jsonl(run.rundir.heldout, HELDOUT)
     try:
         make_scale_dataset(run)
     finally:
         run.close()
     return run.base  # type: ignore[return-value]
+
+
+def attempt(generation: GenerationSettings, *, passed: bool) -> PilotAttempt:
+    """An attempt of the pilot with these settings."""
+    reasons = () if passed else ("token_limit_rate 0.2 >= 0.1",)
+    return PilotAttempt(folder="artifacts/pilot", generation=generation.model_dump(), passed=passed, reasons=reasons)
 
 
 def part(root: Path, number: int, **more) -> Path:
@@ -167,6 +181,32 @@ def test_a_shard_under_another_number_is_not_merged(tmp_path, elsewhere):
     shutil.copytree(elsewhere, RunDir(tmp_path / "a").shard_dir(0))
     scale(tmp_path / "a")
     assert "shard is 1 there and 0 here" in notes(tmp_path / "a")
+
+
+# ------------------------------------------------------------------------------------------------------ what is judged
+
+
+class CutsOff(Base):
+    """Breaks off half of its answers."""
+
+    cut_off = 0.5
+
+
+def test_a_shard_that_fails_its_own_quality_control_fails_the_gate_though_the_union_passes(tmp_path):
+    config = CONFIG.model_copy(
+        update={"qc": QcThresholds(truncated=0.52, pair_acceptance=0.2)}
+    )  # union 0.44, shard 0.61
+    part(tmp_path, 1, config=config, model=CutsOff())
+    scale(tmp_path, config=config)
+    phase = read_record(tmp_path / "logs" / "session_manifest.json", SessionManifest).phases[-1]
+    assert phase.parameters["failed_shards"] == ["shard-001"]
+    assert phase.reasons == ("failed_shards 1 != 0",)
+
+
+def test_shards_are_made_with_what_the_retry_of_the_pilot_changed(tmp_path):
+    sampling = CONFIG.generation.response_sampling.model_copy(update={"max_new_tokens": 45})
+    scale(tmp_path, retried=CONFIG.generation.model_copy(update={"response_sampling": sampling}))
+    assert {example.metadata.sampling for example in read_jsonl(RunDir(tmp_path).dataset, Example)} == {sampling}
 
 
 # ----------------------------------------------------------------------------------------------------------- options
