@@ -1,13 +1,16 @@
 """Training: when it refuses, and that it learns and is the same however often it was interrupted."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from ctai.config import RunConfig, TrainingSettings
 from ctai.errors import ContaminationError, CtaiError, RefusedError
+from ctai.model.loader import CleanModelLoader
 from ctai.model.sources import adapter_digest
 from ctai.prompts import CompletionStylePrompts
 from ctai.provenance import SilentProgress
@@ -17,6 +20,7 @@ from ctai.tasks.seeds import seed_pairs
 from ctai.train import train_adapter
 from ctai.train_data import data_order
 from ctai.train_loop import needs_checkpointing
+from tests.unit import tiny
 from tests.unit.trained import Prepared, example, qc_summary
 
 pytestmark = pytest.mark.unit
@@ -137,15 +141,22 @@ def test_training_learns_and_leaves_the_base_as_it_was(prepared):
 @pytest.mark.fault(
     17, plant="the first loss, against the base's own on the completions", check="loss of the first step"
 )
-def test_first_loss_is_that_of_the_base_on_the_completions(prepared):
-    """An adapter starts as the identity, so the first step's loss can be had from the base alone."""
+@pytest.mark.parametrize("allow_bos", [False, True])
+def test_first_loss_is_that_of_the_base_on_the_completions(tmp_path, allow_bos):
+    """An adapter starts as the identity, so the first step's loss can be had from the base alone.
+
+    An allowed BOS token precedes every prompt, as it does when the engine answers.
+    """
+    folder = tiny.write_model(tmp_path / "model", tiny.make_tokenizer(adds_bos=allow_bos))
+    prepared = Prepared(tmp_path / "run", CleanModelLoader(str(folder), allow_bos=allow_bos).load(sentinels=False))
     prepared.train()
     step = read_jsonl(prepared.rundir.adapter_dir / "loss.jsonl", TrainingStep)[0]
     order = data_order(16, 8, STEPS, seed=0)[0]
+    bos = [prepared.model.tokenizer.bos_token_id] if allow_bos else []
     total, tokens = 0.0, 0
     for number in order:
         e = example(number)
-        prompt = prepared.model.engine.encode(CompletionStylePrompts.zero_shot(e.instruction))
+        prompt = [*bos, *prepared.model.engine.encode(CompletionStylePrompts.zero_shot(e.instruction))]
         completion = [*prepared.model.engine.encode(f" {e.response}"), prepared.model.tokenizer.eos_token_id]
         with torch.no_grad():
             scores = prepared.model.module(torch.tensor([prompt + completion])).logits[0].log_softmax(-1)
@@ -208,6 +219,21 @@ def test_checkpoints_in_between_lose_no_step_and_leave_no_trace(tmp_path, tiny_m
     assert seen.resumed_from == interrupted_at
     assert sorted(path.name for path in work.iterdir()) == list(KEPT)
     assert sha256_tree(resumed.rundir.adapter_dir) == sha256_tree(whole.rundir.adapter_dir)
+
+
+def test_the_gradient_is_clipped_and_weights_decay_as_the_settings_say(tmp_path, tiny_model):
+    """Under a gradient clipped to almost nothing an adapter stays as it began, but for the decay of its weights."""
+    tensors, rates = {}, []
+    for decay in (0.0, 20.0):
+        prepared = Prepared(tmp_path / str(decay), tiny_model)
+        prepared.train(gradient_clip=1e-12, weight_decay=decay)
+        tensors[decay] = safetensors.torch.load(prepared.adapter_bytes)
+        rates = [step.learning_rate for step in read_jsonl(prepared.rundir.adapter_dir / "loss.jsonl", TrainingStep)]
+    shrunk = math.prod(1 - 20 * rate for rate in rates)
+    assert 0.2 < shrunk < 0.9
+    for name, began in tensors[0.0].items():
+        assert torch.allclose(tensors[20.0][name], began * shrunk, atol=1e-5)
+        assert "lora_B" not in name or began.abs().max() < 1e-5  # B begins at 0
 
 
 def test_gradient_checkpointing_changes_nothing(tmp_path, tiny_model):
@@ -310,8 +336,6 @@ def test_random_numbers_of_others_are_left_alone(prepared):
 
 
 def test_nf4_trains_on_the_cpu(tmp_path, tiny_model_folder):
-    from ctai.model.loader import CleanModelLoader
-
     model = CleanModelLoader(str(tiny_model_folder), quantization="nf4").load(sentinels=False)
     prepared = Prepared(tmp_path / "run", model)
     before = logits(model)
