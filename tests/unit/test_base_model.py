@@ -1,14 +1,19 @@
-"""The base model of a run: it gives its memory back and is loaded again."""
+"""The base model of a run: it gives its memory back and is loaded again, and is the one that gate 1 passed."""
 
+import json
+import shutil
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ctai.config import ModelSettings
+from ctai.errors import CtaiError
 from ctai.gates.base import BaseModel
 from ctai.model.clean import CleanModel
 from ctai.records import Sampling
+from tests.unit import tiny
 
 pytestmark = pytest.mark.unit
 
@@ -25,3 +30,28 @@ def test_a_released_model_is_gone_and_the_next_use_loads_it_again(
     base.release()
     assert model() is None
     assert base.engine.generate(["x"], sampling) == first
+
+
+def other_weights(folder: Path) -> None:
+    """Put the weights of another model in the place of these."""
+    tiny.write_model(folder, seed=1)
+
+
+def other_tokenizer(folder: Path) -> None:
+    """Take the last merge out of the tokenizer, so that texts become other tokens."""
+    path = folder / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    tokenizer["model"]["merges"].pop()
+    path.write_text(json.dumps(tokenizer))
+
+
+@pytest.mark.parametrize("change", [other_weights, other_tokenizer])
+def test_a_model_that_changed_after_gate_1_passed_is_not_used(
+    tiny_model_folder: Path, tiny_model: CleanModel, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    folder = Path(shutil.copytree(tiny_model_folder, tmp_path / "model"))
+    base = BaseModel(ModelSettings(name=str(folder), quantization="none"))
+    base.passed(tiny_model.provenance)
+    change(folder)
+    with pytest.raises(CtaiError, match=r"weights, tokenizer or precision of .* are not those that gate contamination"):
+        _ = base.clean
