@@ -1,0 +1,69 @@
+"""Gate 4b on a finished run: an adapter that is not applied, training that takes too long."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ctai.config import Limits, RunConfig
+from ctai.errors import CtaiError
+from ctai.gates.evaluation import train_and_evaluate
+from ctai.gates.evidence import Measured
+from ctai.gates.run import Run
+from ctai.model.clean import CleanModel
+from ctai.rundir import RunDir
+from tests.unit.finished import CONFIG, ScriptedArm, ScriptedBase
+
+pytestmark = pytest.mark.unit
+
+
+class NotApplied(ScriptedArm):
+    """An adapter that changes nothing."""
+
+    def __init__(self, base: ScriptedBase) -> None:
+        self.engine = base.engine
+
+
+class WithoutEffect(ScriptedBase):
+    """A base whose adapters are not applied."""
+
+    def with_adapter(self, path: Path) -> ScriptedArm:
+        return NotApplied(self)
+
+
+def evaluated_again(rundir: RunDir, base: ScriptedBase, config: RunConfig = CONFIG) -> Measured:
+    """Gate 4b on what the gates before it have left."""
+    run = Run(config, rundir)
+    run.base = base  # type: ignore[assignment]
+    try:
+        return train_and_evaluate(run)
+    finally:
+        run.close()
+
+
+@pytest.fixture
+def of_the_hub() -> dict[str, str]:
+    """What is recorded of the finished run's base model."""
+    return {"model_id": "someone/base", "revision": "abc123"}
+
+
+@pytest.mark.fault(21, plant="an adapter that changes no logit", check="arm check")
+def test_an_adapter_that_is_not_applied_makes_no_difference(
+    rundir: RunDir, tiny_model: CleanModel, of_the_hub: dict[str, str]
+) -> None:
+    for folder in (rundir.results_dir, rundir.evidence / "evaluation"):
+        shutil.rmtree(folder)
+    config = CONFIG.model_copy(update={"evaluation": CONFIG.evaluation.model_copy(update={"retries": 0})})
+    measured = evaluated_again(rundir, WithoutEffect(tiny_model, **of_the_hub), config)
+    difference = measured.metric("arm_difference")
+    assert difference.value == 0
+    assert not difference.passed
+
+
+def test_training_has_a_time_limit_of_its_own(
+    rundir: RunDir, tiny_model: CleanModel, of_the_hub: dict[str, str]
+) -> None:
+    shutil.rmtree(rundir.adapter_dir)
+    config = CONFIG.model_copy(update={"limits": Limits(training=1e-9)})
+    with pytest.raises(CtaiError, match="training passed its time limit"):
+        evaluated_again(rundir, ScriptedBase(tiny_model, **of_the_hub), config)
