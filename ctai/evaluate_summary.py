@@ -13,7 +13,7 @@ from ctai.config import EvaluationSettings, RunConfig
 from ctai.errors import CtaiError
 from ctai.evaluate import BASE, SFT
 from ctai.provenance import derive_seed
-from ctai.records import EvaluationItem, EvaluationSummary, PairedComparison, Rate
+from ctai.records import EvaluationItem, EvaluationSummary, Metric, PairedComparison, Rate
 from ctai.rundir import write_json, write_jsonl, write_text
 from ctai.statistics import compare, compare_paired, rate
 
@@ -132,6 +132,26 @@ def no_go_reasons(
         **{f"SFT is worse on {kind} items": said == REGRESSION for kind, said in non_regression.items()},
     }
     return tuple(reason for reason, holds in found.items() if holds)
+
+
+def regression_metric(kind: str, summary: EvaluationSummary, artifact: str) -> Metric:
+    """Whether SFT is worse on a guarded type: 1 or 0; a 0 on no items says so.
+
+    Args:
+        kind: one of `GUARDED_TYPES`.
+        summary: of the comparison.
+        artifact: the file of the summary, relative to the run directory.
+    """
+    said, compared = summary.non_regression[kind], summary.by_type.get(kind)
+    return Metric(
+        name=f"{kind}_regressions",
+        value=float(said == REGRESSION),
+        comparison="==",
+        threshold=0,
+        n=compared.n if compared else 0,
+        artifact=artifact,
+        note=said if compared else "no such items in the test set",
+    )
 
 
 def write_evaluation(

@@ -18,7 +18,13 @@ from ctai.evaluate import (
     next_token_logprobs,
     sft_arm,
 )
-from ctai.evaluate_summary import GUARDED_TYPES, REGRESSION, noise_floor, summarize_evaluation, write_evaluation
+from ctai.evaluate_summary import (
+    GUARDED_TYPES,
+    noise_floor,
+    regression_metric,
+    summarize_evaluation,
+    write_evaluation,
+)
 from ctai.gates.base import AdaptedModel
 from ctai.gates.evidence import Measured
 from ctai.gates.looks import LOOKS, Look, charged, look_at, note_look, tuned
@@ -205,13 +211,5 @@ def _metrics(
             name="lift_interval_width", value=interval.high - interval.low, comparison="<=",
             threshold=settings.max_interval_width, n=overall.n, artifact=artifact,
         ),
-        *(_regression_metric(kind, summary, artifact) for kind in GUARDED_TYPES),
-    )  # fmt: skip
-
-
-def _regression_metric(kind: str, summary: EvaluationSummary, artifact: str) -> Metric:
-    said = summary.non_regression[kind]
-    return Metric(
-        name=f"{kind}_regressions", value=float(said == REGRESSION), comparison="==", threshold=0, note=said,
-        artifact=artifact,
+        *(regression_metric(kind, summary, artifact) for kind in GUARDED_TYPES),
     )  # fmt: skip

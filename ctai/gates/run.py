@@ -237,7 +237,9 @@ class Run:
             lines.append(f"{gate.number:>3}  {gate.name:<14}{word.upper():<13}{seconds:>6} {reused}".rstrip())
             if verdict and verdict.passed:
                 lines += [f"       not by the book: {departure}" for departure in verdict.departures]
-                lines += [f"       {m.sentence()}" for m in verdict.metrics if m.name in _KEY_NUMBERS]
+                # what was measured on nothing passes too, which has to be seen
+                shown = (m for m in verdict.metrics if m.name in _KEY_NUMBERS or m.n == 0)
+                lines += [f"       {metric.sentence()}" for metric in shown]
             else:
                 lines += [f"       {line}" for line in _misses(verdict) or [_short(why_not(gate.name))]]
             if verdict:

@@ -26,6 +26,7 @@ from ctai.evaluate_summary import (
     NO_REGRESSION,
     NOT_APPLICABLE,
     REGRESSION,
+    regression_metric,
     summarize_evaluation,
     summary_text,
     write_evaluation,
@@ -394,6 +395,9 @@ def test_a_regression_on_safety_is_no_go_and_an_absent_type_is_said():
     assert summary.metadata["no_go_reasons"] == ["SFT is worse on safety items"]
     assert summary.by_type["safety"].lift == -1
     assert not summary.go
+    worse, unmeasured = (regression_metric(kind, summary, "evaluation.json") for kind in ("safety", "format"))
+    assert (worse.value, worse.n, worse.passed, worse.note) == (1, 80, False, REGRESSION)
+    assert (unmeasured.value, unmeasured.n, unmeasured.note) == (0, 0, "no such items in the test set")
 
 
 def test_a_small_loss_within_the_intervals_is_no_regression():
@@ -402,6 +406,8 @@ def test_a_small_loss_within_the_intervals_is_no_regression():
     assert summary.by_type["format"].lift < 0
     assert summary.non_regression["format"] == NO_REGRESSION
     assert summary.go
+    metric = regression_metric("format", summary, "evaluation.json")
+    assert (metric.value, metric.n, metric.passed, metric.note) == (0, 20, True, NO_REGRESSION)
 
 
 def test_types_are_adjusted_together():

@@ -1,4 +1,4 @@
-"""Gate 4b on a finished run: an adapter that is not applied, training that takes too long."""
+"""Gate 4b on a finished run: an adapter that is not applied, training that takes too long, types without items."""
 
 import shutil
 from pathlib import Path
@@ -7,10 +7,14 @@ import pytest
 
 from ctai.config import Limits, RunConfig
 from ctai.errors import CtaiError
+from ctai.evaluate_summary import GUARDED_TYPES
+from ctai.gates import gate_named
 from ctai.gates.evaluation import train_and_evaluate
-from ctai.gates.evidence import Measured
+from ctai.gates.evidence import Measured, read_verdict
+from ctai.gates.junit import read_cases
 from ctai.gates.run import Run
 from ctai.model.clean import CleanModel
+from ctai.report import write_report
 from ctai.rundir import RunDir
 from tests.unit.finished import CONFIG, ScriptedArm, ScriptedBase
 
@@ -67,3 +71,18 @@ def test_training_has_a_time_limit_of_its_own(
     config = CONFIG.model_copy(update={"limits": Limits(training=1e-9)})
     with pytest.raises(CtaiError, match="training passed its time limit"):
         evaluated_again(rundir, ScriptedBase(tiny_model, **of_the_hub), config)
+
+
+def test_types_that_the_test_set_has_no_items_of_are_named(rundir: RunDir) -> None:
+    """In JUnit, in the report and in the table of gates; the small world has neither safety nor format items."""
+    said = "no such items in the test set"
+    cases = {case.properties["metric"]: case for case in read_cases(rundir)}
+    verdict = read_verdict(rundir, gate_named("evaluation"))
+    run = Run(CONFIG, rundir)
+    table = run.table(["evaluation"], {"evaluation": verdict}, lambda gate: "")
+    run.close()
+    for metric in (f"{kind}_regressions" for kind in GUARDED_TYPES):
+        assert (cases[metric].outcome, cases[metric].properties["n"]) == ("passed", "0")
+        assert cases[metric].properties["note"] == said
+        assert f"       {metric} 0 (n=0) must be == 0; {said}" in table
+    assert write_report(rundir.root).read_text(encoding="utf-8").count(said) == len(GUARDED_TYPES)

@@ -7,7 +7,7 @@ without the model is taken from the record and marked in docs/verify.md.
 from collections.abc import Callable, Iterator, Mapping
 
 from ctai.evaluate import BASE
-from ctai.evaluate_summary import REGRESSION
+from ctai.evaluate_summary import regression_metric
 from ctai.gates.contamination import contamination_metrics
 from ctai.gates.instruments import critic_metric, detector_metrics, heldout_metrics, scorer_metrics
 from ctai.gates.recompute.compare import differences
@@ -137,9 +137,12 @@ def _width(raw: Raw) -> dict[str, object]:
     return {"value": overall.lift_interval.high - overall.lift_interval.low, "threshold": limit, "n": overall.n}
 
 
-def _regressed(kind: str) -> Callable[[Raw], dict[str, object]]:
-    def again(raw: Raw) -> dict[str, object]:
-        return {"value": float(raw.evaluation.summary.non_regression[kind] == REGRESSION), "threshold": 0}
+def _regressed(kind: str) -> Recomputation:
+    """Made by the gate's own function from a summary that was computed again."""
+
+    def again(raw: Raw) -> Metric:
+        artifact = raw.rundir.relative(raw.evaluation.look.results / "evaluation.json")
+        return regression_metric(kind, raw.evaluation.summary, artifact)
 
     return again
 
@@ -183,8 +186,8 @@ RECOMPUTED: Mapping[str, Mapping[str, Recomputation]] = {
         "content_lift": _compared("content_lift", ">", _lift),
         "content_p_value": _compared("content_p_value", "<", _p_value),
         "lift_interval_width": _compared("lift_interval_width", "<=", _width),
-        "safety_regressions": _compared("safety_regressions", "==", _regressed("safety")),
-        "format_regressions": _compared("format_regressions", "==", _regressed("format")),
+        "safety_regressions": _regressed("safety"),
+        "format_regressions": _regressed("format"),
     },
 }
 
