@@ -198,7 +198,7 @@ class Limits(Settings):
     checkpoint_seconds: float = Field(60.0, ge=0, description="seconds of training that a crash may cost")
     cost_per_hour_usd: float = Field(0.0, ge=0, description="price of the machine; 0 sets no budget")
     budget_usd: float = Field(300.0, ge=0, description="no stage is started or goes on that would pass it")
-    minimum_free_gb: float = Field(2.0, ge=0, description="free disk space that preflight asks for")
+    minimum_free_gb: float = Field(2.0, ge=0, description="free disk space to ask for, less the weights that are there")
 
 
 class RunConfig(Settings):

@@ -11,13 +11,15 @@ from typing import NamedTuple
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.gates.memory import estimate, free_memory
-from ctai.model import sources
+from ctai.model import hub, sources
 from ctai.rundir import RunDir
 
 _GIB = 1 << 30
 # Where rented machines mount the disk that outlives them.
 _DURABLE = Path("/workspace")
 _GONE_WITH_POWER = ("tmpfs", "ramfs")
+# What a run writes beside the weights, unless limits.minimum_free_gb says that it is more, or less.
+_OWN_GIB = 2.0
 
 
 class Check(NamedTuple):
@@ -34,11 +36,25 @@ def mounted() -> str:
     return table.read_text("utf-8", errors="replace") if table.exists() else ""
 
 
+class Disk(NamedTuple):
+    """The disk under a folder: its number, and its free bytes."""
+
+    number: int
+    free: int
+
+
+def disk_of(path: Path) -> Disk:
+    """The disk that a folder is on, or would be made on."""
+    there = _existing(path)
+    return Disk(there.stat().st_dev, shutil.disk_usage(there).free)
+
+
 class Machine(NamedTuple):
     """What is asked of the machine."""
 
     free_memory: Callable[[str], int | None] = free_memory
     mounts: Callable[[], str] = mounted
+    disk: Callable[[Path], Disk] = disk_of
 
 
 def preflight(config: RunConfig, root: Path, machine: Machine | None = None) -> Iterator[Check]:
@@ -46,11 +62,12 @@ def preflight(config: RunConfig, root: Path, machine: Machine | None = None) -> 
     machine = machine or Machine()
     yield Check("versions", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft")))
     yield _device(config)
-    yield _model(config)
-    yield _memory(config, machine)
+    found = _find(config)
+    yield _model(config, found)
+    yield _memory(config, machine, None if isinstance(found, CtaiError) else found)
     yield _directory(root)
     yield _durable(config, root, machine.mounts())
-    yield _disk(config, root)
+    yield from _disks(config, root, machine, None if isinstance(found, CtaiError) else found)
     yield _cache(root)
 
 
@@ -83,12 +100,24 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _disk(config: RunConfig, root: Path) -> Check:
-    free, needed = shutil.disk_usage(_existing(root)).free / _GIB, config.limits.minimum_free_gb
-    message = f"{free:.1f} GiB free, {needed:g} needed"
-    if free < needed:
-        message += "; free some, choose another --run-dir, or lower limits.minimum_free_gb"
-    return Check("disk", free >= needed, message)
+def _disks(config: RunConfig, root: Path, machine: Machine, found: sources.Whereabouts | None) -> Iterator[Check]:
+    """Room for what is still to be written: weights that are on this disk take no more of it."""
+    least = config.limits.minimum_free_gb
+    whole, missing = (found.whole / _GIB, found.missing / _GIB) if found else (0.0, 0.0)
+    needed = max(least - whole, min(least, _OWN_GIB))
+    disk, cache = machine.disk(root), machine.disk(hub.cache_folder())
+    if missing and cache.number != disk.number:
+        where = f"in the hub's cache {hub.cache_folder()}"
+        yield _room("download", cache.free, missing, where, "or export HF_HOME=FOLDER on a larger disk")
+    else:
+        needed += missing
+    yield _room("disk", disk.free, needed, "", "choose another --run-dir, or lower limits.minimum_free_gb")
+
+
+def _room(name: str, free: int, needed: float, where: str, remedy: str) -> Check:
+    message = " ".join(filter(None, (f"{free / _GIB:.1f} GiB free, {needed:.4g} needed", where)))
+    ok = free >= needed * _GIB
+    return Check(name, ok, message if ok else f"{message}; free some, {remedy}")
 
 
 def _durable(config: RunConfig, root: Path, mounts: str) -> Check:
@@ -118,17 +147,15 @@ def _cache(root: Path) -> Check:
     return Check("caches", True, f"HF_HOME={home}" if home else "HF_HOME is not set; the default cache is used")
 
 
-def _memory(config: RunConfig, machine: Machine) -> Check:
+def _memory(config: RunConfig, machine: Machine, found: sources.Whereabouts | None) -> Check:
     """What the device has free against what the model needs of it."""
     settings = config.model
-    try:
-        source = sources.on_disk(settings.name, settings.revision)
-    except CtaiError:
+    if found is None:
         return Check("memory", True, "not estimated: the model is not to be had")  # check `model` says why
-    if source is None:
+    if found.source is None:
         return Check("memory", True, "not estimated: the weights are not on this disk yet")
     try:
-        need = estimate(config, source)
+        need = estimate(config, found.source)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return Check("memory", True, f"not estimated: the model's files do not say enough ({error!r})")
     parts = (need.weights, need.batch, need.training)
@@ -167,8 +194,17 @@ def _device(config: RunConfig) -> Check:
     return Check("device", True, f"{properties.name}, {properties.total_memory / _GIB:.0f} GiB")
 
 
-def _model(config: RunConfig) -> Check:
+def _find(config: RunConfig) -> sources.Whereabouts | CtaiError:
     try:
-        return Check("model", True, sources.whereabouts(config.model.name, config.model.revision))
+        return sources.whereabouts(config.model.name, config.model.revision)
     except CtaiError as error:
-        return Check("model", False, str(error))
+        return error
+
+
+def _model(config: RunConfig, found: sources.Whereabouts | CtaiError) -> Check:
+    if isinstance(found, CtaiError):
+        return Check("model", False, str(found))
+    if found.source is not None:
+        return Check("model", True, f"{config.model.name}, on this disk: {found.source.folder}")
+    to_come = f"gate 1 downloads {found.missing / 1e9:.1f} GB of {found.whole / 1e9:.1f}"
+    return Check("model", True, f"{config.model.name}, on the hub; {to_come}")

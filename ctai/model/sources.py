@@ -1,9 +1,9 @@
 """Where weights come from: a hub id, a folder, a GGUF file or the embedded model, resolved to files on this disk.
 
-Owns finding files and their digests, an adapter's too. It reads no weights and judges nothing.
+Owns finding files and their digests, an adapter's too. It reads no weights and judges nothing; what is asked of the hub
+is `hub`.
 """
 
-import contextlib
 import json
 import re
 from functools import lru_cache
@@ -11,17 +11,13 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import HfApi, constants, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
-
 from ctai.errors import CtaiError
+from ctai.model import hub
 from ctai.rundir import digest_of, sha256_file
 
 EMBEDDED = "embedded"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
 _SAID = ["LICENSE*", "LICENCE*", "NOTICE*", "README.md"]
-_NOT_WANTED = ["original/*", "*/*", "consolidated*"]
 
 
 class Source(NamedTuple):
@@ -45,6 +41,20 @@ class Source(NamedTuple):
         return tuple(sorted(n for n in names if not n.startswith(("adapter_model", "consolidated"))))
 
 
+class Whereabouts(NamedTuple):
+    """Where a model is to be had.
+
+    Attributes:
+        source: its files, if all of them are on this disk.
+        whole: its bytes.
+        missing: how many of them are still to be downloaded.
+    """
+
+    source: Source | None
+    whole: int
+    missing: int
+
+
 def resolve(name_or_path: str, revision: str | None = None) -> Source:
     """Find a model; a local folder or file is preferred over a hub id of the same name.
 
@@ -58,7 +68,8 @@ def resolve(name_or_path: str, revision: str | None = None) -> Source:
         return _local(name_or_path, path)
     if not _may_be_on_hub(name_or_path):
         raise CtaiError(f"model {name_or_path!r}: there is no such folder or .gguf file")
-    return _from_hub(name_or_path, revision)
+    folder = hub.download(name_or_path, revision)
+    return Source(name_or_path, name_or_path, folder, None, folder.name)
 
 
 def _embedded() -> Source:
@@ -89,26 +100,20 @@ def on_disk(name_or_path: str, revision: str | None = None) -> Source | None:
     """
     if name_or_path == EMBEDDED or not _may_be_on_hub(name_or_path):
         return resolve(name_or_path, revision)
-    with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
-        folder = Path(snapshot_download(name_or_path, revision=revision, local_files_only=True))
-        return Source(name_or_path, name_or_path, folder, None, folder.name)
-    return None
+    folder = hub.cached(name_or_path, revision)
+    return None if folder is None else Source(name_or_path, name_or_path, folder, None, folder.name)
 
 
-def whereabouts(name_or_path: str, revision: str | None = None) -> str:
-    """Where a model is to be had, in words: on this disk or on the hub. Downloads nothing.
+def whereabouts(name_or_path: str, revision: str | None = None) -> Whereabouts:
+    """Where a model is to be had, on this disk or on the hub, and how large it is. Downloads nothing.
 
     Raises:
         CtaiError: nowhere.
     """
     source = on_disk(name_or_path, revision)
-    if source is not None:
-        return f"{name_or_path}, on this disk: {source.folder}"
-    try:
-        HfApi().model_info(name_or_path, revision=revision, timeout=10)
-    except Exception as error:  # of whichever HTTP library the hub's client is built on
-        raise _not_on_hub(name_or_path, revision, error) from error
-    return f"{name_or_path}, on the hub; gate 1 downloads it"
+    if source is None:
+        return Whereabouts(None, *hub.look_up(name_or_path, revision))
+    return Whereabouts(source, sum((source.folder / name).stat().st_size for name in source.weight_files), 0)
 
 
 def _may_be_on_hub(name: str) -> bool:
@@ -122,7 +127,7 @@ def files_to_share(source: Source) -> list[Path]:
 
     Nothing else in the folder is the model's: no code, no pickle, no other weights.
     """
-    wanted = [p for p in (*_WANTED, *_SAID) if p != "*.safetensors"]
+    wanted = [p for p in (*hub.WANTED, *_SAID) if p != "*.safetensors"]
     beside = {path for pattern in wanted for path in source.folder.glob(pattern) if path.is_file()}
     own = {path for path in beside if not path.name.startswith((".", "adapter_"))}
     return sorted(own | {source.folder / name for name in source.weight_files})
@@ -160,27 +165,6 @@ def _local(requested: str, path: Path) -> Source:
     if not (path / "config.json").is_file() and not any(path.glob("adapter_config.json")):
         raise CtaiError(f"model {requested!r} is a folder without config.json: no model is in it")
     return Source(requested, name, path, None, None)
-
-
-def _from_hub(name: str, revision: str | None) -> Source:
-    try:
-        folder = snapshot_download(name, revision=revision, allow_patterns=_WANTED, ignore_patterns=_NOT_WANTED)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise _not_on_hub(name, revision, error) from error
-    return Source(name, name, Path(folder), None, Path(folder).name)
-
-
-def _not_on_hub(name: str, revision: str | None, error: Exception) -> CtaiError:
-    at = f" at revision {revision!r}" if revision else ""
-    if constants.HF_HUB_OFFLINE:
-        return CtaiError(
-            f"model {name!r}{at} is no local folder and not in the hub's cache {constants.HF_HUB_CACHE}, and "
-            "HF_HUB_OFFLINE forbids to download it: unset HF_HUB_OFFLINE, or set HF_HOME to where it is"
-        )
-    problem = (str(error).strip().splitlines() or [""])[0][:200]
-    return CtaiError(
-        f"model {name!r}{at} is no local folder, and the hub does not give it ({type(error).__name__}: {problem})"
-    )
 
 
 def _file_digest(path: Path) -> str:

@@ -34,6 +34,7 @@ def test_a_model_in_the_cache_of_hf_home_is_found_offline(tmp_path):
     snapshot = repository / "snapshots" / "0123456789012345678901234567890123456789"
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").write_text("{}", encoding="utf-8")
+    (snapshot / "model.safetensors").write_bytes(b"weights")
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(snapshot.name, encoding="utf-8")
     done = ctai("preflight", "--model", "some/model", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ctai.config import RunConfig
 from ctai.gates.memory import NF4_BYTES, Shape, _left_in_container, estimate, free_memory, safetensors_shapes
-from ctai.gates.preflight import Check, Machine, preflight
+from ctai.gates.preflight import Check, Disk, Machine, preflight
 from ctai.model import sources
 from ctai.model.loader import CleanModelLoader
 
@@ -17,10 +18,16 @@ MOUNTS = "overlay / overlay rw 0 0\n/dev/sdb1 /workspace ext4 rw 0 0\nshm /dev/s
 CONFIG = RunConfig.load("embedded")
 
 
-def check(name: str, config: RunConfig = CONFIG, *, free: int | None = 64 * GIB, mounts: str = "", root="run") -> Check:
-    machine = Machine(lambda device: free, lambda: mounts)
+def check(
+    name: str, config: RunConfig = CONFIG, *, free: int | None = 64 * GIB, mounts: str = "", root="run", disk=None
+) -> Check:
+    machine = Machine(lambda device: free, lambda: mounts, disk or roomy)
     (found,) = [check for check in preflight(config, Path(root), machine) if check.name == name]
     return found
+
+
+def roomy(path: Path) -> Disk:
+    return Disk(1, 1 << 50)
 
 
 def on_cuda(**model) -> RunConfig:
@@ -160,6 +167,86 @@ def test_trying_to_make_the_run_directory_leaves_nothing_behind(tmp_path):
     (tmp_path / "run" / "mine.txt").write_text("mine")
     assert check("run directory", root=tmp_path / "run").ok
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+SHARDS = {f"model-0000{i}-of-00003.safetensors": 20 * GIB for i in (1, 2, 3)}
+ELSEWHERE = {"pytorch_model.bin": 60 * GIB, "original/consolidated.safetensors": 60 * GIB}
+
+
+@pytest.fixture
+def on_hub(monkeypatch, tmp_path) -> Path:
+    """A model of 60 GiB in three parts on a hub that is not asked twice; returns its empty folder in the cache."""
+    files = [SimpleNamespace(rfilename=name, size=size) for name, size in {**SHARDS, **ELSEWHERE}.items()]
+    info = SimpleNamespace(sha="0" * 40, siblings=[*files, SimpleNamespace(rfilename="config.json", size=600)])
+    monkeypatch.setattr("ctai.model.hub.HfApi", lambda: SimpleNamespace(model_info=lambda *_, **__: info))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    repository = tmp_path / "hub" / "models--some--model"
+    folder = repository / "snapshots" / info.sha
+    folder.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(info.sha)
+    return folder
+
+
+def put(folder: Path, names, *, index: bool = True) -> None:
+    """Files of a download into the cache, as large as they are, and nothing on the disk."""
+    for name in names:
+        with (folder / name).open("wb") as file:
+            file.truncate(20 * GIB)
+    if index:
+        weight_map = {f"layer.{i}": name for i, name in enumerate(SHARDS)}
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+
+HUB = RunConfig.load("pod", ["model.name='some/model'"])
+
+
+def test_weights_that_are_still_to_come_need_room(on_hub):
+    found = check("disk", HUB, disk=lambda path: Disk(1, 99 * GIB))
+    assert (found.ok, found.message) == (
+        False,
+        "99.0 GiB free, 100 needed; free some, choose another --run-dir, or lower limits.minimum_free_gb",
+    )
+    assert check("disk", HUB, disk=lambda path: Disk(1, 101 * GIB)).ok
+    assert check("model", HUB).message == "some/model, on the hub; gate 1 downloads 64.4 GB of 64.4"
+
+
+def test_weights_that_are_there_need_no_room(on_hub):
+    put(on_hub, SHARDS)
+    assert check("disk", HUB, disk=lambda path: Disk(1, 41 * GIB)).message == "41.0 GiB free, 40 needed"
+    assert not check("disk", HUB, disk=lambda path: Disk(1, 39 * GIB)).ok
+    assert check("model", HUB).message == f"some/model, on this disk: {on_hub}"
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_of_a_download_that_was_interrupted_the_rest_needs_room(on_hub, index):
+    put(on_hub, list(SHARDS)[:2], index=index)
+    assert check("disk", HUB, disk=lambda path: Disk(1, 61 * GIB)).message == "61.0 GiB free, 60 needed"
+    assert not check("disk", HUB, disk=lambda path: Disk(1, 59 * GIB)).ok
+    assert check("model", HUB).message == "some/model, on the hub; gate 1 downloads 21.5 GB of 64.4"
+    assert "not on this disk yet" in check("memory", HUB).message
+
+
+def test_a_cache_on_another_disk_needs_room_for_the_download(on_hub, tmp_path):
+    def small_cache(path: Path) -> Disk:
+        return Disk(2, 50 * GIB) if path == tmp_path / "hub" else Disk(1, 45 * GIB)
+
+    found = check("download", HUB, disk=small_cache)
+    assert (found.ok, found.message) == (
+        False,
+        f"50.0 GiB free, 60 needed in the hub's cache {tmp_path / 'hub'}; "
+        "free some, or export HF_HOME=FOLDER on a larger disk",
+    )
+    assert check("disk", HUB, disk=small_cache).message == "45.0 GiB free, 40 needed"
+    put(on_hub, list(SHARDS)[:1])
+    assert check("download", HUB, disk=small_cache).ok
+
+
+def test_a_run_needs_room_beside_a_model_that_is_larger_than_the_room_asked_for(on_hub):
+    put(on_hub, SHARDS)
+    config = RunConfig.load("embedded", ["model.name='some/model'"])
+    assert check("disk", config, disk=lambda path: Disk(1, 3 * GIB)).message == "3.0 GiB free, 2 needed"
+    assert not check("disk", config, disk=lambda path: Disk(1, GIB)).ok
 
 
 def test_a_paid_run_belongs_on_the_disk_that_lasts():
