@@ -5,14 +5,14 @@ Owns everything that is asked of the hub, and the sentences for what goes wrong.
 
 import contextlib
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
 from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from ctai.errors import CtaiError
+from ctai.errors import CtaiError, disk_trouble
 
 # What a model needs to be loaded, and what of that is there twice, in other forms.
 WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
@@ -37,10 +37,7 @@ def look_up(name: str, revision: str | None) -> Sizes:
         info = HfApi().model_info(name, revision=revision, timeout=_SECONDS, files_metadata=True)
     except Exception as error:  # of whichever HTTP library the hub's client is built on
         raise _not_there(name, revision, error) from error
-    files = filter_repo_objects(
-        info.siblings or [], allow_patterns=WANTED, ignore_patterns=_NOT_WANTED, key=lambda file: file.rfilename
-    )
-    sizes = {file.rfilename: file.size or 0 for file in files}
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or [] if _is_wanted(file.rfilename)}
     cached = {file for file in sizes if isinstance(try_to_load_from_cache(name, file, revision=info.sha), str)}
     return Sizes(sum(sizes.values()), sum(size for file, size in sizes.items() if file not in cached))
 
@@ -57,12 +54,17 @@ def download(name: str, revision: str | None) -> Path:
     """The folder of the cache that has the model, after what it lacks was downloaded.
 
     Raises:
-        CtaiError: the hub does not have it, or cannot be reached.
+        CtaiError: the hub does not have it or cannot be reached, the connection broke, or the disk does not take it.
     """
     try:
         return _snapshot(name, revision)
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
         raise _not_there(name, revision, error) from error
+    except Exception as error:  # of the libraries that the hub's client downloads with: they share no class of errors
+        broken = (
+            f"the download of model {name!r} broke off ({_first_line(error)}); run the same command again, it resumes"
+        )
+        raise CtaiError(disk_trouble(error) or broken) from error
 
 
 def cache_folder() -> Path:
@@ -83,6 +85,11 @@ def _snapshot(name: str, revision: str | None, *, local_files_only: bool = False
     )
 
 
+def _is_wanted(file: str) -> bool:
+    """The hub's own reading of the patterns."""
+    return any(fnmatch(file, p) for p in WANTED) and not any(fnmatch(file, p) for p in _NOT_WANTED)
+
+
 def _is_whole(folder: Path) -> bool:
     """Whether all weights are there: an interrupted download leaves a folder with some, before or after their index."""
     index = folder / "model.safetensors.index.json"
@@ -100,7 +107,8 @@ def _not_there(name: str, revision: str | None, error: Exception) -> CtaiError:
             f"model {name!r}{at} is no local folder and not in the hub's cache {constants.HF_HUB_CACHE}, and "
             "HF_HUB_OFFLINE forbids to download it: unset HF_HUB_OFFLINE, or set HF_HOME to where it is"
         )
-    problem = (str(error).strip().splitlines() or [""])[0][:200]
-    return CtaiError(
-        f"model {name!r}{at} is no local folder, and the hub does not give it ({type(error).__name__}: {problem})"
-    )
+    return CtaiError(f"model {name!r}{at} is no local folder, and the hub does not give it ({_first_line(error)})")
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"

@@ -1,11 +1,13 @@
 """The loader: what it resolves to, what it records, what it refuses, and that only one arm can be used at a time."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
 from ctai.errors import ContaminationError, CtaiError
@@ -45,6 +47,49 @@ def test_a_model_that_is_nowhere_is_one_sentence(name: str, tmp_path: Path, monk
     with pytest.raises(CtaiError, match=r"(?s)^model '.{0,30}'.{20,400}$") as caught:
         CleanModelLoader(name or "./").load()
     assert "\n" not in str(caught.value)
+
+
+class BrokenConnectionError(Exception):
+    """As HTTP libraries have them: of no class that Python knows."""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            BrokenConnectionError("peer closed connection\nwithout the rest"),
+            "the download of model 'some/model' broke off (BrokenConnectionError: peer closed connection); "
+            "run the same command again, it resumes",
+        ),
+        (
+            TimeoutError("read timed out"),
+            "the download of model 'some/model' broke off (TimeoutError: read timed out); "
+            "run the same command again, it resumes",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/hub/blobs/abc"),
+            "cannot use /hub/blobs/abc: No space left on device; "
+            "when that is mended, the same command goes on where this one stopped",
+        ),
+        (
+            LocalEntryNotFoundError("the hub cannot be reached"),
+            "model 'some/model' is no local folder, and the hub does not give it "
+            "(LocalEntryNotFoundError: the hub cannot be reached)",
+        ),
+    ],
+)
+def test_a_download_that_fails_is_one_sentence(
+    error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ctai.model.hub.snapshot_download", fail)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(CtaiError) as caught:
+        sources.resolve("some/model")
+    assert str(caught.value) == sentence
+    assert caught.value.__cause__ is error
 
 
 def test_a_local_folder_is_preferred_over_the_hub(
