@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
@@ -37,6 +38,11 @@ Quantization = Literal["auto", "none", "nf4"]
 # Below this many parameters a second thread gains nothing (measured on the embedded model: 256 answers in 5.1 s with one
 # thread and in 4.1 to 6.3 s with two), and costs up to 20 times as much once anything else runs on the machine.
 _SMALL_MODEL = 20_000_000
+
+# What transformers raises about files that are damaged, missing, or of a kind that it does not know.
+_FILE_ERRORS = (OSError, ValueError, ImportError, struct.error, SafetensorError, StrictDataclassError)
+# A tokenizer's file of another structure ends in two more; no device takes part in reading it.
+_TOKENIZER_ERRORS = (*_FILE_ERRORS, KeyError, TypeError)
 
 
 class Examination(NamedTuple):
@@ -176,7 +182,7 @@ class CleanModelLoader:
         return resolved
 
     def _read_tokenizer(self, source: sources.Source) -> _Tokenizer:
-        with _quiet(), _load_errors(f"the tokenizer of {source.requested}"):
+        with _quiet(), _load_errors(f"the tokenizer of {source.requested}", _TOKENIZER_ERRORS):
             tokenizer: Any = AutoTokenizer.from_pretrained(
                 source.folder, trust_remote_code=False, local_files_only=True, **_gguf(source)
             )
@@ -193,13 +199,16 @@ class CleanModelLoader:
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are found below
                 **_gguf(source),
                 **reading_options(quantization, self._device),
             )
-        missing = sorted(loading["missing_keys"]) + sorted(map(str, loading["mismatched_keys"]))
-        if missing:
-            # transformers would fill them with random numbers and go on.
+        # transformers would fill them with random numbers and go on
+        if missing := sorted(loading["missing_keys"]):
             raise CtaiError(f"the weights of {source.requested} lack {len(missing)} tensor(s), such as {missing[0]}")
+        if other := sorted(name for name, *_shapes in loading["mismatched_keys"]):
+            problem = f"{len(other)} tensor(s) of another shape than its config.json says, such as {other[0]}"
+            raise CtaiError(f"the weights of {source.requested} have {problem}")
         return as_loaded(module, self._device)
 
     def _provenance(
@@ -337,21 +346,12 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _load_errors(what: str) -> Iterator[None]:
-    """Turn what transformers raises about unusable files into one sentence."""
+def _load_errors(what: str, errors: tuple[type[Exception], ...] = _FILE_ERRORS) -> Iterator[None]:
+    """Turn what transformers raises about unusable files into one sentence; faults of a device and bugs are left alone."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise CtaiError(f"{what} does not fit into the memory of the device") from error
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        RuntimeError,
-        ImportError,
-        struct.error,
-        SafetensorError,
-    ) as error:
+    except errors as error:
         first = (str(error).strip().splitlines() or [""])[0][:200]
         raise CtaiError(f"{what} cannot be loaded ({type(error).__name__}: {first})") from error

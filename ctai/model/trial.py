@@ -36,7 +36,7 @@ def try_out(module: Any, control: Container[int], device: str, name: str) -> Non
     try:
         with torch.inference_mode():
             one, other = (_padded(Runner(module, device), ids, padding) for padding in (ids[0], ids[-1]))
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, torch.AcceleratorError):  # of the device, not of the architecture
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
         first = (str(error).strip().splitlines() or [""])[0][:200]

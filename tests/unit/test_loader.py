@@ -227,8 +227,49 @@ def test_missing_tensors_are_an_error_and_not_random(folder: Path) -> None:
 def test_tensors_of_another_shape_are_an_error(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 96}))
-    with pytest.raises(CtaiError):
+    with pytest.raises(
+        CtaiError, match=r"have 6 tensor\(s\) of another shape than its config\.json says, such as model\."
+    ):
         CleanModelLoader(str(folder)).load(sentinels=False)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA error: an illegal memory access"), KeyError("a_name"), TypeError("no such argument")]
+)
+def test_a_bug_or_a_fault_of_the_device_keeps_its_traceback(
+    error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ctai.model.loader.AutoModelForCausalLM.from_pretrained", fail)
+    with pytest.raises(type(error)) as caught:
+        CleanModelLoader(str(folder)).load(sentinels=False)
+    assert caught.value is error
+
+
+def test_memory_that_is_too_small_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("ctai.model.loader.AutoModelForCausalLM.from_pretrained", fail)
+    with pytest.raises(CtaiError, match="does not fit into the memory of the device"):
+        CleanModelLoader(str(folder)).load(sentinels=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("config.json", "{nope"), ("config.json", "{}"), ("config.json", "[1]"), ("config.json", None),
+        ("tokenizer.json", "{}"), ("tokenizer.json", "{nope"), ("tokenizer_config.json", "{nope"),
+    ],
+)  # fmt: skip
+def test_damaged_files_beside_the_weights_are_one_sentence(file: str, text: str | None, folder: Path) -> None:
+    config = (folder / "config.json").read_text()
+    (folder / file).write_text(json.dumps({**json.loads(config), "hidden_size": "wide"}) if text is None else text)
+    with pytest.raises(CtaiError, match="cannot be loaded") as caught:
+        CleanModelLoader(str(folder)).load(sentinels=False)
+    assert "\n" not in str(caught.value)
 
 
 def test_cut_off_weights_are_one_sentence(folder: Path) -> None:

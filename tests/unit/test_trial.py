@@ -70,3 +70,14 @@ def test_attention_with_windows_experts_or_recurrent_layers_is_let_through(
     architecture: str, dtype: torch.dtype
 ) -> None:
     try_out(random_model(architecture, 100).to(dtype), (), "cpu", "model")
+
+
+def test_a_fault_of_the_device_is_not_blamed_on_the_architecture() -> None:
+    model = random_model("gpt2", 300)
+
+    def fail(*_: object) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    model.register_forward_pre_hook(fail)
+    with pytest.raises(torch.AcceleratorError):
+        try_out(model, (), "cpu", "a model")
