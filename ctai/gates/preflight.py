@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
+from ctai.gates.installation import bfloat16_problem, needed, quantization_problem, version_problem
 from ctai.gates.memory import estimate, free_memory
 from ctai.model import hub, sources
 from ctai.rundir import RunDir
@@ -60,7 +61,7 @@ class Machine(NamedTuple):
 def preflight(config: RunConfig, root: Path, machine: Machine | None = None) -> Iterator[Check]:
     """Check versions, device, model, memory, directory, disk and caches; nothing is downloaded or left behind."""
     machine = machine or Machine()
-    yield Check("versions", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft")))
+    yield _versions()
     yield _device(config)
     found = _find(config)
     yield _model(config, found)
@@ -69,6 +70,12 @@ def preflight(config: RunConfig, root: Path, machine: Machine | None = None) -> 
     yield _durable(config, root, machine.mounts())
     yield from _disks(config, root, machine, None if isinstance(found, CtaiError) else found)
     yield _cache(root)
+
+
+def _versions() -> Check:
+    problem = version_problem(needed())
+    found = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft")) if not problem else ""
+    return Check("versions", not problem, problem or found)
 
 
 def _directory(root: Path) -> Check:
@@ -191,7 +198,9 @@ def _device(config: RunConfig) -> Check:
         message = "a CUDA device was asked for and there is none here; leave out --gpu to run on the CPU"
         return Check("device", False, message)
     properties = torch.cuda.get_device_properties(0)
-    return Check("device", True, f"{properties.name}, {properties.total_memory / _GIB:.0f} GiB")
+    message = f"{properties.name}, {properties.total_memory / _GIB:.0f} GiB"
+    problem = bfloat16_problem() or quantization_problem("cuda")
+    return Check("device", not problem, f"{message}; {problem}" if problem else message)
 
 
 def _find(config: RunConfig) -> sources.Whereabouts | CtaiError:

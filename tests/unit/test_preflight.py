@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from ctai.config import RunConfig
 from ctai.gates.memory import NF4_BYTES, Shape, _left_in_container, estimate, free_memory, safetensors_shapes
@@ -57,6 +58,31 @@ def large_model(folder: Path) -> Path:
 
 def pod(folder: Path, *settings: str) -> RunConfig:
     return RunConfig.load("pod", [f"model.name='{folder}'", *settings])
+
+
+# ---------------------------------------------------------------------------------------------- versions and device
+
+
+def test_versions_are_compared_with_what_the_package_asks_for(monkeypatch):
+    assert check("versions").ok
+    monkeypatch.setattr("ctai.gates.preflight.needed", lambda: ["torch>=99"])
+    found = check("versions")
+    assert not found.ok
+    assert found.message.endswith(": pip install 'torch>=99'")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine where nothing works on CUDA")
+@pytest.mark.parametrize(
+    ("bfloat16", "problem"), [(False, "it does not compute in bfloat16"), (True, "bitsandbytes does not work here (")]
+)
+def test_a_gpu_is_tried_before_it_is_paid_for(bfloat16, problem, monkeypatch):
+    card = SimpleNamespace(name="Some GPU", total_memory=48 * GIB)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda index: card)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: bfloat16)
+    found = check("device", on_cuda())
+    assert not found.ok
+    assert found.message.startswith(f"Some GPU, 48 GiB; {problem}")
 
 
 # ------------------------------------------------------------------------------------------------------------ memory
