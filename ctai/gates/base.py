@@ -6,7 +6,7 @@ and what the checks said comes from gate 1's record.
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,21 +14,37 @@ from typing import Any
 
 from ctai.config import ModelSettings
 from ctai.errors import CtaiError
-from ctai.model import sources
+from ctai.model import hub, sources
 from ctai.records import ModelProvenance
+
+# Bytes that take longer to read than a reader wonders what is going on.
+_LARGE = 2e9
 
 
 class BaseModel:
-    """A base model by its settings; `examine` or `provenance` must have been set before it is used."""
+    """A base model by its settings; `examine` or `provenance` must have been set before it is used.
 
-    def __init__(self, settings: ModelSettings) -> None:
+    Args:
+        settings: which model.
+        say: is told before something is done to its files that takes minutes.
+    """
+
+    def __init__(self, settings: ModelSettings, say: Callable[[str], None] = lambda text: None) -> None:
         self._settings = settings
+        self._say = say
         self._loaded: Any = None
         self._provenance: ModelProvenance | None = None
 
     @cached_property
     def _source(self) -> sources.Source:
-        return sources.resolve(self._settings.name, self._settings.revision)
+        name, revision = self._settings.name, self._settings.revision
+        found = sources.whereabouts(name, revision)
+        if found.missing:
+            self._say(f"downloading {name}, about {found.missing / 1e9:.1f} GB, to {hub.cache_folder()}")
+        source = sources.resolve(name, revision)
+        if found.whole > _LARGE:
+            self._say(f"hashing {name}, about {found.whole / 1e9:.1f} GB")
+        return source
 
     @cached_property
     def weights_digest(self) -> str:

@@ -48,7 +48,6 @@ class Run:
         self.config = config
         self.rundir = rundir
         self.sharing = sharing or Sharing()
-        self.base = BaseModel(config.model)
         self.environment = environment(config.model.device)
         # limits say when to stop, not what is made: raising one must not make a run another run
         self.run_id = run_id(digest_of(config.model_dump(mode="json", exclude={"limits"})), code_digest())
@@ -60,6 +59,7 @@ class Run:
         self._open.enter_context(rundir.lock())
         self.ledger = Ledger(rundir.logs / "budget_ledger.json", config.limits)
         self.progress = TerminalProgress(self.ledger)
+        self.base = BaseModel(config.model, self.progress.say)
         self.session = Session(rundir, config, self.environment, self.run_id)
         self.preregistration = preregister(config)
 

@@ -12,6 +12,7 @@ from ctai.config import ModelSettings
 from ctai.errors import CtaiError
 from ctai.gates.base import BaseModel
 from ctai.model.clean import CleanModel
+from ctai.model.hub import Sizes
 from ctai.records import Sampling
 from tests.unit import tiny
 
@@ -55,3 +56,32 @@ def test_a_model_that_changed_after_gate_1_passed_is_not_used(
     change(folder)
     with pytest.raises(CtaiError, match=r"weights, tokenizer or precision of .* are not those that gate contamination"):
         _ = base.clean
+
+
+def test_what_takes_minutes_is_said_before_it_is_done(
+    tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    def download(name: str, revision: str | None) -> Path:
+        said.append("the download")
+        return tiny_model_folder
+
+    monkeypatch.setattr("ctai.model.hub.cached", lambda name, revision: None)
+    monkeypatch.setattr("ctai.model.hub.look_up", lambda name, revision: Sizes(65_500_000_000, 20_000_000_000))
+    monkeypatch.setattr("ctai.model.hub.download", download)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    base = BaseModel(ModelSettings(name="some/model"), said.append)
+    assert base.files_digest
+    assert base.weights_digest
+    assert said == [
+        f"downloading some/model, about 20.0 GB, to {tmp_path}",
+        "the download",
+        "hashing some/model, about 65.5 GB",
+    ]
+
+
+def test_a_small_model_is_not_worth_a_word() -> None:
+    said: list[str] = []
+    assert BaseModel(ModelSettings(name="embedded"), said.append).weights_digest
+    assert said == []
