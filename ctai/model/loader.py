@@ -17,7 +17,7 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from ctai.errors import ContaminationError, CtaiError
 from ctai.model import contamination, sources
@@ -41,8 +41,8 @@ _SMALL_MODEL = 20_000_000
 
 # What transformers raises about files that are damaged, missing, or of a kind that it does not know.
 _FILE_ERRORS = (OSError, ValueError, ImportError, struct.error, SafetensorError, StrictDataclassError)
-# A tokenizer's file of another structure ends in two more; no device takes part in reading it.
-_TOKENIZER_ERRORS = (*_FILE_ERRORS, KeyError, TypeError)
+# Of configuration and tokenizer, which are texts of somebody else's that no device takes part in reading: all that fails.
+_TEXT_ERRORS = (Exception,)
 
 
 class Examination(NamedTuple):
@@ -140,6 +140,7 @@ class CleanModelLoader:
         if any(finding.name in ("adapter_files", "weight_files") for finding in findings):
             return Examination(None, tuple(findings), None, None)
         quantization = self._resolve_quantization(source)
+        _try_config(source)
         read = self._read_tokenizer(source)
         findings += contamination.special_token_findings(read.tokenizer, self._allow_bos, read.control)
         module = self._read_model(source, quantization)
@@ -182,7 +183,7 @@ class CleanModelLoader:
         return resolved
 
     def _read_tokenizer(self, source: sources.Source) -> _Tokenizer:
-        with _quiet(), _load_errors(f"the tokenizer of {source.requested}", _TOKENIZER_ERRORS):
+        with _quiet(), _load_errors(f"the tokenizer of {source.requested}", _TEXT_ERRORS):
             tokenizer: Any = AutoTokenizer.from_pretrained(
                 source.folder, trust_remote_code=False, local_files_only=True, **_gguf(source)
             )
@@ -268,6 +269,14 @@ def as_loaded(module: Any, device: str) -> Any:
         torch.set_num_threads(1)
         _dequantize_once(module)
     return module.eval()
+
+
+def _try_config(source: sources.Source) -> None:
+    """Make the model that config.json describes, without weights: whatever fails here is that file's mistake, not a bug."""
+    if source.gguf:
+        return
+    with _quiet(), _load_errors(source.requested, _TEXT_ERRORS), torch.device("meta"):
+        AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source.folder, local_files_only=True))
 
 
 def _keep_as_loaded(module: Any) -> None:

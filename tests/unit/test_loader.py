@@ -261,12 +261,29 @@ def test_memory_that_is_too_small_is_one_sentence(folder: Path, monkeypatch: pyt
     ("file", "text"),
     [
         ("config.json", "{nope"), ("config.json", "{}"), ("config.json", "[1]"), ("config.json", None),
+        ("tokenizer_config.json", "[1]"), ("tokenizer.json", '{"version": "1.0", "model": 5}'),
         ("tokenizer.json", "{}"), ("tokenizer.json", "{nope"), ("tokenizer_config.json", "{nope"),
     ],
 )  # fmt: skip
 def test_damaged_files_beside_the_weights_are_one_sentence(file: str, text: str | None, folder: Path) -> None:
     config = (folder / "config.json").read_text()
     (folder / file).write_text(json.dumps({**json.loads(config), "hidden_size": "wide"}) if text is None else text)
+    with pytest.raises(CtaiError, match="cannot be loaded") as caught:
+        CleanModelLoader(str(folder)).load(sentinels=False)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hidden_act": "nope"}, {"num_attention_heads": 0}, {"dtype": "float33"}, {"rope_parameters": {"rope_type": "x"}},
+        {"vocab_size": -1}, {"model_type": "nope"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_config_that_describes_no_model_is_one_sentence(wrong: dict[str, object], folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **wrong}))
     with pytest.raises(CtaiError, match="cannot be loaded") as caught:
         CleanModelLoader(str(folder)).load(sentinels=False)
     assert "\n" not in str(caught.value)
