@@ -94,8 +94,9 @@ def _is_whole(folder: Path) -> bool:
     """Whether all weights are there: an interrupted download leaves a folder with some, before or after their index."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        parts = set(json.loads(index.read_text("utf-8")).get("weight_map", {}).values())
-        return all((folder / part).is_file() for part in parts)
+        listed = json.loads(index.read_text("utf-8"))
+        parts = listed.get("weight_map") if isinstance(listed, dict) else None
+        return isinstance(parts, dict) and all((folder / str(part)).is_file() for part in parts.values())
     names = [path.name for path in folder.glob("*.safetensors")]
     return bool(names) and not any("-of-" in name for name in names)
 

@@ -253,6 +253,13 @@ def test_of_a_download_that_was_interrupted_the_rest_needs_room(on_hub, index):
     assert "not on this disk yet" in check("memory", HUB).message
 
 
+@pytest.mark.parametrize("text", ["[1]", '{"weight_map": ["a"]}', "{nope"])
+def test_a_damaged_index_is_no_download_that_is_there(on_hub, text):
+    put(on_hub, SHARDS)
+    (on_hub / "model.safetensors.index.json").write_text(text)
+    assert "on the hub" in check("model", HUB).message
+
+
 def test_a_cache_on_another_disk_needs_room_for_the_download(on_hub, tmp_path):
     def small_cache(path: Path) -> Disk:
         return Disk(2, 50 * GIB) if path == tmp_path / "hub" else Disk(1, 45 * GIB)
