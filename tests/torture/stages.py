@@ -12,7 +12,7 @@ _STAGES = (
     (r"artifacts/merge/|data/", "merge"),
     (r"results/headroom/", "headroom"),
     (r"checkpoints/", "training"),
-    (r"results/sft_eval/|evidence/evaluation/", "evaluation"),
+    (r"results/sft_eval/|evidence/evaluation/|evidence/looks\.jsonl", "evaluation"),
     (r"evidence/verdicts/", "verdicts"),
     (r"report/", "report"),
     (r"evidence/gates\.xml", "JUnit report"),
