@@ -51,7 +51,7 @@ def of_the_hub() -> dict[str, str]:
     return {"model_id": "someone/base", "revision": "abc123"}
 
 
-@pytest.mark.fault(21, plant="an adapter that changes no logit", check="arm check")
+@pytest.mark.fault(21, plant="an arm that answers without its adapter", check="arm check")
 def test_an_adapter_that_is_not_applied_makes_no_difference(
     rundir: RunDir, tiny_model: CleanModel, of_the_hub: dict[str, str]
 ) -> None:
