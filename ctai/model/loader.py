@@ -276,7 +276,9 @@ def _try_config(source: sources.Source) -> None:
     if source.gguf:
         return
     with _quiet(), _load_errors(source.requested, _TEXT_ERRORS), torch.device("meta"):
-        AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source.folder, local_files_only=True))
+        own_code = {"trust_remote_code": False}
+        config = AutoConfig.from_pretrained(source.folder, local_files_only=True, **own_code)
+        AutoModelForCausalLM.from_config(config, **own_code)
 
 
 def _keep_as_loaded(module: Any) -> None:

@@ -297,7 +297,8 @@ def test_cut_off_weights_are_one_sentence(folder: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_code_beside_the_weights_is_not_run(folder: Path) -> None:
+def test_code_beside_the_weights_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody was asked whether to run it"))
     (folder / "evil.py").write_text("raise SystemExit('run')")
     config = json.loads((folder / "config.json").read_text())
     config["model_type"] = "unheard_of"
