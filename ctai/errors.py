@@ -28,6 +28,11 @@ class UnfinishedError(CtaiError):
     """A part was asked for and is done; the whole cannot be judged yet."""
 
 
+def in_brief(error: BaseException) -> str:
+    """Class and first line of an error that a library raised, for a sentence about it."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
+
+
 def disk_trouble(error: BaseException | None) -> str:
     """One sentence for an error that a disk gave (full, read-only, not permitted); empty for any other, which is a bug."""
     if not isinstance(error, OSError) or error.errno not in _DISK_TROUBLES:

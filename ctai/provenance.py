@@ -121,11 +121,16 @@ def stack(device: str) -> Mapping[str, str]:
     return MappingProxyType({"device": name, **{library: _installed(library) for library in libraries}})
 
 
-def _installed(package: str) -> str:
+def installed_version(package: str) -> str | None:
+    """The version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return None
+
+
+def _installed(package: str) -> str:
+    return installed_version(package) or "not installed"
 
 
 def _cuda(device: str) -> tuple[str | None, str, int]:

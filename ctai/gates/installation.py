@@ -4,9 +4,12 @@ Owns these questions; what follows from the answers is `preflight`'s.
 """
 
 from collections.abc import Callable, Iterable
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 
 from packaging.requirements import Requirement
+
+from ctai.errors import in_brief
+from ctai.provenance import installed_version
 
 # Large enough that bitsandbytes keeps 8-bit moments, and keeps them in pages.
 _SIZE = 512
@@ -20,14 +23,6 @@ def needed() -> list[str]:
         return requires("ctai") or []
     except PackageNotFoundError:
         return []
-
-
-def installed_version(package: str) -> str | None:
-    """The version of a package; None if it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def version_problem(requirements: Iterable[str], installed: Callable[[str], str | None] = installed_version) -> str:
@@ -62,7 +57,7 @@ def quantization_problem(device: str) -> str:
     try:
         wrong = _layer_in_4_bit(device) or _step_in_8_bit(device)
     except Exception as error:  # of a library that is built for another CUDA, or of the driver: of any class
-        wrong = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
+        wrong = in_brief(error)
     if not wrong:
         return ""
     import torch

@@ -35,11 +35,12 @@ def note_look(rundir: RunDir, adapter_digest: str) -> int:
 
     The list is never shortened: an adapter of other settings is another look, in whatever session it is made.
     """
-    path = rundir.path(*LOOKS)
+    path, look = rundir.path(*LOOKS), LookRecord(adapter_digest=adapter_digest)
     looks = read_jsonl(path, LookRecord) if path.exists() else []
-    if adapter_digest not in (look.adapter_digest for look in looks):
-        write_jsonl(path, [*looks, LookRecord(adapter_digest=adapter_digest)])
-    return number_of(rundir, adapter_digest)
+    if look not in looks:
+        looks.append(look)
+        write_jsonl(path, looks)
+    return looks.index(look) + 1
 
 
 def number_of(rundir: RunDir, adapter_digest: str) -> int:
@@ -48,11 +49,10 @@ def number_of(rundir: RunDir, adapter_digest: str) -> int:
     Raises:
         CtaiError: the list of looks cannot be read, or does not hold it.
     """
-    looks = read_jsonl(rundir.path(*LOOKS), LookRecord)
-    numbers = [number for number, look in enumerate(looks, start=1) if look.adapter_digest == adapter_digest]
-    if not numbers:
+    looks, look = read_jsonl(rundir.path(*LOOKS), LookRecord), LookRecord(adapter_digest=adapter_digest)
+    if look not in looks:
         raise CtaiError(f"{'/'.join(LOOKS)} does not hold the adapter {adapter_digest[:12]} that was compared")
-    return numbers[0]
+    return looks.index(look) + 1
 
 
 def charged(config: RunConfig, number: int) -> RunConfig:

@@ -19,7 +19,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from ctai.errors import ContaminationError, CtaiError
+from ctai.errors import ContaminationError, CtaiError, in_brief
 from ctai.model import contamination, sources
 from ctai.model.clean import CleanModel
 from ctai.model.contamination import Finding, InputGuard
@@ -364,5 +364,4 @@ def _load_errors(what: str, errors: tuple[type[Exception], ...] = _FILE_ERRORS) 
     except torch.OutOfMemoryError as error:
         raise CtaiError(f"{what} does not fit into the memory of the device") from error
     except errors as error:
-        first = (str(error).strip().splitlines() or [""])[0][:200]
-        raise CtaiError(f"{what} cannot be loaded ({type(error).__name__}: {first})") from error
+        raise CtaiError(f"{what} cannot be loaded ({in_brief(error)})") from error

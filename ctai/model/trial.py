@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ctai.errors import CtaiError
+from ctai.errors import CtaiError, in_brief
 from ctai.model.runner import Runner
 
 # Probability that may move from some tokens to others. Masked padding adds exact zeros, but a mixture of experts rounds
@@ -39,8 +39,7 @@ def try_out(module: Any, control: Container[int], device: str, name: str) -> Non
     except (torch.OutOfMemoryError, torch.AcceleratorError):  # of the device, not of the architecture
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
-        first = (str(error).strip().splitlines() or [""])[0][:200]
-        raise CtaiError(_sentence(module, name, f"{type(error).__name__}: {first}")) from error
+        raise CtaiError(_sentence(module, name, in_brief(error))) from error
     moved = (one - other).abs().sum(-1).max() / 2
     if not bool(moved <= _NOISE.get(module.dtype, _NOISE_OF_SHORT_FLOATS)):
         raise CtaiError(_sentence(module, name, "it takes the padding of a batch for text"))
