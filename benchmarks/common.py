@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ctai.model.clean import CleanModel
+from ctai.model.clean_model import CleanModel
 
 PRODUCT = "ctai"
 

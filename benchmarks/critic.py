@@ -9,7 +9,7 @@ from benchmarks.common import Arm, Output, Row, Subject, compare
 from benchmarks.hardware import share_of_limit
 from benchmarks.workload import pairs
 from ctai.generate.critic import InstructionCritic
-from ctai.model.decoding import shared_prefix_length
+from ctai.model.inference.sampling import shared_prefix_length
 
 _HARNESS_BATCH = 16
 _PART = 8

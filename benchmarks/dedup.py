@@ -29,9 +29,10 @@ from benchmarks.common import Arm, Output, Row, Subject
 from benchmarks.common import compare as compare_arms
 from benchmarks.dedup_data import instructions
 from ctai.config import RunConfig
-from ctai.generate.dedup import NEAR_JACCARD, deduplicate
+from ctai.generate.dedup.deduplication import NEAR_JACCARD, deduplicate
 from ctai.generate.merge import merge_shards
-from ctai.provenance import SilentProgress, git_state
+from ctai.progress import SilentProgress
+from ctai.provenance import GitState, StageContext, git_state
 from ctai.records import (
     Critique,
     Example,
@@ -191,7 +192,9 @@ def merged(folder: Path) -> dict[str, Any]:
     rundir = RunDir.open(folder)
     folders = [rundir.shard_dir(number) for number in range(SHARDS)]
     held = build_heldout(350, 0, embedded=True)
-    timed, found = _timed(lambda: merge_shards(RunConfig(), rundir, folders, held, "benchmark", SilentProgress()))
+    git = GitState("benchmark", "benchmark", dirty=True)
+    context = StageContext(config=RunConfig(), rundir=rundir, run_id="benchmark", git=git, progress=SilentProgress())
+    timed, found = _timed(lambda: merge_shards(context, folders, held))
     dropped = {name: n for name, n in found.summary.counts.items() if name.startswith(("rejected ded", "rejected dec"))}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {**timed._asdict(), "peak_bytes": peak, "kept": found.summary.counts["kept"], "dropped": dropped}

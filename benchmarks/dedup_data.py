@@ -6,7 +6,7 @@ Owns the input of the deduplication benchmark. The same number and seed give the
 import random
 from collections.abc import Iterator
 
-from ctai.tasks import families
+from ctai.tasks import registry
 
 # What each text is, in percent; what is left is free text that is new.
 _FAMILY, _EXACT, _NORMALIZED, _NEAR = 25, 10, 5, 5
@@ -95,7 +95,7 @@ def instructions(count: int, seed: int = 0) -> Iterator[str]:
 
 
 def _asked(rng: random.Random) -> str:
-    return rng.choice(families.FAMILIES).instruction(rng)
+    return rng.choice(registry.FAMILIES).instruction(rng)
 
 
 def _free(rng: random.Random) -> str:

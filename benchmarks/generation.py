@@ -12,8 +12,8 @@ from transformers import GenerationConfig
 from benchmarks.common import Arm, Output, Row, Subject, compare
 from benchmarks.hardware import share_of_limit
 from benchmarks.workload import SAMPLING, prompts
-from ctai.model.contamination import InputGuard
-from ctai.model.engine import Engine
+from ctai.model.control_tokens import InputGuard
+from ctai.model.inference.engine import Engine
 
 _FEW_ROWS = 8
 _SAMPLED = SAMPLING.model_copy(update={"temperature": 0.7, "top_p": 0.9})

@@ -54,7 +54,6 @@ class ModelTime:
         import torch
         import transformers
 
-        import ctai.gates.run
         import ctai.model.loader  # noqa: F401  # all that a gates run imports sooner or later: a line of its own
 
         self._out = out

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from bitsandbytes.nn import Linear4bit
 
-from ctai.gates.memory import NF4_BYTES
+from ctai.pipeline.preflight.memory import NF4_BYTES
 
 
 class Weights(NamedTuple):

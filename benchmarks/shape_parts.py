@@ -13,10 +13,10 @@ from typing import NamedTuple
 from benchmarks.roofline import counted, share, weights_of
 from benchmarks.shapes import Shaped
 from ctai.config import TrainingSettings
-from ctai.provenance import SilentProgress
+from ctai.progress import SilentProgress
 from ctai.records import Sampling
-from ctai.train_data import Encoded
-from ctai.train_loop import Fitted, Plan, fit
+from ctai.train.data import TokenizedPair
+from ctai.train.loop import TrainedAdapter, TrainingPlan, fit
 
 
 class Sizes(NamedTuple):
@@ -85,11 +85,11 @@ class _Clock(SilentProgress):
         self.times.append(time.perf_counter())
         self.recomputed = self._model.module.model.layers[0].gradient_checkpointing
 
-    def step_seconds(self, plan: Plan) -> float:
+    def step_seconds(self, plan: TrainingPlan) -> float:
         """The median of the steps without a checkpoint, but for the first."""
         return statistics.median(self._seconds(step) for step in range(2, len(self.times)) if step not in plan.kept)
 
-    def checkpoint_seconds(self, plan: Plan) -> float:
+    def checkpoint_seconds(self, plan: TrainingPlan) -> float:
         """How much longer the first step with a checkpoint took."""
         return self._seconds(plan.kept[0]) - self.step_seconds(plan)
 
@@ -97,12 +97,12 @@ class _Clock(SilentProgress):
         return self.times[step] - self.times[step - 1]  # the first time is that of the start
 
 
-def _plan(model: Shaped, sizes: Sizes, device_batch: int) -> Plan:
+def _plan(model: Shaped, sizes: Sizes, device_batch: int) -> TrainingPlan:
     """Training as the product does it, on pairs of random tokens, half of them answers."""
     settings = TrainingSettings(device_batch_size=device_batch)
     count, half = sizes.steps * settings.batch_size, sizes.pair // 2
-    return Plan(
-        pairs=tuple(Encoded(tuple(model.ids(half)), tuple(model.ids(half))) for _ in range(count)),
+    return TrainingPlan(
+        pairs=tuple(TokenizedPair(tuple(model.ids(half)), tuple(model.ids(half))) for _ in range(count)),
         order=[range(at, at + settings.batch_size) for at in range(0, count, settings.batch_size)],
         settings=settings,
         learning_rate=settings.learning_rate,
@@ -146,5 +146,5 @@ def resumed(model: Shaped, sizes: Sizes) -> Measured:
     return Measured(None, note)
 
 
-def _apart(one: Fitted, other: Fitted) -> float:
+def _apart(one: TrainedAdapter, other: TrainedAdapter) -> float:
     return max(float((one.tensors[name] - other.tensors[name]).abs().max()) for name in one.tensors)

@@ -16,8 +16,8 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from ctai.model.contamination import InputGuard
-from ctai.model.engine import Engine
+from ctai.model.control_tokens import InputGuard
+from ctai.model.inference.engine import Engine
 from ctai.model.loader import as_loaded, reading_options
 
 PREFIX = "shape:"

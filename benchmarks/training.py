@@ -10,10 +10,10 @@ from benchmarks.common import Arm, Output, Row, Subject, compare
 from benchmarks.hardware import share_of_limit
 from benchmarks.workload import pairs
 from ctai.config import TrainingSettings
+from ctai.progress import SilentProgress
 from ctai.prompts import CompletionStylePrompts
-from ctai.provenance import SilentProgress
-from ctai.train_data import encode_pairs
-from ctai.train_loop import Plan, fit
+from ctai.train.data import encode_pairs
+from ctai.train.loop import TrainingPlan, fit
 
 _BATCH, _DEVICE_BATCH = 16, 8
 _TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -31,7 +31,7 @@ def run(subject: Subject, steps: int, turns: int, **_sizes: object) -> list[Row]
     order = [range(step * _BATCH, (step + 1) * _BATCH) for step in range(steps)]
 
     def ours() -> Output:
-        plan = Plan(
+        plan = TrainingPlan(
             pairs=encoded.pairs,
             order=order,
             settings=settings,

@@ -5,8 +5,8 @@ import random
 from benchmarks.common import Subject
 from ctai.prompts import LIST_STOP_STRINGS, STOP_STRINGS, CompletionStylePrompts, Pair
 from ctai.records import Sampling
-from ctai.tasks.families import EMBEDDED_FAMILIES
 from ctai.tasks.heldout import asked_phrasings
+from ctai.tasks.registry import EMBEDDED_FAMILIES
 from ctai.tasks.seeds import few_shot_examples, seed_instructions, seed_pairs
 
 SAMPLING = Sampling(max_new_tokens=64, stop=(*STOP_STRINGS, *LIST_STOP_STRINGS))

@@ -6,14 +6,14 @@ The names below are the public ones. They are imported on first use, so that `im
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ctai.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from ctai.config import RunConfig
     from ctai.errors import ContaminationError, CtaiError
     from ctai.generate.critic import InstructionCritic
     from ctai.model.loader import CleanModelLoader
     from ctai.prompts import CompletionStylePrompts
-
-__version__ = "0.1.0"
 
 _OWNERS = {
     "CleanModelLoader": "ctai.model.loader",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ctai import __version__
 from ctai.errors import CtaiError
-from ctai.gates.options import add_options
+from ctai.pipeline.options import add_options
 
 _DESCRIPTION = """\
 Bootstrap an instruction-following model from a base model, with gates that are known to be right.
@@ -140,8 +140,8 @@ def _add_families(parser: argparse.ArgumentParser) -> None:
 
 
 def _preflight(options: argparse.Namespace) -> int:
-    from ctai.gates.options import resolved
-    from ctai.gates.preflight import preflight
+    from ctai.pipeline.options import resolved
+    from ctai.pipeline.preflight.checks import preflight
 
     failed = 0
     for check in preflight(resolved(options).config, Path(options.run_dir)):
@@ -151,18 +151,18 @@ def _preflight(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> int:
-    from ctai.config_text import config_text
-    from ctai.gates.options import resolved
+    from ctai.config.toml import config_text
+    from ctai.pipeline.options import resolved
 
     print(config_text(resolved(options)), end="")
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from ctai.gates.verify import find_differences, outcomes, remarks
-    from ctai.tasks import own
+    from ctai.tasks import plugins
+    from ctai.verification.verify import find_differences, outcomes, remarks
 
-    own.activate(options.families)
+    plugins.activate(options.families)
     count = 0
     for count, problem in enumerate(find_differences(options.run_dir, options.public_key), start=1):  # noqa: B007
         print(f"DIFFERS  {problem}")
@@ -175,10 +175,10 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _attest(options: argparse.Namespace) -> int:
-    from ctai.gates.verify import attest
-    from ctai.tasks import own
+    from ctai.tasks import plugins
+    from ctai.verification.verify import attest
 
-    own.activate(options.families)
+    plugins.activate(options.families)
     print(attest(options.run_dir, options.key))
     return 0
 
@@ -192,9 +192,9 @@ def _report(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from ctai.export import export_run
-    from ctai.tasks import own
+    from ctai.tasks import plugins
 
-    own.activate(options.families)
+    plugins.activate(options.families)
     notes = export_run(options.run_dir, options.to, merge=options.merge, anyway=options.anyway, large=options.large)
     for note in notes:
         print(f"note: {note}")

@@ -61,7 +61,7 @@ class Kappa(NamedTuple):
     interval: Interval
 
 
-class Description(NamedTuple):
+class SummaryStatistics(NamedTuple):
     """Where values lie. All are nan when there are none."""
 
     median: float
@@ -70,12 +70,12 @@ class Description(NamedTuple):
     p95: float
 
 
-def describe(values: Sequence[float]) -> Description:
+def describe(values: Sequence[float]) -> SummaryStatistics:
     """Median, mean, and the 5th and 95th percentile (linear interpolation) of finite values."""
     if not values:
-        return Description(*[math.nan] * 4)
+        return SummaryStatistics(*[math.nan] * 4)
     low, median, high = np.quantile(np.asarray(values, dtype=float), (0.05, 0.5, 0.95))
-    return Description(float(median), float(np.mean(values)), float(low), float(high))
+    return SummaryStatistics(float(median), float(np.mean(values)), float(low), float(high))
 
 
 def wilson_interval(k: int, n: int, confidence: float = 0.95) -> Interval:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ctai.model import sentinels
+from ctai.model.checks import sentinels
 from ctai.model.loader import CleanModelLoader
 from ctai.records import Rate
 from ctai.statistics import rate

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.dedup_data import instructions
-from ctai.generate.dedup import NEAR_JACCARD, OnlineDeduplicator
-from ctai.generate.likeness import Marks, jaccard, marks, normalize, shingles
+from ctai.generate.dedup.deduplication import NEAR_JACCARD, OnlineDeduplicator
+from ctai.generate.dedup.normalization import SalientTokens, jaccard, normalize, salient_tokens, shingles
 from ctai.records import HeldoutItem
 from ctai.rundir import write_text
 from ctai.statistics import rate
-from ctai.tasks import families
+from ctai.tasks import registry
 from ctai.tasks.heldout import build_heldout
 
 ROOT = Path(__file__).parents[1]
@@ -92,14 +92,14 @@ The rate of repetitions is reported by shard: `generated_repetitions` in the sum
 def brute_force(texts: Sequence[str], threshold: float = NEAR_JACCARD) -> tuple[set[int], set[int]]:
     """The definition, without an index: the places of what is kept, and of what is dropped as nearly the same."""
     seen: set[str] = set()
-    alike: dict[Marks, list[frozenset[str]]] = defaultdict(list)
+    alike: dict[SalientTokens, list[frozenset[str]]] = defaultdict(list)
     kept, near = set(), set()
     for place, text in enumerate(texts):
         if normalize(text) in seen:
             continue
         own = shingles(text)
-        others = alike[marks(text)]
-        if families.parse(text) is None and any(jaccard(own, other) >= threshold for other in others):
+        others = alike[salient_tokens(text)]
+        if registry.parse(text) is None and any(jaccard(own, other) >= threshold for other in others):
             near.add(place)
             continue
         kept.add(place)
@@ -139,7 +139,7 @@ def overlap_with_families() -> Iterator[str]:
     rng = random.Random(0)
 
     def sibling(item: HeldoutItem, rng: random.Random) -> str | None:
-        family = families.by_name(item.family)
+        family = registry.by_name(item.family)
         text = normalize(item.instruction)
         phrasing = next(
             (p for p in range(len(family.phrasings)) if normalize(family.render(item.key, p)) == text), None
@@ -169,7 +169,7 @@ def overlap_with_families() -> Iterator[str]:
 
 
 def _rephrased(item: HeldoutItem, rng: random.Random) -> str | None:
-    family = families.by_name(item.family)
+    family = registry.by_name(item.family)
     texts = [family.render(item.key, phrasing) for phrasing in range(len(family.phrasings))]
     return rng.choice([text for text in texts if normalize(text) != normalize(item.instruction)] or [None])
 

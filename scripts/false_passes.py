@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 from filelock import FileLock, Timeout
 
 from ctai.provenance import code_digest, git_state
-from ctai.records import EvaluationSummary, Record, Stored
+from ctai.records import EvaluationSummary, Record, VersionedRecord
 from ctai.rundir import read_record, write_json, write_jsonl, write_text
 from ctai.statistics import rate
 
@@ -37,7 +37,7 @@ SOUND = "sound"
 Kind = Literal["sound", "shuffled", "untrained", "foreign", "random-text", "contaminated"]
 
 
-class Outcome(Stored):
+class Outcome(VersionedRecord):
     """One run of the study; `stopped_by` names the first gate that did not pass, `reasons` what it said.
 
     `looks` counts the looks at the test set: training may be tried again once, unless the study leaves that out.

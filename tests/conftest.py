@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ctai.model.loader import CleanModel
+    from ctai.model.clean_model import CleanModel
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two small layers with random weights, context 256, and a byte-level BPE tokenizer with a chat template."""
-    from tests.unit import tiny
+    from tests.support import tiny
 
     return tiny.write_model(tmp_path_factory.mktemp("tiny") / "model")
 
@@ -40,7 +40,7 @@ def tiny_model(tiny_model_folder: Path) -> "CleanModel":
 @pytest.fixture(scope="session")
 def finished(tiny_model: "CleanModel", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of all gates, on a scripted model that is said to be of the hub; no test changes it."""
-    from tests.unit.finished import make_finished_run
+    from tests.support.finished import make_finished_run
 
     folder = tmp_path_factory.mktemp("finished") / "run"
     return make_finished_run(folder, tiny_model, model_id="someone/base", revision="abc123")

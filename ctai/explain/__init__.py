@@ -5,10 +5,10 @@ Reads what the gate left in the run directory, as the report does, and judges no
 
 from typing import Any, NamedTuple
 
+from ctai.evidence.advice import ADVICE
 from ctai.explain.offenders import Offender, offenders
-from ctai.gates.advice import ADVICE
 from ctai.records import Metric
-from ctai.report.source import Source
+from ctai.report.source import RunReader
 from ctai.report.text import plain
 from ctai.rundir import RunDir
 
@@ -48,7 +48,7 @@ def explain(rundir: RunDir, gate: str, metric: Metric) -> Explanation:
         gate: the gate.
         metric: the metric.
     """
-    found = offenders(Source(rundir), gate, metric.name)
+    found = offenders(RunReader(rundir), gate, metric.name)
     examples = (f"    {_line(one)}" for one in found[:_SHOWN])
     head = (f"  for example, of {len(found)}:" if len(found) > _SHOWN else "  namely:",) if found else ()
     return Explanation(one_line(metric.sentence(), 2000), (*head, *examples, f"  try next: {ADVICE[metric.name]}"))

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ctai.detectors import find_faults
-from ctai.detectors.calibration import labelled_responses
 from ctai.generate.shard import BEYOND_TARGET
+from ctai.qc.calibration import labelled_responses
+from ctai.qc.faults import find_faults
 from ctai.records import EvaluationItem, ProbeJudgement, Rejection, SentinelResult
-from ctai.report.source import Batch, Source
-from ctai.tasks.families import normalize
+from ctai.report.source import GenerationData, RunReader
+from ctai.tasks.base import normalize
 
 
 class Offender(NamedTuple):
@@ -23,10 +23,10 @@ class Offender(NamedTuple):
     text: str
 
 
-Rule = Callable[[Source, str], Iterable[Offender]]
+Rule = Callable[[RunReader, str], Iterable[Offender]]
 
 
-def offenders(source: Source, gate: str, metric: str) -> list[Offender]:
+def offenders(source: RunReader, gate: str, metric: str) -> list[Offender]:
     """What counts against a metric of a gate; empty where it is about nothing single, or nothing was left."""
     rule = RULES.get(metric)
     return list(rule(source, gate)) if rule else []
@@ -36,7 +36,7 @@ def offenders(source: Source, gate: str, metric: str) -> list[Offender]:
 
 
 def _sentinels(*kinds: str) -> Rule:
-    def rule(source: Source, _gate: str) -> Iterable[Offender]:
+    def rule(source: RunReader, _gate: str) -> Iterable[Offender]:
         provenance = source.examination.provenance if source.examination else None
         results = provenance.sentinels.results if provenance and provenance.sentinels else ()
         return (_sentinel(one) for one in results if one.kind in kinds and not one.passed)
@@ -51,7 +51,7 @@ def _sentinel(one: SentinelResult) -> Offender:
 # ---------------------------------------------------------------------------------------------------- 2a: instruments
 
 
-def _misjudged_answers(source: Source, _gate: str) -> Iterable[Offender]:
+def _misjudged_answers(source: RunReader, _gate: str) -> Iterable[Offender]:
     families = source.scorers.by_family if source.scorers else {}
     worst_first = sorted(families, key=lambda name: families[name].kappa)
     return (Offender(f"misjudged, {name}", "", text) for name in worst_first for text in families[name].disagreements)
@@ -60,7 +60,7 @@ def _misjudged_answers(source: Source, _gate: str) -> Iterable[Offender]:
 def _misjudged_responses(*, missed: bool) -> Rule:
     """Labelled responses in which a detector missed a fault, or found one that is not there."""
 
-    def rule(_source: Source, _gate: str) -> Iterable[Offender]:
+    def rule(_source: RunReader, _gate: str) -> Iterable[Offender]:
         for one in labelled_responses():
             found, labelled = find_faults(one.text, one.finish_reason), frozenset(one.faults)
             for fault in sorted(labelled - found if missed else found - labelled):
@@ -70,7 +70,7 @@ def _misjudged_responses(*, missed: bool) -> Rule:
 
 
 def _misjudged_probes(kind: str) -> Rule:
-    def rule(source: Source, _gate: str) -> Iterable[Offender]:
+    def rule(source: RunReader, _gate: str) -> Iterable[Offender]:
         probes = source.lines(f"evidence/instruments/critic_{kind}/probes.jsonl", ProbeJudgement)
         wrong = [one for one in probes if one.label and (one.label == "A") != one.critique.is_good]
         wrong.sort(key=lambda one: -one.critique.margin)
@@ -85,14 +85,14 @@ def _misjudged_probes(kind: str) -> Rule:
 # ------------------------------------------------------------------------------------------------- 2b, 3: generation
 
 
-def _batch(source: Source, gate: str) -> Batch | None:
+def _batch(source: RunReader, gate: str) -> GenerationData | None:
     return source.pilot if gate == "pilot" else source.scale
 
 
 def _lost(*phases: str, reason: str = "") -> Rule:
     """What was not kept, the most frequent reason first; what was good and one too many is no offender."""
 
-    def rule(source: Source, gate: str) -> Iterable[Offender]:
+    def rule(source: RunReader, gate: str) -> Iterable[Offender]:
         batch = _batch(source, gate)
         every = (*batch.rejections, *batch.dropped) if batch else ()
         lost = [one for one in every if (not phases or one.phase in phases) and reason in one.reason]
@@ -109,19 +109,19 @@ def _rejection(one: Rejection) -> Offender:
     return Offender(what, one.instruction, answer) if answer else Offender(what, "", one.instruction)
 
 
-def _at_limit(source: Source, gate: str) -> Iterable[Offender]:
+def _at_limit(source: RunReader, gate: str) -> Iterable[Offender]:
     batch = _batch(source, gate)
     lost = batch.rejections if batch else []
     return (Offender("cut off", one.instruction, one.completion) for one in lost if one.finish_reason == "length")
 
 
-def _longest(source: Source, gate: str) -> Iterable[Offender]:
+def _longest(source: RunReader, gate: str) -> Iterable[Offender]:
     batch = _batch(source, gate)
     kept = sorted(batch.examples if batch else [], key=lambda one: -one.metadata.response_tokens)
     return (Offender(f"{one.metadata.response_tokens} tokens", one.instruction, one.response) for one in kept)
 
 
-def _kept_again(source: Source, gate: str) -> Iterable[Offender]:
+def _kept_again(source: RunReader, gate: str) -> Iterable[Offender]:
     batch = _batch(source, gate)
     kept = source.dataset if gate == "scale" else batch.examples if batch else []
     often = Counter(normalize(one.instruction) for one in kept)
@@ -130,7 +130,7 @@ def _kept_again(source: Source, gate: str) -> Iterable[Offender]:
     )
 
 
-def _kept_with_fault(source: Source, gate: str) -> Iterable[Offender]:
+def _kept_with_fault(source: RunReader, gate: str) -> Iterable[Offender]:
     batch = _batch(source, gate)
     for one in source.dataset if gate == "scale" else batch.examples if batch else []:
         if faults := find_faults(one.response, one.finish_reason):
@@ -140,14 +140,14 @@ def _kept_with_fault(source: Source, gate: str) -> Iterable[Offender]:
 # ------------------------------------------------------------------------------------------------------ 4: evaluation
 
 
-def _answered_already(source: Source, _gate: str) -> Iterable[Offender]:
+def _answered_already(source: RunReader, _gate: str) -> Iterable[Offender]:
     return (Offender("base, right", one.instruction, one.raw) for one in source.base_arm("base") if one.content)
 
 
 def _wrong_answers(*types: str) -> Rule:
     """What the trained model gets wrong, first where its base was right; of the last attempt."""
 
-    def rule(source: Source, _gate: str) -> Iterable[Offender]:
+    def rule(source: RunReader, _gate: str) -> Iterable[Offender]:
         if not source.attempts:
             return ()
         last = source.attempts[-1]

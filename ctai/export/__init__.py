@@ -5,13 +5,13 @@
 
 from pathlib import Path
 
-from ctai.export.adapter import Base, write_adapter, write_base
+from ctai.evidence.attestation import BUNDLE, covered_files, is_signed
+from ctai.export.adapter import BaseDescription, write_adapter, write_base
 from ctai.export.cards import said, table, warned
 from ctai.export.dataset import write_dataset, write_heldout
-from ctai.export.source import Finished, finished
-from ctai.gates.attestation import BUNDLE, covered_files, is_signed
+from ctai.export.source import FinishedRun, open_finished_run
 from ctai.report.page import render
-from ctai.report.source import Source
+from ctai.report.source import RunReader
 from ctai.rundir import copy_file, new_folder, sha256_file, write_text
 
 __all__ = ["export_run"]
@@ -37,7 +37,7 @@ def export_run(run_dir: Path, target: Path, *, merge: bool, anyway: bool, large:
     """
     limit = float("inf") if large else LIMIT_BYTES
     with new_folder(target) as folder:
-        run = finished(run_dir, anyway=anyway)
+        run = open_finished_run(run_dir, anyway=anyway)
         write_dataset(run, folder / "dataset")
         write_heldout(run, folder / "heldout")
         base = write_base(run, folder / "base", limit)
@@ -60,7 +60,7 @@ def export_run(run_dir: Path, target: Path, *, merge: bool, anyway: bool, large:
     return [*notes, *run.warnings]
 
 
-def _write_evaluation(run: Finished, folder: Path) -> None:
+def _write_evaluation(run: FinishedRun, folder: Path) -> None:
     """The comparison, and every answer of every arm."""
     for name in ("evaluation.json", "summary.txt", "base_items.jsonl", "sft_items.jsonl"):
         copy_file(run.results / name, folder / name)
@@ -69,15 +69,15 @@ def _write_evaluation(run: Finished, folder: Path) -> None:
             copy_file(path, folder / f"{path.parent.name}_items.jsonl")
 
 
-def _write_evidence(run: Finished, folder: Path) -> None:
+def _write_evidence(run: FinishedRun, folder: Path) -> None:
     """The run's evidence as it is, and the report as a page of now."""
     for path in sorted(run.rundir.evidence.rglob("*")):
         if path.is_file():
             copy_file(path, folder / path.relative_to(run.rundir.evidence))
-    write_text(folder / "report.html", render(Source(run.rundir)))
+    write_text(folder / "report.html", render(RunReader(run.rundir)))
 
 
-def _copy_run(run: Finished, folder: Path, limit: float) -> bool:
+def _copy_run(run: FinishedRun, folder: Path, limit: float) -> bool:
     """Copy what the evidence speaks of, so that all of it can be checked; false if that is too much."""
     names = [*covered_files(run.rundir), BUNDLE]
     if sum(run.rundir.path(name).stat().st_size for name in names) > limit:
@@ -94,7 +94,7 @@ def _write_sums(folder: Path) -> None:
     write_text(folder / SUMS, "".join(lines))
 
 
-def _guide(run: Finished, base: Base, *, merge: bool, has_run: bool) -> list[str]:
+def _guide(run: FinishedRun, base: BaseDescription, *, merge: bool, has_run: bool) -> list[str]:
     signed = is_signed(run.rundir)
     commit = run.examples[0].metadata.git_commit if run.examples else "unknown"
     parts = [

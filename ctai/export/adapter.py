@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ctai.errors import RefusedError
+from ctai.errors import PreconditionError
+from ctai.evidence.attestation import BUNDLE
+from ctai.evidence.verdicts import verdict_path
 from ctai.export.cards import (
     COMPARISON_HEAD,
     block,
@@ -22,15 +24,13 @@ from ctai.export.cards import (
     table,
     warned,
 )
-from ctai.export.source import LAST_GATE, Finished
-from ctai.gates.attestation import BUNDLE
-from ctai.gates.evidence import verdict_path
+from ctai.export.source import LAST_GATE, FinishedRun
 from ctai.rundir import copy_file, sha256_file, write_json, write_text
 
 BASE = "./base"
 
 
-class Base(NamedTuple):
+class BaseDescription(NamedTuple):
     """The base as the adapter names it; `note` says where it is, `is_here` whether it is part of the export."""
 
     name: str
@@ -39,7 +39,7 @@ class Base(NamedTuple):
     is_here: bool
 
 
-def write_base(run: Finished, folder: Path, limit_bytes: float) -> Base:
+def write_base(run: FinishedRun, folder: Path, limit_bytes: float) -> BaseDescription:
     """Copy the base model unless it is on the hub or larger than the limit.
 
     Raises:
@@ -51,7 +51,7 @@ def write_base(run: Finished, folder: Path, limit_bytes: float) -> Base:
     digest = provenance.weights_digest
     if provenance.revision is not None:
         note = f"`{said(provenance.model_id)}` on the hub, at revision `{said(provenance.revision)}`"
-        return Base(provenance.model_id, provenance.revision, note, is_here=False)
+        return BaseDescription(provenance.model_id, provenance.revision, note, is_here=False)
     source = sources.resolve(run.model.name, run.model.revision)
     files = sources.files_to_share(source)
     size = sum(path.stat().st_size for path in files)
@@ -60,26 +60,26 @@ def write_base(run: Finished, folder: Path, limit_bytes: float) -> Base:
             f"`{said(provenance.model_id)}`, which is no part of this export ({size / 1e9:.1f} GB): put it into `base/`; "
             f"its weights have the digest `{digest}`"
         )
-        return Base(BASE, None, note, is_here=False)
+        return BaseDescription(BASE, None, note, is_here=False)
     run.expect_weights(sources.weights_digest(source))
     if source.gguf is not None:
         return _from_gguf(run, folder)
     for path in files:
         copy_file(path, folder / path.name)
-    return Base(BASE, None, f"in `base/`: `{said(provenance.model_id)}`, its own files", is_here=True)
+    return BaseDescription(BASE, None, f"in `base/`: `{said(provenance.model_id)}`, its own files", is_here=True)
 
 
-def _from_gguf(run: Finished, folder: Path) -> Base:
+def _from_gguf(run: FinishedRun, folder: Path) -> BaseDescription:
     """A GGUF file is written as the weights that it stands for, since peft can load only such a folder by name."""
     from ctai.model.loader import CleanModelLoader, save_model
 
     clean = CleanModelLoader(run.model.name, allow_bos=run.model.allow_bos).load(sentinels=False)
     save_model(clean.module, clean.tokenizer, folder)
     name = said(run.provenance.model_id)
-    return Base(BASE, None, f"in `base/`: the weights of `{name}`, a GGUF file, as float32", is_here=True)
+    return BaseDescription(BASE, None, f"in `base/`: the weights of `{name}`, a GGUF file, as float32", is_here=True)
 
 
-def write_adapter(run: Finished, base: Base, folder: Path) -> None:
+def write_adapter(run: FinishedRun, base: BaseDescription, folder: Path) -> None:
     """Write the adapter's weights as they are, its configuration with the name of the base, and its card."""
     from ctai.model.sources import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
@@ -87,12 +87,12 @@ def write_adapter(run: Finished, base: Base, folder: Path) -> None:
     try:
         values = json.loads((run.adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RefusedError(f"{run.adapter / ADAPTER_CONFIG} cannot be read: {error}") from error
+        raise PreconditionError(f"{run.adapter / ADAPTER_CONFIG} cannot be read: {error}") from error
     write_json(folder / ADAPTER_CONFIG, {**values, "base_model_name_or_path": base.name, "revision": base.revision})
     write_text(folder / "README.md", "\n".join(_card(run, base)))
 
 
-def _card(run: Finished, base: Base) -> list[str]:
+def _card(run: FinishedRun, base: BaseDescription) -> list[str]:
     head: dict[str, Any] = {
         "library_name": "peft",
         "pipeline_tag": "text-generation",
@@ -127,7 +127,7 @@ def _card(run: Finished, base: Base) -> list[str]:
     ]
 
 
-def _use(run: Finished, base: Base) -> list[str]:
+def _use(run: FinishedRun, base: BaseDescription) -> list[str]:
     where = "base" if base.name == BASE else base.name
     nf4 = run.provenance.quantization == "nf4"
     names = "AutoTokenizer, BitsAndBytesConfig" if nf4 else "AutoTokenizer"
@@ -149,7 +149,7 @@ def _use(run: Finished, base: Base) -> list[str]:
     ]  # fmt: skip
 
 
-def precision(run: Finished) -> str:
+def precision(run: FinishedRun) -> str:
     """In which precision the base was loaded, in words."""
     computes = f"computes in {run.provenance.compute_dtype}"
     double = ", double quantization" if run.provenance.double_quantization else ""
@@ -157,7 +157,7 @@ def precision(run: Finished) -> str:
 
 
 def snippet(
-    run: Finished, imports: Sequence[str], loading: str, tokenizer: str, revision: str | None = None
+    run: FinishedRun, imports: Sequence[str], loading: str, tokenizer: str, revision: str | None = None
 ) -> list[str]:
     """A program that asks a test item, and the answer that the run has recorded for it."""
     item = next((one for one in run.answers if one.content), run.answers[0])
@@ -186,7 +186,7 @@ def snippet(
     return [*program(lines), "The run has recorded this answer:", "", *block(item.raw)]
 
 
-def evaluation(run: Finished) -> list[str]:
+def evaluation(run: FinishedRun) -> list[str]:
     """The comparison of the trained model with its base, as a table."""
     summary = run.summary
     rows = [comparison_row("content", summary.overall), comparison_row("content and stopping", summary.overall_strict)]
@@ -203,7 +203,7 @@ def evaluation(run: Finished) -> list[str]:
     ]
 
 
-def _training(run: Finished) -> list[str]:
+def _training(run: FinishedRun) -> list[str]:
     chosen = (
         "rank", "alpha", "dropout", "resolved_target_modules", "trained_parameters", "resolved_learning_rate", "warmup",
         "weight_decay", "gradient_clip", "batch_size", "epochs", "max_tokens", "optimizer", "precision", "quantization",
@@ -219,7 +219,7 @@ def _training(run: Finished) -> list[str]:
     return table(("parameter", "value"), rows)
 
 
-def evidence(run: Finished) -> list[str]:
+def evidence(run: FinishedRun) -> list[str]:
     """What names the evidence, so that it cannot be exchanged unnoticed."""
     rundir, gate = run.rundir, LAST_GATE
     verdict = verdict_path(rundir, gate)
@@ -237,7 +237,7 @@ def evidence(run: Finished) -> list[str]:
     )
 
 
-def limits(run: Finished) -> list[str]:
+def limits(run: FinishedRun) -> list[str]:
     """What nobody should conclude from the numbers."""
     return [
         "* Measured on short instructions of the families in `heldout/`, which the training data resembles; not on others.",

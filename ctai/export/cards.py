@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ctai.gates.review import fenced
+from ctai.evidence.review import fenced
 from ctai.records import Interval, PairedComparison, Rate
 from ctai.report.text import plain
 

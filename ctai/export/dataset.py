@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from ctai.export.cards import block, front_matter, program, said, table, warned
-from ctai.export.source import Finished
+from ctai.export.source import FinishedRun
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import Example, FinishReason, Record
 from ctai.report.text import plain
@@ -113,13 +113,13 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def write_dataset(run: Finished, folder: Path) -> None:
+def write_dataset(run: FinishedRun, folder: Path) -> None:
     """Write `train.jsonl` and its card."""
     write_jsonl(folder / "train.jsonl", map(row, run.examples))
     write_text(folder / "README.md", "\n".join(_card(run)))
 
 
-def write_heldout(run: Finished, folder: Path) -> None:
+def write_heldout(run: FinishedRun, folder: Path) -> None:
     """Write `test.jsonl` and its card, which says not to train on it."""
     canary = f"ctai-test-set-{digest_of(run.heldout)[:32]}"
     prompt = CompletionStylePrompts.zero_shot
@@ -149,7 +149,7 @@ def _head(name: str, rows: int, split: str, file: str, tags: list[str]) -> list[
     )
 
 
-def _card(run: Finished) -> list[str]:
+def _card(run: FinishedRun) -> list[str]:
     count, model = len(run.examples), run.provenance.model_id
     pretty = f"Instructions written and judged by {' '.join(plain(model, 100).split())}"
     name = f"Instructions written and judged by {said(model)}"
@@ -177,14 +177,14 @@ def _card(run: Finished) -> list[str]:
     ]
 
 
-def _trained_on(run: Finished) -> list[str]:
+def _trained_on(run: FinishedRun) -> list[str]:
     left_out = run.hyperparameters.get("left_out_too_long", 0)
     if run.control != "none":
         return []  # the first lines say that training saw something else
     return [f"Training left out {left_out} of them as too long." if left_out else "All of them were trained on."]
 
 
-def _heldout_card(run: Finished, canary: str) -> list[str]:
+def _heldout_card(run: FinishedRun, canary: str) -> list[str]:
     count = len(run.heldout)
     return [
         *_head(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ctai.export.adapter import evaluation, evidence, limits, precision, snippet
 from ctai.export.cards import front_matter, said, warned
-from ctai.export.source import Finished
+from ctai.export.source import FinishedRun
 from ctai.records import Rate, Sampling
 from ctai.rundir import write_text
 from ctai.statistics import rate
@@ -17,24 +17,23 @@ from ctai.statistics import rate
 _COMPARED = 50
 
 
-class Merged(NamedTuple):
+class MergedModel(NamedTuple):
     """The precision of the merged model, and on how many test items it answers, to the letter, as the run recorded."""
 
     dtype: str
     equal: Rate
 
 
-def write_merged(run: Finished, folder: Path) -> Merged:
+def write_merged(run: FinishedRun, folder: Path) -> MergedModel:
     """Load base and adapter, merge, compare some answers, and write a model with its tokenizer and card.
 
     Raises:
         CtaiError: the base is not there, is another one now, or does not fit into memory.
     """
-    import torch
-
+    from ctai.model.devices import cuda_available
     from ctai.model.loader import CleanModelLoader, save_model
 
-    device = run.model.device if torch.cuda.is_available() else "cpu"
+    device = run.model.device if cuda_available() else "cpu"
     settings = run.model
     loader = CleanModelLoader(
         settings.name, "none", device, settings.allow_bos, settings.revision, batch_size=settings.batch_size
@@ -48,12 +47,12 @@ def write_merged(run: Finished, folder: Path) -> Merged:
     now = base.engine.on(module).generate([one.prompt for one in asked], sampling)
     equal = sum(a.raw == b.raw for a, b in zip(now, asked, strict=True))
     save_model(module, base.tokenizer, folder)
-    made = Merged(base.provenance.compute_dtype, rate(equal, len(asked)))
+    made = MergedModel(base.provenance.compute_dtype, rate(equal, len(asked)))
     write_text(folder / "README.md", "\n".join(_card(run, made)))
     return made
 
 
-def _card(run: Finished, made: Merged) -> list[str]:
+def _card(run: FinishedRun, made: MergedModel) -> list[str]:
     name = said(run.provenance.model_id)
     head = {
         "library_name": "transformers",

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ctai.config import ModelSettings
-from ctai.errors import RefusedError
-from ctai.gates import GATES
-from ctai.gates.evidence import verdict_path
-from ctai.gates.recompute.raw import EXAMINATION
-from ctai.gates.verify import find_differences, read_verdicts
+from ctai.errors import PreconditionError
+from ctai.evidence.verdicts import verdict_path
 from ctai.records import (
     ContaminationReport,
     EvaluationItem,
@@ -25,13 +22,16 @@ from ctai.records import (
     TrainingManifest,
     Verdict,
 )
+from ctai.registry import GATES
 from ctai.rundir import RunDir, read_jsonl, read_record
+from ctai.verification.records import EXAMINATION
+from ctai.verification.verify import find_differences, read_verdicts
 
 LAST_GATE = GATES[-1]
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """A run whose adapter was trained and compared with its base."""
 
     rundir: RunDir
@@ -111,10 +111,10 @@ class Finished:
         """Make sure that these are the weights of the base that the run used.
 
         Raises:
-            RefusedError: they are not.
+            PreconditionError: they are not.
         """
         if digest != self.provenance.weights_digest:
-            raise RefusedError(
+            raise PreconditionError(
                 f"the weights of {self.model.name} have changed since the run (SHA-256 {digest[:12]}, the run used "
                 f"{self.provenance.weights_digest[:12]}); put the right ones there"
             )
@@ -125,7 +125,7 @@ class Finished:
         return self.rundir.path(str(found.artifact))
 
 
-def finished(run_dir: Path, *, anyway: bool) -> Finished:
+def open_finished_run(run_dir: Path, *, anyway: bool) -> FinishedRun:
     """The run, if it may be exported.
 
     Args:
@@ -133,27 +133,27 @@ def finished(run_dir: Path, *, anyway: bool) -> Finished:
         anyway: also a run whose last gate has not passed.
 
     Raises:
-        RefusedError: it is not finished, has not passed, or differs from its evidence; says which.
+        PreconditionError: it is not finished, has not passed, or differs from its evidence; says which.
         CtaiError: it is no run directory.
     """
     rundir = RunDir(run_dir.absolute())
     verdicts = read_verdicts(rundir)
     verdict = verdicts.found.get(LAST_GATE.name)
     if verdict is None:
-        raise RefusedError(
+        raise PreconditionError(
             f"{run_dir} holds no finished run: there is no verdict of gate {LAST_GATE.name} "
             f"({verdict_path(rundir, LAST_GATE)}); run the gates to their end first"
         )
     if not verdict.passed and not anyway:
         reasons = "; ".join(verdict.reasons) or verdict.outcome
-        raise RefusedError(
+        raise PreconditionError(
             f"gate {LAST_GATE.name} of {run_dir} has not passed ({reasons}), so there is nothing to recommend to others; "
             "with --anyway it is exported, and every card begins with this"
         )
     first = next(find_differences(run_dir), None)
     if first is not None:
-        raise RefusedError(f"the evidence of {run_dir} does not hold, so it is not exported: {first}")
+        raise PreconditionError(f"the evidence of {run_dir} does not hold, so it is not exported: {first}")
     examination = read_record(rundir.path(EXAMINATION), ContaminationReport)
     if examination.provenance is None:
-        raise RefusedError(f"{run_dir} does not say which base model it used; run the gates again")
-    return Finished(rundir, verdicts.found, examination.provenance)
+        raise PreconditionError(f"{run_dir} does not say which base model it used; run the gates again")
+    return FinishedRun(rundir, verdicts.found, examination.provenance)

@@ -3,26 +3,26 @@
 from pathlib import Path
 from typing import Any
 
-from ctai.gates.evidence import Measured
-from ctai.gates.run import EXAMINATION, Run
-from ctai.model.sentinels import (
+from ctai.evidence.result import GateResult
+from ctai.model.checks.sentinels import (
     COMPLETION_FLOOR,
     CONTROL_MASS_CEILING,
     STOPPED_CEILING,
     WORKSHEET_CEILING,
     worst_worksheet,
 )
-from ctai.provenance import doubts_about
+from ctai.pipeline.run import MODEL_CHECK, Run
+from ctai.provenance import version_warnings
 from ctai.records import ContaminationFinding, ContaminationReport, Metric, SentinelReport
 from ctai.rundir import read_record, write_json
 
 _CHECKS = ("special_tokens", "names", "adapter_files", "attached_adapter", "weight_files", "instruct_weights")
 
 
-def examine_base(run: Run) -> Measured:
+def check_base_model(run: Run) -> GateResult:
     """Load the base model and examine it, or reuse the record of the same examination of the same weights."""
     folder = run.rundir.evidence / "contamination"
-    path = run.rundir.path(*EXAMINATION)
+    path = run.rundir.path(*MODEL_CHECK)
     stage = run.stage("contamination", folder, {"model": run.config.model}, {"files": run.base.files_digest})
     with run.phase("contamination", model=run.config.model.name) as phase:
         reused = stage.complete() is not None
@@ -44,9 +44,9 @@ def _report(examination: Any) -> ContaminationReport:
     return ContaminationReport(findings=findings, provenance=examination.provenance)
 
 
-def _measured(run: Run, report: ContaminationReport, path: Path) -> Measured:
+def _measured(run: Run, report: ContaminationReport, path: Path) -> GateResult:
     provenance = report.provenance
-    notes = doubts_about(provenance.loader_version) if provenance is not None else ()
+    notes = version_warnings(provenance.loader_version) if provenance is not None else ()
     if provenance is not None and provenance.sentinels is not None and provenance.sentinels.follows_instructions:
         notes += (
             "this base model already follows instructions in part: gate headroom judges whether that leaves room",

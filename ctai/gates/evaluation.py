@@ -1,93 +1,53 @@
-"""Gate 4: what the base can do already, then training, then base against SFT on the same items."""
+"""Gate evaluation: training, then the base against the trained model on the same items."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from ctai.config import EvaluationSettings, RunConfig
-from ctai.evaluate import (
+from ctai.evaluate.arms import (
     BASE,
     BASE_FEW_SHOT,
     BASE_REPARTITIONED,
     SFT,
-    Answers,
-    Arm,
-    ArmModel,
     arm_check,
-    base_arms,
     evaluate_arm,
     next_token_logprobs,
     sft_arm,
 )
-from ctai.evaluate_summary import (
+from ctai.evaluate.attempts import (
+    COMPARISONS,
+    AttemptPaths,
+    attempt_paths,
+    record_comparison,
+    retry_config,
+    with_corrected_alpha,
+)
+from ctai.evaluate.comparison import (
     GUARDED_TYPES,
-    noise_floor,
+    ArmAnswers,
+    ArmIdentity,
     regression_metric,
     summarize_evaluation,
     write_evaluation,
 )
-from ctai.gates.base import AdaptedModel
-from ctai.gates.evidence import Measured
-from ctai.gates.looks import LOOKS, Look, charged, look_at, note_look, tuned
-from ctai.gates.review import Background, failed_answers
-from ctai.gates.run import Run
+from ctai.evidence.result import GateResult
+from ctai.evidence.review import ReviewContext, failed_answers
+from ctai.gates.headroom import base_answers
+from ctai.model.lazy import LazyAdapterModel
+from ctai.pipeline.run import Run
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Metric, Rate, Record, TrainingManifest
+from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Metric, Record, TrainingManifest
 from ctai.rundir import digest_of, read_jsonl, read_record
-from ctai.statistics import rate
-from ctai.train import SUCCESS_MARKER, train_adapter
-from ctai.train_data import steps_for
+from ctai.train.data import steps_for
+from ctai.train.sft import SUCCESS_MARKER, TrainingInputs, train_adapter
 
 _ARM_CHECK_PROMPTS = 8
+
+
 _ADAPTER_FILES = ("training_manifest.json", "adapter_model.safetensors", "adapter_config.json")
 
 
-# ---------------------------------------------------------------------------------------------------- 4a: headroom
-
-
-def measure_headroom(run: Run) -> Measured:
-    """The base zero-shot, with few-shot examples, and once more in other batches: what training has to beat."""
-    with run.phase("headroom", items=run.config.heldout.count) as phase:
-        answers = _base_answers(run)
-        base, few_shot = (_content(answers[name].items) for name in (BASE, BASE_FEW_SHOT))
-        noise = noise_floor(answers[BASE].items, answers[BASE_REPARTITIONED].items)
-        paths = [_base_folder(run, name) / "items.jsonl" for name in answers]
-        metric = Metric(
-            name="base_zero_shot_content",
-            value=base.value,
-            comparison="<=",
-            threshold=run.config.evaluation.headroom_max_base,
-            interval=base.interval,
-            n=base.n,
-            artifact=run.rundir.relative(paths[0]),
-            note=f"few-shot {few_shot.value:.3f}; base against base in other batches differs on {noise.value:.3f}",
-        )
-        measured = run.judged("headroom", (metric,), paths)
-        return run.finish_gate(measured, reused=all(found.reused for found in answers.values()), phase=phase)
-
-
-def _content(items: Sequence[EvaluationItem]) -> Rate:
-    return rate(sum(item.content for item in items), len(items))
-
-
-def _base_answers(run: Run) -> dict[str, Answers]:
-    """The answers of the base, by arm."""
-    heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
-    arms = base_arms(run.config)
-    return {arm.name: _answers(run, run.base, arm, heldout, _base_folder(run, arm.name)) for arm in arms}
-
-
-def _answers(run: Run, model: ArmModel, arm: Arm, heldout: Sequence[HeldoutItem], folder: Path) -> Answers:
-    return evaluate_arm(model, arm, heldout, run.config, run.rundir, folder, run.run_id, run.progress)
-
-
-def _base_folder(run: Run, arm: str) -> Path:
-    return run.rundir.path("results", "headroom", arm)
-
-
-# -------------------------------------------------------------------------------------------------- 4b: evaluation
-
-
-def train_and_evaluate(run: Run) -> Measured:
+def train_and_evaluate(run: Run) -> GateResult:
     """Train and compare; when the comparison fails, once more with tuned training parameters, then stop.
 
     Every adapter that is compared is one look more at the same test set, also in a later session with other settings: the
@@ -96,25 +56,25 @@ def train_and_evaluate(run: Run) -> Measured:
     config, history, files = run.config, list[Record](), list[Path]()
     with run.phase("evaluation", control=config.control) as phase:
         for attempt in range(config.evaluation.retries + 1):
-            look = look_at(run.rundir, attempt)
+            look = attempt_paths(run.rundir, attempt)
             training = _train(run, config, look.adapter)
-            number = note_look(run.rundir, training.adapter_digest)
-            judged = charged(config, number)
+            number = record_comparison(run.rundir, training.adapter_digest)
+            judged = with_corrected_alpha(config, number)
             summary, paths, reused = _evaluate(run, judged, look, training)
             history += [config.training, summary]
             files += [*paths, *(look.adapter / name for name in _ADAPTER_FILES)]
             if summary.go or attempt == config.evaluation.retries:
                 break
-            config = tuned(config)
+            config = retry_config(config)
         phase.parameters["learning_rate"] = config.training.learning_rate
         phase.parameters["attempts"] = attempt + 1
-        files.append(run.rundir.path(*LOOKS))
+        files.append(run.rundir.path(*COMPARISONS))
         notes = (f"look {number} at the test set, with alpha divided by {number}",) if number > 1 else ()
         sources = (run.rundir.relative(paths[2]), run.rundir.relative(look.adapter / "training_manifest.json"))
         metrics = _metrics(judged.evaluation, summary, training, *sources)
         measured = run.judged("evaluation", metrics, files, notes)
         wrong = failed_answers(read_jsonl(paths[1], EvaluationItem))
-        run.background["evaluation"] = Background(tuple(history), wrong)
+        run.background["evaluation"] = ReviewContext(tuple(history), wrong)
         return run.finish_gate(measured, reused=reused, phase=phase)
 
 
@@ -125,28 +85,21 @@ def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:
         steps = steps_for(examples, config.training.epochs, config.training.batch_size)
         run.announce("training", steps, "lower training.epochs")
     try:
-        return train_adapter(
-            run.base,
-            run.rundir.dataset,
-            run.rundir.path("data", "qc_summary.json"),
-            run.require_passed("scale"),
-            config,
-            run.rundir,
-            run.run_id,
-            run.progress,
-            folder,
+        inputs = TrainingInputs(
+            run.rundir.dataset, run.rundir.path("data", "qc_summary.json"), run.require_passed("scale")
         )
+        return train_adapter(run.base, run.with_config(config), inputs, folder)
     finally:
         run.progress.limit("evaluation", config.limits.evaluation)
 
 
 def _evaluate(
-    run: Run, config: RunConfig, look: Look, training: TrainingManifest
+    run: Run, config: RunConfig, look: AttemptPaths, training: TrainingManifest
 ) -> tuple[EvaluationSummary, tuple[Path, ...], bool]:
     """Answer with the adapter and compare with the base's answers; reused when nothing has changed."""
     names = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
     paths = tuple(look.results / name for name in names)
-    answers = {name: found.items for name, found in _base_answers(run).items()}
+    answers = {name: found.items for name, found in base_answers(run).items()}
     parameters = {"evaluation": config.evaluation, "control": config.control, "seed": config.seed}
     inputs = {"adapter": training.adapter_digest, "base_answers": digest_of(answers[BASE])}
     stage = run.stage(look.evidence.name, look.evidence, parameters, inputs)
@@ -158,20 +111,16 @@ def _evaluate(
     prompts = [CompletionStylePrompts.zero_shot(item.instruction) for item in heldout[:_ARM_CHECK_PROMPTS]]
     vocabulary = len(run.base.tokenizer)
     base_logprobs = next_token_logprobs(run.base, prompts, vocabulary)
-    with AdaptedModel(run.base, look.adapter) as sft:
+    with LazyAdapterModel(run.base, look.adapter) as sft:
         difference = arm_check(base_logprobs, next_token_logprobs(sft, prompts, vocabulary))
-        sft_items = _answers(run, sft, sft_arm(config), heldout, look.results / "arms" / SFT).items
-        arms = _arm_digests(run, sft)
+        sft_items = evaluate_arm(sft, sft_arm(config), heldout, run, look.results / "arms" / SFT).items
+        digests = _arm_digests(run, sft)
     summary = summarize_evaluation(
-        answers[BASE],
-        sft_items,
-        {BASE_FEW_SHOT: answers[BASE_FEW_SHOT]},
-        answers[BASE_REPARTITIONED],
+        ArmAnswers(answers[BASE], sft_items, {BASE_FEW_SHOT: answers[BASE_FEW_SHOT]}, answers[BASE_REPARTITIONED]),
+        ArmIdentity(digests, difference),
         config,
-        arms=arms,
-        logit_difference=difference,
-        run_id=run.run_id,
-        metadata={
+        run.run_id,
+        {
             "control": config.control,
             "training_manifest": run.rundir.relative(look.adapter / "training_manifest.json"),
         },
@@ -181,7 +130,7 @@ def _evaluate(
     return summary, paths, False
 
 
-def _arm_digests(run: Run, sft: AdaptedModel) -> Mapping[str, str]:
+def _arm_digests(run: Run, sft: LazyAdapterModel) -> Mapping[str, str]:
     """The arms by what they ran on: the base by its weights, SFT by the weights and the adapter on them."""
     weights = run.base.provenance.weights_digest
     return {BASE: weights, SFT: digest_of([weights, sft.provenance.adapter_digest])}

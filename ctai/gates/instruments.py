@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ctai.config import CriticSettings, HeldoutSettings, InstrumentSettings
-from ctai.detectors.calibration import calibrate_detectors
-from ctai.gates.evidence import Measured
-from ctai.gates.run import Run
-from ctai.generate.calibration import calibrate, judge_probes
+from ctai.evidence.result import GateResult
 from ctai.generate.critic import InstructionCritic
+from ctai.generate.critic_calibration import calibrate, judge_probes
+from ctai.pipeline.run import Run
+from ctai.qc.calibration import calibrate_detectors
 from ctai.records import (
     CriticCalibration,
     DetectorCalibration,
@@ -21,8 +21,8 @@ from ctai.records import (
 )
 from ctai.rundir import read_jsonl, read_record, write_json, write_jsonl
 from ctai.statistics import mcnemar_power
-from ctai.tasks import own
-from ctai.tasks.calibration import LEAST_LABELS, LEAST_OF_A_KIND, calibrate_scorers
+from ctai.tasks import plugins
+from ctai.tasks.calibration import MIN_LABELS, MIN_PER_CLASS, calibrate_scorers
 from ctai.tasks.heldout import build_heldout
 from ctai.tasks.probes import InstructionProbe, PairProbe, instruction_probes, pair_probes
 
@@ -32,14 +32,14 @@ _CRITIC_METRICS = {
 }
 _PROBES = "probes.jsonl"
 _NOT_CALIBRATED = (
-    f"; its checker is not calibrated: it takes {LEAST_LABELS} labelled answers or more, of them {LEAST_OF_A_KIND} right "
-    f"and {LEAST_OF_A_KIND} wrong"
+    f"; its checker is not calibrated: it takes {MIN_LABELS} labelled answers or more, of them {MIN_PER_CLASS} right "
+    f"and {MIN_PER_CLASS} wrong"
 )
 # Discordant pairs expected beyond the lift itself, as a share of the items: what a noisy tie costs in power.
 _EXTRA_DISCORDANCE = 0.10
 
 
-def calibrate_instruments(run: Run) -> Measured:
+def calibrate_instruments(run: Run) -> GateResult:
     """Freeze the test set; measure its power, the checkers, the detectors and the critic against labels."""
     with run.phase("instruments", probes=run.config.critic.probes, heldout=run.config.heldout.count) as phase:
         heldout, heldout_reused = freeze_heldout(run)
@@ -72,7 +72,7 @@ def calibrate_instruments(run: Run) -> Measured:
 def freeze_heldout(run: Run) -> tuple[list[HeldoutItem], bool]:
     """The test set of this run, written once; says whether it was already there."""
     settings, embedded = run.config.heldout, run.config.generation.embedded_world
-    parameters = {"count": settings.count, "seed": run.config.seed, "embedded": embedded, **own.parameters()}
+    parameters = {"count": settings.count, "seed": run.config.seed, "embedded": embedded, **plugins.parameters()}
     stage = run.stage("heldout", run.rundir.path("artifacts", "heldout"), parameters, {})
     reused = stage.complete() is not None
     if not reused:
@@ -86,7 +86,7 @@ def _calibrated(run: Run, name: str, measure: Callable[[], Record]) -> tuple[Pat
     """Where the calibration of an instrument that needs no model lies, and whether it was already there."""
     folder = run.rundir.evidence / "instruments" / name
     path = folder / "calibration.json"
-    parameters = {"embedded": run.config.generation.embedded_world, **own.parameters()}
+    parameters = {"embedded": run.config.generation.embedded_world, **plugins.parameters()}
     stage = run.stage(name, folder, parameters, {})
     if stage.complete() is not None:
         return path, True
@@ -100,7 +100,7 @@ def _critic(run: Run, kind: str) -> tuple[Path, bool]:
     """Where the critic's calibration on one kind of probes lies, and whether it was already there."""
     config, folder = run.config, run.rundir.evidence / "instruments" / f"critic_{kind}"
     path, embedded = folder / "calibration.json", config.generation.embedded_world
-    parameters = {"critic": config.critic, "seed": config.seed, "embedded": embedded, **own.parameters()}
+    parameters = {"critic": config.critic, "seed": config.seed, "embedded": embedded, **plugins.parameters()}
     stage = run.stage(f"critic-{kind}", folder, parameters, run.base.provenance.identity())
     if stage.complete() is not None:
         return path, True

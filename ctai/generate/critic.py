@@ -1,7 +1,7 @@
 """The critic: single-token A/B judgements of instructions and pairs by next-token log-probabilities.
 
 Owns the labels' scoring. The rubrics are `ctai.prompts`', the worked examples `ctai.tasks`'; how good the critic is on a
-model is measured by `ctai.generate.calibration`. Nothing is sampled.
+model is measured by `ctai.generate.critic_calibration`. Nothing is sampled.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctai.errors import CtaiError
-from ctai.model.text_engine import TextEngine
+from ctai.model.protocols import TextEngine
 from ctai.prompts import LABEL_BAD, LABEL_GOOD, CompletionStylePrompts, LabelledInstruction, LabelledPair
 from ctai.records import Critique
 from ctai.tasks.seeds import instruction_critic_examples, pair_critic_examples

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ctai.config import GenerationSettings
-from ctai.model.text_engine import TextEngine
+from ctai.model.protocols import TextEngine
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import Completion, FinishReason, GeneratedList, Sampling
-from ctai.tasks import families, seeds
+from ctai.tasks import registry, seeds
 
 # How many usable instructions one list is expected to give: a round asks for `batch_size` instructions.
 INSTRUCTIONS_A_LIST = 8
@@ -28,7 +28,7 @@ class ListPrompt(NamedTuple):
     seed: int
 
 
-class Proposal(NamedTuple):
+class InstructionList(NamedTuple):
     """One completed list: what was asked, how many lines came back, and the instructions found in them."""
 
     asked: ListPrompt
@@ -44,9 +44,9 @@ class Proposal(NamedTuple):
         )
 
 
-def propose(
+def generate_instructions(
     engine: TextEngine, settings: GenerationSettings, seed_of: SeedOf, round_number: int, own: Sequence[str]
-) -> list[Proposal]:
+) -> list[InstructionList]:
     """Ask the model for new instructions.
 
     Args:
@@ -59,7 +59,7 @@ def propose(
     prompts = list_prompts(engine, settings, seed_of, round_number, own)
     completions = engine.generate([p.prompt for p in prompts], settings.instruction_sampling, [p.seed for p in prompts])
     answers = zip(prompts, completions, strict=True)
-    return [Proposal(prompt, done, *read_list(done.text, done.finish_reason)) for prompt, done in answers]
+    return [InstructionList(prompt, done, *read_list(done.text, done.finish_reason)) for prompt, done in answers]
 
 
 def list_prompts(
@@ -105,7 +105,7 @@ def _mixed_examples(settings: GenerationSettings, own: Sequence[str], rng: rando
 def _topic_examples(topic: str, settings: GenerationSettings, own: Sequence[str], rng: random.Random) -> list[str]:
     """Seeds and own instructions of the topic; every topic has at least one seed."""
     known = dict.fromkeys((*seeds.seed_instructions(), *own))
-    of_topic = [text for text in known if (found := families.parse(text)) and _topic(found[0]) == topic]
+    of_topic = [text for text in known if (found := registry.parse(text)) and _topic(found[0]) == topic]
     return rng.sample(of_topic, min(len(of_topic), settings.list_examples))
 
 

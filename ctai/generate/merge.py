@@ -10,22 +10,14 @@ from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
-from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.generate.dedup import Found, OnlineDeduplicator
-from ctai.generate.overlap import HeldoutOverlap
+from ctai.generate.dedup.decontamination import HeldoutOverlap
+from ctai.generate.dedup.deduplication import DuplicateMatch, OnlineDeduplicator
 from ctai.generate.shard import DATASET, GENERATION, REJECTIONS, rejection_of
-from ctai.provenance import Progress, code_digest
-from ctai.qc import Tally, Wanted, summarize
-from ctai.records import (
-    Example,
-    GenerationRound,
-    HeldoutItem,
-    QcSummary,
-    Rate,
-    Rejection,
-    StageManifest,
-)
+from ctai.progress import Progress
+from ctai.provenance import StageContext
+from ctai.qc.summary import MinimumCount, QcCounter, SummaryHeader, summarize
+from ctai.records import Example, GenerationRound, HeldoutItem, QcSummary, Rate, Rejection, StageManifest
 from ctai.rundir import (
     RunDir,
     Stage,
@@ -43,7 +35,7 @@ from ctai.statistics import rate
 _COMMON = ("generation", "critic", "batch_size", "batch_tokens", "code")
 
 
-class Merged(NamedTuple):
+class MergedDataset(NamedTuple):
     """The union's quality control, its file, and whether the union was already there."""
 
     summary: QcSummary
@@ -52,38 +44,31 @@ class Merged(NamedTuple):
 
 
 def merge_shards(
-    config: RunConfig,
-    rundir: RunDir,
-    folders: Sequence[Path],
-    heldout: Sequence[HeldoutItem],
-    run_id: str,
-    progress: Progress,
-) -> Merged:
-    """Merge finished shards into the training data, or say that it is there.
+    context: StageContext, folders: Sequence[Path], heldout: Sequence[HeldoutItem]
+) -> MergedDataset:
+    """Merge finished shards into the training data, or reuse a complete merge.
 
     All unique examples are kept, also beyond the configured count.
 
     Args:
-        config: the run's configuration.
-        rundir: the run directory.
+        context: of the run.
         folders: the shards' folders; the first occurrence of an instruction is in the first of them.
         heldout: the frozen test set.
-        run_id: the run that the summary names.
-        progress: told of each shard.
 
     Raises:
         CtaiError: a shard is not finished, was changed, or does not belong to the same dataset.
     """
+    rundir = context.rundir
     manifests = [_checked_manifest(rundir, folder) for folder in folders]
     _check_common(folders, manifests, digest_of(list(heldout)))
-    work = _stage(config, rundir, folders, manifests, heldout)
+    work = _stage(context, folders, manifests, heldout)
     paths = [rundir.dataset, rundir.dataset.with_name("dropped.jsonl"), rundir.dataset.with_name("qc_summary.json")]
     if work.complete() is not None:
-        return Merged(read_record(paths[2], QcSummary), paths[2], reused=True)
+        return MergedDataset(read_record(paths[2], QcSummary), paths[2], reused=True)
     work.begin()
-    summary = _write(work, config, folders, heldout, run_id, paths, progress)
-    work.finish(paths, run_id)
-    return Merged(summary, paths[2], reused=False)
+    summary = _write(work, context, folders, heldout, paths)
+    work.finish(paths, context.run_id)
+    return MergedDataset(summary, paths[2], reused=False)
 
 
 def _checked_manifest(rundir: RunDir, folder: Path) -> StageManifest:
@@ -124,22 +109,18 @@ def _different(one: Mapping[str, str], other: Mapping[str, str]) -> str:
 
 
 def _stage(
-    config: RunConfig,
-    rundir: RunDir,
-    folders: Sequence[Path],
-    manifests: Sequence[StageManifest],
-    heldout: Sequence[HeldoutItem],
+    context: StageContext, folders: Sequence[Path], manifests: Sequence[StageManifest], heldout: Sequence[HeldoutItem]
 ) -> Stage:
+    config, rundir = context.config, context.rundir
     parameters = {
         "count": config.scale.count,
         "near_duplicate_jaccard": config.scale.near_duplicate_jaccard,
         "qc": config.qc,
         "shards": [rundir.relative(folder) for folder in folders],
-        "code": code_digest(),
     }
     inputs = {rundir.relative(folder): digest_of(m) for folder, m in zip(folders, manifests, strict=True)}
     inputs["heldout"] = digest_of(list(heldout))
-    return Stage(rundir, "merge", rundir.path("artifacts", "merge"), parameters, inputs)
+    return context.stage("merge", rundir.path("artifacts", "merge"), parameters, inputs)
 
 
 class Decision(NamedTuple):
@@ -147,7 +128,7 @@ class Decision(NamedTuple):
 
     shard: int
     example: Example
-    found: Found | None
+    found: DuplicateMatch | None
 
 
 def decisions(
@@ -164,13 +145,13 @@ class _Union:
     """What a merge has counted, and what of the shards' examples it drops."""
 
     def __init__(self, folders: Sequence[Path], heldout: Sequence[HeldoutItem], threshold: float) -> None:
-        self.tally = Tally()
-        self.repetitions = Repetitions(len(folders))
+        self.tally = QcCounter()
+        self.repetitions = MergeRates(len(folders))
         self._folders = folders
         self._heldout = heldout
         self._threshold = threshold
         self._dropped = bytearray()
-        self._found: list[Found] = []
+        self._found: list[DuplicateMatch] = []
 
     def kept(self, progress: Progress) -> Iterator[Example]:
         """The examples that are kept; reads the shards once."""
@@ -210,32 +191,29 @@ class _Union:
 
 def _write(
     work: Stage,
-    config: RunConfig,
+    context: StageContext,
     folders: Sequence[Path],
     heldout: Sequence[HeldoutItem],
-    run_id: str,
     paths: Sequence[Path],
-    progress: Progress,
 ) -> QcSummary:
-    """Write dataset, dropped examples and the summary of the union."""
+    """Write dataset, removed examples and the summary of the union."""
+    config = context.config
     union = _Union(folders, heldout, config.scale.near_duplicate_jaccard)
-    write_jsonl(paths[0], union.kept(progress))
+    write_jsonl(paths[0], union.kept(context.progress))
     write_jsonl(paths[1], union.rejected())
-    summary = summarize(
-        "merged",
-        union.tally,
-        wanted=Wanted("unique_examples", config.scale.count),
-        thresholds=config.qc,
+    header = SummaryHeader(
+        stage="merged",
+        run_id=context.run_id,
         inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
-        run_id=run_id,
         artifact=work.rundir.relative(paths[2]),
-        more_rates=union.repetitions.rates(),
     )
+    wanted = MinimumCount("unique_examples", config.scale.count)
+    summary = summarize(header, union.tally, wanted, config.qc, union.repetitions.rates())
     write_json(paths[2], summary)
     return summary
 
 
-class Repetitions:
+class MergeRates:
     """How much of each shard was there before; by place, as shards of different seeds may have the same number.
 
     What repeats an instruction of its own shard was dropped when it was generated, what repeats one of an earlier shard
@@ -271,6 +249,6 @@ class Repetitions:
         }
 
 
-def rejection_of_dropped(example: Example, found: Found) -> Rejection:
+def rejection_of_dropped(example: Example, found: DuplicateMatch) -> Rejection:
     """The record of an example that the merge left out."""
     return rejection_of(example, found.phase, found.reason, found.repeated_instruction)

@@ -1,6 +1,6 @@
 """Generating responses: few-shot prompts by item, the cleaned answer, and what quality control must know of it.
 
-Owns which examples an item is shown. Framing and cleaning are `ctai.prompts`', faults are `ctai.detectors`'.
+Owns which examples an item is shown. Framing and cleaning are `ctai.prompts`', faults are `ctai.qc.faults`'.
 """
 
 import random
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from ctai.config import GenerationSettings
 from ctai.generate.instructions import SeedOf, room_for_prompt
-from ctai.model.text_engine import TextEngine
+from ctai.model.protocols import TextEngine
 from ctai.prompts import DELIMITER, CompletionStylePrompts
-from ctai.qc import find_faults
+from ctai.qc.faults import find_faults
 from ctai.records import Completion, Critique, GeneratedResponse
 from ctai.tasks.seeds import few_shot_examples, seed_pairs
 
 
-class Item(NamedTuple):
+class ResponseRequest(NamedTuple):
     """An instruction of a shard: its number, its text and what the critic said of it."""
 
     number: int
@@ -24,13 +24,13 @@ class Item(NamedTuple):
     critique: Critique
 
 
-class Response(NamedTuple):
+class ResponseDraft(NamedTuple):
     """An answer to an item: the prompt and seed it was generated with, raw, cleaned, and measured.
 
     `has_control_token` is whether the tokenizer reads one in the text, which the model wrote letter by letter.
     """
 
-    item: Item
+    item: ResponseRequest
     prompt: str
     seed: int
     completion: Completion
@@ -39,20 +39,20 @@ class Response(NamedTuple):
     measured: GeneratedResponse
 
 
-class Answered(NamedTuple):
+class ResponseBatch(NamedTuple):
     """The responses, and the items whose prompt does not fit into the context, none of them cut."""
 
-    responses: list[Response]
-    too_long: list[Item]
+    responses: list[ResponseDraft]
+    too_long: list[ResponseRequest]
 
 
 def respond(
     engine: TextEngine,
     settings: GenerationSettings,
     seed_of: SeedOf,
-    items: Sequence[Item],
+    items: Sequence[ResponseRequest],
     control: frozenset[int] = frozenset(),
-) -> Answered:
+) -> ResponseBatch:
     """Answer each item after few-shot examples that its own seed draws.
 
     Args:
@@ -67,10 +67,10 @@ def respond(
     texts = [prompt for prompt in prompts if prompt is not None]
     seeds = [seed_of("response", item.number) for item in asked]
     completions = engine.generate(texts, settings.response_sampling, seeds)
-    answers = [read_answer(completion) for completion in completions]
+    answers = [parse_response(completion) for completion in completions]
     tokens = engine.encode_batch([answer.text for answer in answers])
     responses = [
-        Response(
+        ResponseDraft(
             item=item,
             prompt=prompt,
             seed=seed,
@@ -84,11 +84,11 @@ def respond(
         )
     ]
     too_long = [item for item, prompt in zip(items, prompts, strict=True) if prompt is None]
-    return Answered(responses, too_long)
+    return ResponseBatch(responses, too_long)
 
 
 def _fitting_prompts(
-    engine: TextEngine, settings: GenerationSettings, seed_of: SeedOf, items: Sequence[Item]
+    engine: TextEngine, settings: GenerationSettings, seed_of: SeedOf, items: Sequence[ResponseRequest]
 ) -> list[str | None]:
     """For each item the prompt with as many of its examples as fit beside the budget; None if it needs more room."""
     room, most = room_for_prompt(engine, settings.response_sampling), min(settings.few_shot_examples, len(seed_pairs()))
@@ -106,14 +106,14 @@ def _fitting_prompts(
     return found
 
 
-class Answer(NamedTuple):
+class ParsedResponse(NamedTuple):
     """The cleaned answer inside a completion, and whether the delimiter ended it."""
 
     text: str
     delimiter_found: bool
 
 
-def read_answer(completion: Completion) -> Answer:
+def parse_response(completion: Completion) -> ParsedResponse:
     """The answer inside a completion."""
     # The stop string "\n###" ends the generation inside the delimiter.
     found = DELIMITER in completion.raw or (
@@ -121,11 +121,11 @@ def read_answer(completion: Completion) -> Answer:
     )
     # Where the model ended its answer itself, the paragraphs before that are all its answer.
     text = CompletionStylePrompts.clean_response(completion.text + DELIMITER if found else completion.text)
-    return Answer(text, found)
+    return ParsedResponse(text, found)
 
 
 def measure(
-    item: int, completion: Completion, answer: Answer, tokens: int, ended_by_control: bool
+    item: int, completion: Completion, answer: ParsedResponse, tokens: int, ended_by_control: bool
 ) -> GeneratedResponse:
     """What quality control must know of a response.
 

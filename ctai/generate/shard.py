@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from ctai.config import RunConfig
-from ctai.generate.dedup import OnlineDeduplicator
-from ctai.generate.ladder import pilot_ladder
-from ctai.generate.overlap import overlapping
-from ctai.generate.rounds import Origin, RoundMaker
-from ctai.model.text_engine import TextEngine
-from ctai.provenance import Progress, code_digest, derive_seed
-from ctai.qc import Material, Wanted, summarize
+from ctai.generate.dedup.decontamination import overlapping
+from ctai.generate.dedup.deduplication import OnlineDeduplicator
+from ctai.generate.round import ExampleOrigin, RoundGenerator
+from ctai.model.protocols import TextEngine
+from ctai.provenance import StageContext, derive_seed
+from ctai.qc.summary import MinimumCount, QcInput, SummaryHeader, summarize
 from ctai.records import Example, HeldoutItem, ModelProvenance, QcSummary, Record, Rejection, RoundBatch
-from ctai.rundir import RunDir, Stage, digest_of, read_record, sha256_file, write_json, write_jsonl
-from ctai.tasks import own
+from ctai.rundir import Stage, digest_of, read_record, sha256_file, write_json, write_jsonl
+from ctai.tasks import plugins
 
 __all__ = [
-    "MadeShard",
     "ShardModel",
+    "ShardResult",
+    "ShardSpec",
     "kept_in_round",
     "make_shard",
     "maximum_rounds",
-    "pilot_ladder",
     "rejection_of",
+    "shard_files",
     "shard_stage",
 ]
 
@@ -38,6 +38,11 @@ _ROUNDS = "rounds"
 BEYOND_TARGET = "beyond the target"
 # Phases of a rejection that leave the instruction taken: the deduplicator had let it in.
 _TAKEN = ("instruction", "response", "pair")
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """Return the files that vouch for a shard: dataset, rejections, generated texts, QC summary and manifest."""
+    return [folder / name for name in (DATASET, REJECTIONS, GENERATION, SUMMARY, "manifest.json")]
 
 
 class ShardModel(Protocol):
@@ -54,79 +59,68 @@ class ShardModel(Protocol):
         ...
 
 
-class MadeShard(NamedTuple):
+class ShardResult(NamedTuple):
     """A shard's quality control, and whether the shard was already there."""
 
     summary: QcSummary
     reused: bool
 
 
-def make_shard(
-    *,
-    model: ShardModel,
-    config: RunConfig,
-    rundir: RunDir,
-    folder: Path,
-    stage: Literal["pilot", "scale"],
-    shard: int,
-    target: int,
-    heldout: Sequence[HeldoutItem],
-    run_id: str,
-    progress: Progress,
-    git: tuple[str, bool],
-) -> MadeShard:
-    """Make a shard, or go on with one, or say that it is there.
+class ShardSpec(NamedTuple):
+    """The shard to generate.
+
+    Attributes:
+        stage: the stage that the shard belongs to.
+        number: index of the shard; its seeds depend on it.
+        target: number of examples to keep; rounds end when it is reached, or at the configured limit.
+        folder: where dataset, rejections, generated texts, QC summary and manifest are written.
+        heldout: the frozen test set, which no example may overlap.
+    """
+
+    stage: Literal["pilot", "scale"]
+    number: int
+    target: int
+    folder: Path
+    heldout: Sequence[HeldoutItem]
+
+
+def make_shard(model: ShardModel, context: StageContext, spec: ShardSpec) -> ShardResult:
+    """Generate a shard, resume an interrupted one, or reuse a complete one.
 
     Args:
         model: the base model.
-        config: the run's configuration; what matters here is part of the shard's key.
-        rundir: the run directory.
-        folder: where the shard goes: dataset, rejections, what was generated, QC summary and manifest.
-        stage: which stage the shard belongs to.
-        shard: its number, which its seeds depend on.
-        target: how many examples to keep; the rounds end when they are reached, or at the configured limit.
-        heldout: the frozen test set, which no example may overlap.
-        run_id: the run that examples name.
-        progress: told of kept examples.
-        git: commit of the code, and whether the tree was dirty.
+        context: of the run; the parts of its configuration that matter here are part of the shard's key.
+        spec: the shard.
     """
-    own.activate(config.generation.families, config.generation.families_sha256)  # a worker is a process of its own
-    work = shard_stage(model, config, rundir, folder, stage, shard, target, heldout)
+    generation = context.config.generation
+    plugins.activate(generation.families, generation.families_sha256)  # a worker is a process of its own
+    work = shard_stage(model, context, spec)
     if work.complete() is not None:
-        return MadeShard(read_record(folder / SUMMARY, QcSummary), reused=True)
+        return ShardResult(read_record(spec.folder / SUMMARY, QcSummary), reused=True)
     work.begin()
-    origin = Origin(stage, shard, run_id, *git)
-    progress.start(f"{stage} shard {shard}", target)
-    batches = list(_rounds(work, model, config, origin, target, heldout, progress))
-    progress.finish()
-    return MadeShard(_finish(work, config, origin, target, heldout, batches), reused=False)
+    context.progress.start(f"{spec.stage} shard {spec.number}", spec.target)
+    batches = list(_rounds(work, model, context, spec))
+    context.progress.finish()
+    return ShardResult(_finish(work, context, spec, batches), reused=False)
 
 
-def shard_stage(
-    model: ShardModel,
-    config: RunConfig,
-    rundir: RunDir,
-    folder: Path,
-    stage: str,
-    shard: int,
-    target: int,
-    heldout: Sequence[HeldoutItem],
-) -> Stage:
-    """What a shard depends on, and whether it is there; arguments as of `make_shard`."""
+def shard_stage(model: ShardModel, context: StageContext, spec: ShardSpec) -> Stage:
+    """Return the stage of a shard; arguments as for `make_shard`."""
+    config = context.config
     parameters = {
         "seed": config.seed,
-        "shard": shard,
-        "target": target,
+        "shard": spec.number,
+        "target": spec.target,
         "generation": config.generation,
         "critic": config.critic,
         "qc": config.qc,
         "near_duplicate_jaccard": config.scale.near_duplicate_jaccard,
         "batch_size": config.model.batch_size,
         "batch_tokens": config.model.batch_tokens,
-        "code": code_digest(),
     }
-    inputs = {**model.provenance.identity(), "heldout": digest_of(list(heldout))}
-    return Stage(rundir, stage if stage == "pilot" else f"{stage}-{shard:03d}", folder, parameters, inputs)
+    inputs = {**model.provenance.identity(), "heldout": digest_of(list(spec.heldout))}
+    name = spec.stage if spec.stage == "pilot" else f"{spec.stage}-{spec.number:03d}"
+    return context.stage(name, spec.folder, parameters, inputs)
 
 
 def kept_in_round(work: Stage, number: int) -> int | None:
@@ -140,36 +134,30 @@ def maximum_rounds(config: RunConfig, target: int) -> int:
     return math.ceil(config.generation.max_batches_per_item * math.ceil(target / config.generation.batch_size))
 
 
-def _rounds(
-    work: Stage,
-    model: ShardModel,
-    config: RunConfig,
-    origin: Origin,
-    target: int,
-    heldout: Sequence[HeldoutItem],
-    progress: Progress,
-) -> Iterator[RoundBatch]:
-    """The finished rounds from the disk, then new ones, until enough is kept."""
-    seen: OnlineDeduplicator = OnlineDeduplicator(heldout, config.scale.near_duplicate_jaccard)
+def _rounds(work: Stage, model: ShardModel, context: StageContext, spec: ShardSpec) -> Iterator[RoundBatch]:
+    """Yield the finished rounds from the disk, then new ones, until enough examples are kept."""
+    config = context.config
+    seen: OnlineDeduplicator = OnlineDeduplicator(spec.heldout, config.scale.near_duplicate_jaccard)
     rotation = config.generation.example_rotation
-    seed_of = partial(derive_seed, config.seed, origin.stage, origin.shard, rotation)
-    maker: RoundMaker | None = None
+    seed_of = partial(derive_seed, config.seed, spec.stage, spec.number, rotation)
+    origin = ExampleOrigin(spec.stage, spec.number, context.run_id, context.git.commit, context.git.dirty)
+    maker: RoundGenerator | None = None
     kept: list[str] = []
     items = 0
-    for number in range(maximum_rounds(config, target)):
+    for number in range(maximum_rounds(config, spec.target)):
         stored = work.batches(_ROUNDS).get(number, RoundBatch)
         if stored:
             (batch,) = stored
             _remember(seen, batch)
         else:
-            maker = maker or RoundMaker(model.engine, model.provenance, config, origin, seed_of, seen)
+            maker = maker or RoundGenerator(model.engine, model.provenance, config, origin, seed_of, seen)
             batch = maker.make(number, items, kept)
             work.batches(_ROUNDS).put(number, [batch])
         items += batch.generation.parsed
         kept += [example.instruction for example in batch.examples]
-        progress.advance(len(batch.examples), f"round {number + 1}")
+        context.progress.advance(len(batch.examples), f"round {number + 1}")
         yield batch
-        if len(kept) >= target:
+        if len(kept) >= spec.target:
             return
 
 
@@ -181,15 +169,9 @@ def _remember(seen: OnlineDeduplicator, batch: RoundBatch) -> None:
         seen.add(instruction)
 
 
-def _finish(
-    work: Stage,
-    config: RunConfig,
-    origin: Origin,
-    target: int,
-    heldout: Sequence[HeldoutItem],
-    batches: Sequence[RoundBatch],
-) -> QcSummary:
+def _finish(work: Stage, context: StageContext, spec: ShardSpec, batches: Sequence[RoundBatch]) -> QcSummary:
     """Write the shard's files, the manifest last."""
+    config, target = context.config, spec.target
     examples = [example for batch in batches for example in batch.examples]
     rejections = [rejection for batch in batches for rejection in batch.rejections]
     rejections += [rejection_of(example, "pair", BEYOND_TARGET) for example in examples[target:]]
@@ -199,17 +181,18 @@ def _finish(
     contents: tuple[Sequence[Record], ...] = (examples, rejections, rounds)
     for path, records in zip(paths, contents, strict=True):
         write_jsonl(path, records)
-    summary = summarize(
-        origin.stage,
-        Material(examples, rejections, rounds, overlapping(examples, heldout, config.scale.near_duplicate_jaccard)),
-        wanted=Wanted("kept_examples", target),
-        thresholds=config.qc,
+    header = SummaryHeader(
+        stage=spec.stage,
+        run_id=context.run_id,
         inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths}},
-        run_id=origin.run_id,
         artifact=work.rundir.relative(work.folder / SUMMARY),
     )
+    overlap = overlapping(examples, spec.heldout, config.scale.near_duplicate_jaccard)
+    summary = summarize(
+        header, QcInput(examples, rejections, rounds, overlap), MinimumCount("kept_examples", target), config.qc
+    )
     write_json(work.folder / SUMMARY, summary)
-    work.finish([*paths, work.folder / SUMMARY], origin.run_id)
+    work.finish([*paths, work.folder / SUMMARY], context.run_id)
     return summary
 
 

@@ -1,6 +1,6 @@
 """Models: loading (`loader`), checks (`contamination`), behaviour (`sentinels`), and running them (`engine`).
 
-Nothing is imported here, so that `ctai.model.contamination` can be used without torch.
+Nothing is imported here, so that `ctai.model.checks.contamination` can be used without torch.
 """
 
 import logging

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from ctai.errors import CtaiError, disk_trouble, in_brief
+from ctai.errors import CtaiError, disk_error_message, short_error
 
 # What a model needs to be loaded, and what of that is there twice, in other forms.
 WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
@@ -61,8 +61,8 @@ def download(name: str, revision: str | None) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
         raise _not_there(name, revision, error) from error
     except Exception as error:  # of the libraries that the hub's client downloads with: they share no class of errors
-        broken = f"the download of model {name!r} broke off ({in_brief(error)}); run the same command again, it resumes"
-        raise CtaiError(disk_trouble(error) or broken) from error
+        broken = f"the download of model {name!r} broke off ({short_error(error)}); run the same command again, it resumes"
+        raise CtaiError(disk_error_message(error) or broken) from error
 
 
 def cache_folder() -> Path:
@@ -106,4 +106,4 @@ def _not_there(name: str, revision: str | None, error: Exception) -> CtaiError:
             f"model {name!r}{at} is no local folder and not in the hub's cache {constants.HF_HUB_CACHE}, and "
             "HF_HUB_OFFLINE forbids to download it: unset HF_HUB_OFFLINE, or set HF_HOME to where it is"
         )
-    return CtaiError(f"model {name!r}{at} is no local folder, and the hub does not give it ({in_brief(error)})")
+    return CtaiError(f"model {name!r}{at} is no local folder, and the hub does not give it ({short_error(error)})")

@@ -19,19 +19,21 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from ctai.errors import ContaminationError, CtaiError, in_brief
-from ctai.model import contamination, sources
-from ctai.model.clean import CleanModel
-from ctai.model.contamination import Finding, InputGuard
-from ctai.model.engine import Engine
-from ctai.model.sentinels import run_sentinels, sentinel_findings
-from ctai.model.trial import try_out
-from ctai.model.work import Room
+from ctai.errors import ContaminationError, CtaiError, short_error
+from ctai.model import sources
+from ctai.model.checks import contamination
+from ctai.model.checks.batching import check_batching
+from ctai.model.checks.contamination import Finding
+from ctai.model.checks.sentinels import run_sentinels, sentinel_findings
+from ctai.model.clean_model import CleanModel
+from ctai.model.control_tokens import InputGuard, control_tokens, template_text
+from ctai.model.inference.batching import BatchLimits
+from ctai.model.inference.engine import Engine
 from ctai.provenance import loader_version
 from ctai.records import ModelProvenance, SentinelReport
 from ctai.rundir import digest_of, disk_errors
 
-__all__ = ["CleanModel", "CleanModelLoader", "Examination", "Finding", "save_model"]
+__all__ = ["CleanModel", "CleanModelLoader", "Finding", "ModelCheck", "save_model"]
 
 Quantization = Literal["auto", "none", "nf4"]
 
@@ -45,7 +47,7 @@ _FILE_ERRORS = (OSError, ValueError, ImportError, struct.error, SafetensorError,
 _TEXT_ERRORS = (Exception,)
 
 
-class Examination(NamedTuple):
+class ModelCheck(NamedTuple):
     """What the checks found. `model` is None when a finding forbids even to load the weights."""
 
     model: CleanModel | None
@@ -106,7 +108,7 @@ class CleanModelLoader:
         self._device = device
         self._allow_bos = allow_bos
         self._revision = revision
-        self._room = Room(batch_size, batch_tokens)
+        self._room = BatchLimits(batch_size, batch_tokens)
 
     def load(self, sentinels: bool = True) -> CleanModel:
         """Load the model and run every check.
@@ -125,7 +127,7 @@ class CleanModelLoader:
             raise ContaminationError(f"{self._name} cannot be used as a base model: {reasons}")
         return examination.model
 
-    def examine(self, sentinels: bool = True) -> Examination:
+    def examine(self, sentinels: bool = True) -> ModelCheck:
         """Run every check and return all that they find, instead of raising at the first.
 
         Args:
@@ -138,14 +140,14 @@ class CleanModelLoader:
         findings = contamination.file_findings(source.folder, source.weight_files)
         findings += contamination.name_findings(source.model_id, source.weight_files)
         if any(finding.name in ("adapter_files", "weight_files") for finding in findings):
-            return Examination(None, tuple(findings), None, None)
+            return ModelCheck(None, tuple(findings), None, None)
         quantization = self._resolve_quantization(source)
         _try_config(source)
         read = self._read_tokenizer(source)
         findings += contamination.special_token_findings(read.tokenizer, self._allow_bos, read.control)
         module = self._read_model(source, quantization)
         with _load_errors(source.requested):
-            try_out(module, read.control, self._device, source.requested)
+            check_batching(module, read.control, self._device, source.requested)
         if getattr(module, "peft_config", None):
             message = "an adapter is attached to the loaded weights: load the base alone"
             findings.append(Finding("attached_adapter", message))
@@ -154,7 +156,7 @@ class CleanModelLoader:
         report = run_sentinels(engine, tuple(read.control)) if sentinels else None
         findings += sentinel_findings(report) if report else []
         provenance = self._provenance(source, quantization, read, module, report)
-        return Examination(CleanModel(module, read.tokenizer, engine, provenance), tuple(findings), provenance, report)
+        return ModelCheck(CleanModel(module, read.tokenizer, engine, provenance), tuple(findings), provenance, report)
 
     def load_tokenizer(self) -> Any:
         """The tokenizer alone, its chat template removed and its special tokens checked.
@@ -169,7 +171,7 @@ class CleanModelLoader:
             raise ContaminationError("; ".join(finding.message for finding in findings))
         return read.tokenizer
 
-    def _resolve_quantization(self, source: sources.Source) -> Literal["none", "nf4"]:
+    def _resolve_quantization(self, source: sources.ModelSource) -> Literal["none", "nf4"]:
         if self._device == "cuda" and not torch.cuda.is_available():
             raise CtaiError("device cuda was asked for, but this machine offers no CUDA device to torch")
         if self._requested == "auto":
@@ -182,17 +184,17 @@ class CleanModelLoader:
             raise CtaiError("quantization nf4 needs bitsandbytes, which is not installed; install it or choose none")
         return resolved
 
-    def _read_tokenizer(self, source: sources.Source) -> _Tokenizer:
+    def _read_tokenizer(self, source: sources.ModelSource) -> _Tokenizer:
         with _quiet(), _load_errors(f"the tokenizer of {source.requested}", _TEXT_ERRORS):
             tokenizer: Any = AutoTokenizer.from_pretrained(
                 source.folder, trust_remote_code=False, local_files_only=True, **_gguf(source)
             )
-        had_template = bool(contamination.template_text(tokenizer))
-        control = contamination.control_tokens(tokenizer)
+        had_template = bool(template_text(tokenizer))
+        control = control_tokens(tokenizer)
         contamination.disable_template(tokenizer)
         return _Tokenizer(tokenizer, control, had_template, contamination.special_token_delta(tokenizer))
 
-    def _read_model(self, source: sources.Source, quantization: Literal["none", "nf4"]) -> Any:
+    def _read_model(self, source: sources.ModelSource, quantization: Literal["none", "nf4"]) -> Any:
         with _quiet(), _load_errors(source.requested):
             module, loading = AutoModelForCausalLM.from_pretrained(
                 source.folder,
@@ -214,7 +216,7 @@ class CleanModelLoader:
 
     def _provenance(
         self,
-        source: sources.Source,
+        source: sources.ModelSource,
         quantization: Literal["none", "nf4"],
         read: _Tokenizer,
         module: Any,
@@ -271,7 +273,7 @@ def as_loaded(module: Any, device: str) -> Any:
     return module.eval()
 
 
-def _try_config(source: sources.Source) -> None:
+def _try_config(source: sources.ModelSource) -> None:
     """Make the model that config.json describes, without weights: whatever fails here is that file's mistake, not a bug."""
     if source.gguf:
         return
@@ -330,7 +332,7 @@ def _dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if device == "cuda" else torch.float32
 
 
-def _gguf(source: sources.Source) -> dict[str, str]:
+def _gguf(source: sources.ModelSource) -> dict[str, str]:
     return {} if source.gguf is None else {"gguf_file": source.gguf}
 
 
@@ -364,4 +366,4 @@ def _load_errors(what: str, errors: tuple[type[Exception], ...] = _FILE_ERRORS) 
     except torch.OutOfMemoryError as error:
         raise CtaiError(f"{what} does not fit into the memory of the device") from error
     except errors as error:
-        raise CtaiError(f"{what} cannot be loaded ({in_brief(error)})") from error
+        raise CtaiError(f"{what} cannot be loaded ({short_error(error)})") from error

@@ -17,10 +17,10 @@ from ctai.rundir import digest_of, sha256_file
 
 EMBEDDED = "embedded"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_SAID = ["LICENSE*", "LICENCE*", "NOTICE*", "README.md"]
+_LICENSE_FILES = ["LICENSE*", "LICENCE*", "NOTICE*", "README.md"]
 
 
-class Source(NamedTuple):
+class ModelSource(NamedTuple):
     """A model on this disk.
 
     `requested` is what the user wrote and `model_id` how the model is called, without its path here.
@@ -41,7 +41,7 @@ class Source(NamedTuple):
         return tuple(sorted(n for n in names if not n.startswith(("adapter_model", "consolidated"))))
 
 
-class Whereabouts(NamedTuple):
+class ModelLocation(NamedTuple):
     """Where a model is to be had.
 
     Attributes:
@@ -50,12 +50,12 @@ class Whereabouts(NamedTuple):
         missing: how many of them are still to be downloaded.
     """
 
-    source: Source | None
+    source: ModelSource | None
     whole: int
     missing: int
 
 
-def resolve(name_or_path: str, revision: str | None = None) -> Source:
+def resolve(name_or_path: str, revision: str | None = None) -> ModelSource:
     """Find a model; a local folder or file is preferred over a hub id of the same name.
 
     Raises:
@@ -69,10 +69,10 @@ def resolve(name_or_path: str, revision: str | None = None) -> Source:
     if not _may_be_on_hub(name_or_path):
         raise CtaiError(f"model {name_or_path!r}: there is no such folder or .gguf file")
     folder = hub.download(name_or_path, revision)
-    return Source(name_or_path, name_or_path, folder, None, folder.name)
+    return ModelSource(name_or_path, name_or_path, folder, None, folder.name)
 
 
-def _embedded() -> Source:
+def _embedded() -> ModelSource:
     """The model in the package, which must be the one that its build wrote: nothing was merged into it since.
 
     Raises:
@@ -89,10 +89,10 @@ def _embedded() -> Source:
                 f"{name} of the embedded model is not what its build wrote ({found[:12]} instead of "
                 f"{build[key][:12]}): install ctai again, and keep other weights in a folder of their own"
             )
-    return Source(EMBEDDED, EMBEDDED, folder, None, None)
+    return ModelSource(EMBEDDED, EMBEDDED, folder, None, None)
 
 
-def on_disk(name_or_path: str, revision: str | None = None) -> Source | None:
+def on_disk(name_or_path: str, revision: str | None = None) -> ModelSource | None:
     """A model that is on this disk; None for one that only the hub has. Downloads nothing.
 
     Raises:
@@ -101,10 +101,10 @@ def on_disk(name_or_path: str, revision: str | None = None) -> Source | None:
     if name_or_path == EMBEDDED or not _may_be_on_hub(name_or_path):
         return resolve(name_or_path, revision)
     folder = hub.cached(name_or_path, revision)
-    return None if folder is None else Source(name_or_path, name_or_path, folder, None, folder.name)
+    return None if folder is None else ModelSource(name_or_path, name_or_path, folder, None, folder.name)
 
 
-def whereabouts(name_or_path: str, revision: str | None = None) -> Whereabouts:
+def locate(name_or_path: str, revision: str | None = None) -> ModelLocation:
     """Where a model is to be had, on this disk or on the hub, and how large it is. Downloads nothing.
 
     Raises:
@@ -112,8 +112,8 @@ def whereabouts(name_or_path: str, revision: str | None = None) -> Whereabouts:
     """
     source = on_disk(name_or_path, revision)
     if source is None:
-        return Whereabouts(None, *hub.look_up(name_or_path, revision))
-    return Whereabouts(source, sum((source.folder / name).stat().st_size for name in source.weight_files), 0)
+        return ModelLocation(None, *hub.look_up(name_or_path, revision))
+    return ModelLocation(source, sum((source.folder / name).stat().st_size for name in source.weight_files), 0)
 
 
 def _may_be_on_hub(name: str) -> bool:
@@ -122,23 +122,23 @@ def _may_be_on_hub(name: str) -> bool:
     return looks_like_an_id and not path.exists() and not name.startswith(".") and path.suffix != ".gguf"
 
 
-def files_to_share(source: Source) -> list[Path]:
+def files_to_share(source: ModelSource) -> list[Path]:
     """The files that somebody else needs to load the model: weights, configuration, tokenizer, and what its owner says.
 
     Nothing else in the folder is the model's: no code, no pickle, no other weights.
     """
-    wanted = [p for p in (*hub.WANTED, *_SAID) if p != "*.safetensors"]
+    wanted = [p for p in (*hub.WANTED, *_LICENSE_FILES) if p != "*.safetensors"]
     beside = {path for pattern in wanted for path in source.folder.glob(pattern) if path.is_file()}
     own = {path for path in beside if not path.name.startswith((".", "adapter_"))}
     return sorted(own | {source.folder / name for name in source.weight_files})
 
 
-def weights_digest(source: Source) -> str:
+def weights_digest(source: ModelSource) -> str:
     """SHA-256 over the names and SHA-256 of the weight files, in order of their names."""
     return digest_of([[name, _file_digest(source.folder / name)] for name in source.weight_files])
 
 
-def files_digest(source: Source) -> str:
+def files_digest(source: ModelSource) -> str:
     """SHA-256 over the names and SHA-256 of every file beside the weights, the weights included.
 
     Of a GGUF file's folder only the names of other weight and adapter files count: nothing else in it is read.
@@ -150,21 +150,21 @@ def files_digest(source: Source) -> str:
     return digest_of([[path.name, _file_digest(path)] for path in files])
 
 
-def _local(requested: str, path: Path) -> Source:
+def _local(requested: str, path: Path) -> ModelSource:
     # Not resolved otherwise: a link is called what its owner calls it.
     name = path.resolve().name if path.name in ("", "..") else path.name
     if path.is_file():
         if path.suffix != ".gguf":
             raise CtaiError(f"model {requested!r} is a file, but not a .gguf file; name its folder instead")
-        return Source(requested, name, path.parent, path.name, None)
+        return ModelSource(requested, name, path.parent, path.name, None)
     ggufs = sorted(p.name for p in path.glob("*.gguf"))
     if ggufs and not any(path.glob("*.safetensors")):
         if len(ggufs) > 1:
             raise CtaiError(f"model {requested!r} holds {len(ggufs)} .gguf files; name one of them: {', '.join(ggufs)}")
-        return Source(requested, name, path, ggufs[0], None)
+        return ModelSource(requested, name, path, ggufs[0], None)
     if not (path / "config.json").is_file() and not any(path.glob("adapter_config.json")):
         raise CtaiError(f"model {requested!r} is a folder without config.json: no model is in it")
-    return Source(requested, name, path, None, None)
+    return ModelSource(requested, name, path, None, None)
 
 
 def _file_digest(path: Path) -> str:

@@ -18,7 +18,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
-class Stored(Record):
+class VersionedRecord(Record):
     """A record that is a file, or a line of one, of its own; it names its schema version."""
 
     schema_version: Literal[1] = SCHEMA_VERSION

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from ctai.records.core import Critique, FinishReason, Interval, Metric, Rate, Record, Sampling, Stored
+from ctai.records.core import Critique, FinishReason, Interval, Metric, Rate, Record, Sampling, VersionedRecord
 
 
 class ExampleMetadata(Record):
@@ -28,7 +28,7 @@ class ExampleMetadata(Record):
     response_tokens: int
 
 
-class Example(Stored):
+class Example(VersionedRecord):
     """One line of a dataset: a pair, how it was made and how it was judged."""
 
     instruction: str
@@ -41,7 +41,7 @@ class Example(Stored):
     metadata: ExampleMetadata
 
 
-class Rejection(Stored):
+class Rejection(VersionedRecord):
     """Something generated that was not kept, with the phase and the reason, so that no loss is silent.
 
     `prompt` and `seed` are those of the response, where there was one; those of lists are in the `GenerationRound`.
@@ -86,7 +86,7 @@ class GeneratedList(Record):
     finish_reason: FinishReason
 
 
-class GenerationRound(Stored):
+class GenerationRound(VersionedRecord):
     """Everything that one round of a shard generated and judged, so that rates are over all of it.
 
     `list_lines` counts the lines in the generated lists, `parsed` the instructions found in them, `batch_splits` how
@@ -104,7 +104,7 @@ class GenerationRound(Stored):
     pair_critiques: tuple[Critique, ...]
 
 
-class RoundBatch(Stored):
+class RoundBatch(VersionedRecord):
     """The file of one finished round: what it generated, what was kept of it and what was not."""
 
     generation: GenerationRound
@@ -112,7 +112,7 @@ class RoundBatch(Stored):
     rejections: tuple[Rejection, ...]
 
 
-class ProbeJudgement(Stored):
+class ProbeJudgement(VersionedRecord):
     """What the critic says of one labelled probe, or of one input with nothing to judge.
 
     `fault` is `good`, the probe's fault, or `content-free`, whose `label` is empty. `reverse` is the judgement with the
@@ -129,7 +129,7 @@ class ProbeJudgement(Stored):
     swapped: Critique
 
 
-class CriticCalibration(Stored):
+class CriticCalibration(VersionedRecord):
     """How well the critic agrees with labelled probes on the model at hand; all of it follows from `ProbeJudgement`s.
 
     `balanced_accuracy` is of `is_good`, `auroc` of `logp_a - logp_b`. `coverage_mean` is the mean of P(A) + P(B).
@@ -178,7 +178,7 @@ class FamilyAgreement(Record):
     disagreements: tuple[str, ...]
 
 
-class ScorerCalibration(Stored):
+class ScorerCalibration(VersionedRecord):
     """How well the families' checkers agree with labelled answers.
 
     `kappa` is on content, `strict_kappa` on strict success. `agreement` is the rate of the same verdict on content,
@@ -214,7 +214,7 @@ class TokenStats(Record):
     maximum: int
 
 
-class QcSummary(Stored):
+class QcSummary(VersionedRecord):
     """Quality control of a pilot, a shard or the merged union."""
 
     stage: str
@@ -230,7 +230,7 @@ class QcSummary(Stored):
     run_id: str
 
 
-class HeldoutItem(Stored):
+class HeldoutItem(VersionedRecord):
     """One instruction of the frozen test set; its family's checker scores the answers."""
 
     item: int
@@ -249,7 +249,7 @@ class PilotAttempt(Record):
     reasons: tuple[str, ...]
 
 
-class PilotLadder(Stored):
+class PilotHistory(VersionedRecord):
     """The pilot and its retries, in order; the last one is the pilot that the gate judges."""
 
     attempts: tuple[PilotAttempt, ...]

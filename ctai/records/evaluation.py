@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from ctai.records.core import FinishReason, Interval, Rate, Record, Stored
+from ctai.records.core import FinishReason, Interval, Rate, Record, VersionedRecord
 
 
-class TrainingManifest(Stored):
+class TrainingManifest(VersionedRecord):
     """What an adapter was trained on, and how it went."""
 
     dataset: str
@@ -39,7 +39,7 @@ class TrainingStep(Record):
     loss: float
 
 
-class EvaluationItem(Stored):
+class EvaluationItem(VersionedRecord):
     """One answer of one arm to one held-out item, scored on raw output."""
 
     arm: str
@@ -87,13 +87,13 @@ class PairedComparison(Record):
     regression: bool = False
 
 
-class LookRecord(Stored):
+class TestSetComparison(VersionedRecord):
     """That an adapter was compared with its base on the test set of a run directory."""
 
     adapter_digest: str
 
 
-class EvaluationSummary(Stored):
+class EvaluationSummary(VersionedRecord):
     """The evaluation of one adapter against its base.
 
     `overall` compares with the base zero-shot, on content, which a stop rule gives the base for free;

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ctai.records.core import FinishReason, Rate, Record, Stored
+from ctai.records.core import FinishReason, Rate, Record, VersionedRecord
 
 
 class LabelledResponse(Record):
@@ -34,7 +34,7 @@ class DetectorSample(Record):
     detectors: dict[str, DetectorRates]
 
 
-class DetectorCalibration(Stored):
+class DetectorCalibration(VersionedRecord):
     """How well the detectors agree with labelled responses: on all of them, and on those of each origin.
 
     `labels` is the SHA-256 of the labelled file.

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ctai.records.core import FinishReason, Rate, Record, Stored
+from ctai.records.core import FinishReason, Rate, Record, VersionedRecord
 
 
 class SentinelResult(Record):
@@ -109,7 +109,7 @@ class ContaminationFinding(Record):
     message: str
 
 
-class ContaminationReport(Stored):
+class ContaminationReport(VersionedRecord):
     """What gate 1 found; `provenance` is None when a finding forbade even to load the weights."""
 
     findings: tuple[ContaminationFinding, ...]

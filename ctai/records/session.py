@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import Field
 
-from ctai.records.core import Metric, Outcome, Record, Stored
+from ctai.records.core import Metric, Outcome, Record, VersionedRecord
 from ctai.records.model import Environment
 
 
-class Preregistration(Stored):
+class Preregistration(VersionedRecord):
     """What a run commits itself to before it measures anything.
 
     `thresholds` maps settings to values, `families` the test set's families to the digest of what they can ask.
@@ -22,7 +22,7 @@ class Preregistration(Stored):
     seed: int
 
 
-class Verdict(Stored):
+class Verdict(VersionedRecord):
     """What a gate decided, bound to what it judged.
 
     `artifacts` maps paths relative to the run directory to SHA-256; `previous` is the digest of the verdict before
@@ -57,7 +57,7 @@ class Verdict(Stored):
         return self.passed and not self.departures
 
 
-class StageManifest(Stored):
+class StageManifest(VersionedRecord):
     """Written last by a stage: its existence means that the stage is complete."""
 
     stage: str
@@ -78,7 +78,7 @@ class BudgetEntry(Record):
     steps: int
 
 
-class BudgetLedger(Stored):
+class BudgetLedger(VersionedRecord):
     """What a run directory has cost; `hours` are those of all machines together."""
 
     cost_per_hour_usd: float
@@ -102,7 +102,7 @@ class Phase(Record):
     artifacts: dict[str, str] = Field(default_factory=dict)
 
 
-class SessionManifest(Stored):
+class SessionManifest(VersionedRecord):
     """The log of a run directory: every phase of every session appends to it."""
 
     session_id: str

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ctai.errors import CtaiError
 from ctai.report.page import render
-from ctai.report.source import Source
+from ctai.report.source import RunReader
 from ctai.rundir import RunDir, write_text
 
 __all__ = ["write_report"]
@@ -24,5 +24,5 @@ def write_report(run_dir: Path) -> Path:
     if not any(path.exists() for path in (rundir.evidence, rundir.logs / "session_manifest.json")):
         raise CtaiError(f"{run_dir} is no run directory: it holds neither evidence nor logs/session_manifest.json")
     path = rundir.report / "index.html"
-    write_text(path, render(Source(rundir)))
+    write_text(path, render(RunReader(rundir)))
     return path

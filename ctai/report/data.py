@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ctai.provenance import derive_seed
 from ctai.records import Critique, Example, GenerationRound, Rejection
 from ctai.report.charts import Bin, bar, bins, histogram
-from ctai.report.source import Batch
+from ctai.report.source import GenerationData
 from ctai.report.text import number, share
 
 SAMPLES = 12
@@ -28,20 +28,20 @@ PLACES = {
 _NO_LIST = "no instruction in the list"
 
 
-class Loss(NamedTuple):
+class RejectionCount(NamedTuple):
     """How many were lost for one reason."""
 
     reason: str
     n: int
 
 
-class Step(NamedTuple):
+class FunnelStage(NamedTuple):
     """A step of the funnel: how many are left after it, the share of the step before, and why the others are not."""
 
     name: str
     n: int
     share: float
-    losses: tuple[Loss, ...]
+    losses: tuple[RejectionCount, ...]
     bar: Markup
 
 
@@ -54,7 +54,7 @@ class Chart(NamedTuple):
     note: str = ""
 
 
-class Cluster(NamedTuple):
+class DuplicateCluster(NamedTuple):
     """An instruction that came again, and how often."""
 
     instruction: str
@@ -62,12 +62,12 @@ class Cluster(NamedTuple):
     bar: Markup
 
 
-class Repetitions(NamedTuple):
+class DuplicateClusters(NamedTuple):
     """What came more than once, over shards and within them."""
 
     total: int
     distinct: int
-    shown: tuple[Cluster, ...]
+    shown: tuple[DuplicateCluster, ...]
 
 
 class LostSamples(NamedTuple):
@@ -82,7 +82,7 @@ class LostSamples(NamedTuple):
 # --------------------------------------------------------------------------------------------------------- funnel
 
 
-def funnel(batch: Batch) -> tuple[Step, ...]:
+def funnel(batch: GenerationData) -> tuple[FunnelStage, ...]:
     """From the lines of the generated lists to the unique examples; empty when nothing was generated."""
     rounds, kept = batch.rounds, len(batch.examples)
     if not rounds:
@@ -124,11 +124,11 @@ def _formless(lost: Counter[tuple[str, str]]) -> dict[str, int]:
     return {reason: n for reason, n in _of(lost, "response").items() if "too long" not in reason}
 
 
-def _steps(counts: Sequence[tuple[str, int, dict[str, int]]]) -> Iterable[Step]:
+def _steps(counts: Sequence[tuple[str, int, dict[str, int]]]) -> Iterable[FunnelStage]:
     """The steps with their losses; what the records do not explain is a loss of its own."""
     first, before = max(counts[0][1], 1), counts[0][1]
     for position, (name, count, reasons) in enumerate(counts):
-        losses = [Loss(reason, n) for reason, n in sorted(reasons.items(), key=lambda item: -item[1]) if n]
+        losses = [RejectionCount(reason, n) for reason, n in sorted(reasons.items(), key=lambda item: -item[1]) if n]
         rest = before - count - sum(loss.n for loss in losses)
         if rest:
             why = (
@@ -136,9 +136,9 @@ def _steps(counts: Sequence[tuple[str, int, dict[str, int]]]) -> Iterable[Step]:
                 if position == 1
                 else "not explained by the records"
             )
-            losses.append(Loss(why, rest))
+            losses.append(RejectionCount(why, rest))
         drawing = bar(f"{name}: {count:,}", share(count, first))
-        yield Step(name, count, share(count, before), tuple(losses), drawing)
+        yield FunnelStage(name, count, share(count, before), tuple(losses), drawing)
         before = count
 
 
@@ -190,15 +190,15 @@ def _each(tokens: Sequence[float]) -> tuple[Bin, ...]:
 # ---------------------------------------------------------------------------------------------------- repetitions
 
 
-def repetitions(batch: Batch) -> Repetitions | None:
+def repetitions(batch: GenerationData) -> DuplicateClusters | None:
     """Which instructions came again, the most frequent first; None when none did."""
     again = Counter(r.repeats or r.instruction for r in (*batch.rejections, *batch.dropped) if r.phase == "dedup")
     if not again:
         return None
     most = again.most_common(CLUSTERS)
     top = most[0][1]
-    shown = tuple(Cluster(name, n, bar(f"{n} times again", n / top, 120)) for name, n in most)
-    return Repetitions(again.total(), len(again), shown)
+    shown = tuple(DuplicateCluster(name, n, bar(f"{n} times again", n / top, 120)) for name, n in most)
+    return DuplicateClusters(again.total(), len(again), shown)
 
 
 # -------------------------------------------------------------------------------------------------------- samples
@@ -215,7 +215,7 @@ def least_certain(examples: Sequence[Example]) -> list[Example]:
     return sorted(examples, key=lambda example: example.pair_critique.margin)[:SAMPLES]
 
 
-def lost_samples(batch: Batch, seed: int) -> tuple[LostSamples, ...]:
+def lost_samples(batch: GenerationData, seed: int) -> tuple[LostSamples, ...]:
     """For each place and reason of loss some examples, the most frequent first."""
     rng = random.Random(derive_seed(seed, "report", "lost"))
     by_reason: dict[tuple[str, str], list[Rejection]] = {}

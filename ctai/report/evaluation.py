@@ -92,7 +92,7 @@ class FailedAnswer(NamedTuple):
         return found
 
 
-class Loss(NamedTuple):
+class LossCurve(NamedTuple):
     """The loss curve, and the numbers that it shows."""
 
     drawing: Markup
@@ -206,7 +206,7 @@ def failed_answers(base: Sequence[EvaluationItem], sft: Sequence[EvaluationItem]
 # ----------------------------------------------------------------------------------------------------- loss curve
 
 
-def loss(steps: Sequence[TrainingStep]) -> Loss | None:
+def loss(steps: Sequence[TrainingStep]) -> LossCurve | None:
     """The loss of each optimizer step, as it is and smoothed; None when there are too few steps to draw."""
     if len(steps) < 2:
         return None
@@ -214,7 +214,7 @@ def loss(steps: Sequence[TrainingStep]) -> Loss | None:
     raw = [(share(step.step, 1), step.loss) for step in steps[::every]]
     title = f"Training loss over {len(steps):,} steps, from {number(steps[0].loss)} to {number(steps[-1].loss)} nats a token"
     drawing = curve(title, raw, _smoothed(raw), "optimizer step; loss in nats per supervised token, logarithmic")
-    return Loss(drawing, tuple(steps[:: max(1, len(steps) // 12)])) if drawing else None
+    return LossCurve(drawing, tuple(steps[:: max(1, len(steps) // 12)])) if drawing else None
 
 
 def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from ctai.gates import GATES
 from ctai.records import BudgetEntry, BudgetLedger, Environment, ModelProvenance, Phase, SessionManifest
+from ctai.registry import GATES
 from ctai.report.charts import bar
-from ctai.report.source import Source
+from ctai.report.source import RunReader
 from ctai.report.text import duration, number, share
 from ctai.rundir import digest_of
 
 
-class Fact(NamedTuple):
+class Field(NamedTuple):
     """One line of the provenance; digests and versions are set in a fixed width."""
 
     name: str
@@ -67,7 +67,7 @@ class Costs(NamedTuple):
     budget: str
 
 
-class Run(NamedTuple):
+class RunOrigin(NamedTuple):
     """What identifies the run on the first screen."""
 
     model: str
@@ -79,14 +79,14 @@ class Run(NamedTuple):
     evidence: str
 
 
-def run_facts(source: Source) -> Run:
+def run_facts(source: RunReader) -> RunOrigin:
     """The run in one line. The control is what the last evaluation says: a later session may have changed it."""
     session = source.session
     config = session.config if session else {}
     seed = config.get("seed")
     model = source.examination.provenance if source.examination else None
     chain = chain_of(source)
-    return Run(
+    return RunOrigin(
         model=model.model_id if model else session.model if session else "unknown model",
         profile=str(config.get("profile", "unknown")),
         seed=seed if isinstance(seed, int) else 0,
@@ -97,14 +97,14 @@ def run_facts(source: Source) -> Run:
     )
 
 
-def _control(source: Source, config: Mapping[str, Any]) -> str:
+def _control(source: RunReader, config: Mapping[str, Any]) -> str:
     if source.attempts and source.attempts[-1].summary:
         return str(source.attempts[-1].summary.metadata.get("control", "none"))
     said = [p.parameters.get("control") for p in (source.session.phases if source.session else ())]
     return str(next((one for one in reversed(said) if one is not None), config.get("control", "none")))
 
 
-def chain_of(source: Source) -> tuple[Link, ...]:
+def chain_of(source: RunReader) -> tuple[Link, ...]:
     """The recorded verdicts in order, with their digests."""
     verdicts = [(gate, source.verdicts[gate.name]) for gate in GATES if gate.name in source.verdicts]
     return tuple(
@@ -113,40 +113,40 @@ def chain_of(source: Source) -> tuple[Link, ...]:
     )
 
 
-def code_facts(environment: Environment) -> tuple[Fact, ...]:
+def code_facts(environment: Environment) -> tuple[Field, ...]:
     """The code and what it ran on."""
     memory = environment.device_memory_bytes
     packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
     return (
-        Fact("commit", environment.git_commit, code=True),
-        Fact("working tree", "dirty: it held changes that are in no commit" if environment.git_dirty else "clean"),
-        Fact("branch", environment.git_branch),
-        Fact("code digest", environment.code_digest, code=True),
-        Fact("loader", environment.loader_version, code=True),
-        Fact("device", environment.device + (f", {share(memory, 2**30):.0f} GiB" if memory else "")),
-        Fact("CUDA", environment.cuda or "none"),
-        Fact("platform", f"{environment.platform}, {environment.cpu_count} CPUs"),
-        Fact("Python", environment.python),
-        Fact("torch", environment.torch),
-        Fact("transformers", environment.transformers),
-        Fact("packages", packages),
+        Field("commit", environment.git_commit, code=True),
+        Field("working tree", "dirty: it held changes that are in no commit" if environment.git_dirty else "clean"),
+        Field("branch", environment.git_branch),
+        Field("code digest", environment.code_digest, code=True),
+        Field("loader", environment.loader_version, code=True),
+        Field("device", environment.device + (f", {share(memory, 2**30):.0f} GiB" if memory else "")),
+        Field("CUDA", environment.cuda or "none"),
+        Field("platform", f"{environment.platform}, {environment.cpu_count} CPUs"),
+        Field("Python", environment.python),
+        Field("torch", environment.torch),
+        Field("transformers", environment.transformers),
+        Field("packages", packages),
     )
 
 
-def model_facts(model: ModelProvenance) -> tuple[Fact, ...]:
+def model_facts(model: ModelProvenance) -> tuple[Field, ...]:
     """Which model was loaded, and how."""
     double = ", double quantization" if model.double_quantization else ""
     return (
-        Fact("model", model.model_id),
-        Fact("asked for as", model.requested),
-        Fact("revision", model.revision or "none"),
-        Fact("weights SHA-256", model.weights_digest, code=True),
-        Fact("tokenizer SHA-256", model.tokenizer_digest, code=True),
-        Fact("architecture", f"{model.architecture}, {model.parameters:,} parameters"),
-        Fact("precision", f"{model.quantization}{double}, computed in {model.compute_dtype} on {model.device}"),
-        Fact("chat template", _template(model)),
-        Fact("special tokens", _special(model)),
-        Fact("control tokens", ", ".join(model.control_tokens) or "none"),
+        Field("model", model.model_id),
+        Field("asked for as", model.requested),
+        Field("revision", model.revision or "none"),
+        Field("weights SHA-256", model.weights_digest, code=True),
+        Field("tokenizer SHA-256", model.tokenizer_digest, code=True),
+        Field("architecture", f"{model.architecture}, {model.parameters:,} parameters"),
+        Field("precision", f"{model.quantization}{double}, computed in {model.compute_dtype} on {model.device}"),
+        Field("chat template", _template(model)),
+        Field("special tokens", _special(model)),
+        Field("control tokens", ", ".join(model.control_tokens) or "none"),
     )
 
 
@@ -162,14 +162,14 @@ def _special(model: ModelProvenance) -> str:
     return f"{added}; tokenizing with them gives {model.special_token_delta} more{bos}"
 
 
-def config_facts(config: Mapping[str, Any], prefix: str = "") -> list[Fact]:
+def config_facts(config: Mapping[str, Any], prefix: str = "") -> list[Field]:
     """The resolved configuration, one setting a line."""
-    facts: list[Fact] = []
+    facts: list[Field] = []
     for key, value in config.items():
         if isinstance(value, Mapping):
             facts += config_facts(value, f"{prefix}{key}.")
         else:
-            facts.append(Fact(f"{prefix}{key}", repr(value) if isinstance(value, str) else str(value), code=True))
+            facts.append(Field(f"{prefix}{key}", repr(value) if isinstance(value, str) else str(value), code=True))
     return facts
 
 

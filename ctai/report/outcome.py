@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from ctai.gates import GATES, GateSpec
-from ctai.gates.advice import ADVICE
+from ctai.evidence.advice import ADVICE
 from ctai.records import Metric, Phase, Verdict
+from ctai.registry import GATES, GateSpec
 from ctai.report.drawing import threshold_axis
-from ctai.report.source import Source
+from ctai.report.source import RunReader
 from ctai.report.text import duration, number, short, words
 
 _COMPARISONS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least", "==": "exactly"}
 _WITHOUT_VERDICT = ("failed", "interrupted", "running")
 
 
-class State(NamedTuple):
+class GateStatus(NamedTuple):
     """An outcome in a word, with the sign that stands beside it and the class it is drawn in."""
 
     word: str
@@ -27,14 +27,14 @@ class State(NamedTuple):
     kind: str
 
 
-PASSED = State("passed", "✓", "good")
-LOOSER = State("passed, not by the book", "!", "warn")
-CHANGED = State("passed, then changed", "!", "warn")
-FAILED = State("failed", "✕", "bad")
-INCOMPLETE = State("incomplete", "◐", "warn")
-NOT_MEASURED = State("not measured", "✕", "bad")
-BLOCKED = State("blocked", "–", "none")
-NOT_RUN = State("not run", "·", "none")
+PASSED = GateStatus("passed", "✓", "good")
+LOOSER = GateStatus("passed, not by the book", "!", "warn")
+CHANGED = GateStatus("passed, then changed", "!", "warn")
+FAILED = GateStatus("failed", "✕", "bad")
+INCOMPLETE = GateStatus("incomplete", "◐", "warn")
+NOT_MEASURED = GateStatus("not measured", "✕", "bad")
+BLOCKED = GateStatus("blocked", "–", "none")
+NOT_RUN = GateStatus("not run", "·", "none")
 _GOES_ON = (PASSED, LOOSER, CHANGED)
 _OF_VERDICT = {"passed": PASSED, "failed": FAILED, "incomplete": INCOMPLETE}
 
@@ -69,7 +69,7 @@ class GateView(NamedTuple):
     """A gate on the page. `why` holds what its metrics do not say themselves."""
 
     spec: GateSpec
-    state: State
+    state: GateStatus
     why: tuple[str, ...]
     groups: tuple[MetricGroup, ...]
     verdict: Verdict | None
@@ -93,7 +93,7 @@ class GateView(NamedTuple):
         return list(dict.fromkeys(sentence for sentence in known if sentence))
 
 
-def gate_views(source: Source) -> list[GateView]:
+def gate_views(source: RunReader) -> list[GateView]:
     """All gates in order."""
     views: list[GateView] = []
     for gate in GATES:
@@ -102,7 +102,7 @@ def gate_views(source: Source) -> list[GateView]:
     return views
 
 
-def _view(source: Source, gate: GateSpec, stopped: GateView | None) -> GateView:
+def _view(source: RunReader, gate: GateSpec, stopped: GateView | None) -> GateView:
     verdict = source.verdicts.get(gate.name)
     phases = [phase for phase in source.session.phases if phase.name == gate.name] if source.session else []
     state, why = _state(source, gate, verdict, phases[-1] if phases else None, stopped)
@@ -111,8 +111,8 @@ def _view(source: Source, gate: GateSpec, stopped: GateView | None) -> GateView:
 
 
 def _state(
-    source: Source, gate: GateSpec, verdict: Verdict | None, last: Phase | None, stopped: GateView | None
-) -> tuple[State, list[str]]:
+    source: RunReader, gate: GateSpec, verdict: Verdict | None, last: Phase | None, stopped: GateView | None
+) -> tuple[GateStatus, list[str]]:
     if stopped is not None:
         old = ["a verdict from before lies in the run directory and does not count"] if verdict else []
         if stopped.state == NOT_RUN:
@@ -162,7 +162,7 @@ def _row(metric: Metric) -> MetricRow:
 class Headline(NamedTuple):
     """The verdict of the page: a state, one sentence, and why."""
 
-    state: State
+    state: GateStatus
     sentence: str
     why: tuple[str, ...]
     gate: GateView | None

@@ -8,13 +8,13 @@ from markupsafe import Markup
 
 from ctai.records import EvaluationItem, SentinelResult
 from ctai.report import data, evaluation, origin, outcome, text
-from ctai.report.source import Batch, Source
+from ctai.report.source import GenerationData, RunReader
 
 _SENTINELS_SHOWN = 40
 _ARMS = {"base": "base, zero-shot", "base_few_shot": "base with few-shot examples"}
 
 
-def render(source: Source) -> str:
+def render(source: RunReader) -> str:
     """The whole page as HTML. Equal run directories give equal pages."""
     views = outcome.gate_views(source)
     run = origin.run_facts(source)
@@ -49,7 +49,7 @@ def _templates() -> Environment:
     return environment
 
 
-def _model(source: Source) -> dict[str, Any]:
+def _model(source: RunReader) -> dict[str, Any]:
     """Gates 1 and 2a: what the sentinels saw, how good the critic is."""
     report = source.examination
     provenance = report.provenance if report else None
@@ -91,7 +91,7 @@ def _counted(values: Any) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def _data(source: Source, seed: int) -> dict[str, Any]:
+def _data(source: RunReader, seed: int) -> dict[str, Any]:
     """Gates 2b and 3: funnels, distributions, repetitions, samples."""
     batches = {"pilot": source.pilot, "scale": source.scale}
     last = source.scale or source.pilot
@@ -106,7 +106,7 @@ def _data(source: Source, seed: int) -> dict[str, Any]:
     }
 
 
-def _batch(source: Source, batch: Batch) -> dict[str, Any]:
+def _batch(source: RunReader, batch: GenerationData) -> dict[str, Any]:
     config = source.session.config if source.session else {}
     limits = {m.name: m.threshold for m in batch.summary.thresholds} if batch.summary else {}
     return {
@@ -126,7 +126,7 @@ def _confident(config: dict[str, Any]) -> float:
     return float(margin) if isinstance(margin, int | float) and margin > 0 else 1.0
 
 
-def _evaluation(source: Source) -> dict[str, Any]:
+def _evaluation(source: RunReader) -> dict[str, Any]:
     """Gates 4a and 4b."""
     attempts = source.attempts
     judged = next((one for one in reversed(attempts) if one.summary), attempts[-1] if attempts else None)
@@ -159,7 +159,7 @@ def _texts(value: object) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list | tuple) else []
 
 
-def _origin(source: Source) -> dict[str, Any]:
+def _origin(source: RunReader) -> dict[str, Any]:
     session = source.session
     return {
         "session": session,

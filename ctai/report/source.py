@@ -12,8 +12,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from ctai.errors import CtaiError
-from ctai.gates import GATES, GateSpec
-from ctai.gates.evidence import verdict_path
+from ctai.evidence.verdicts import verdict_path
 from ctai.records import (
     BudgetLedger,
     ContaminationReport,
@@ -24,7 +23,7 @@ from ctai.records import (
     Example,
     GenerationRound,
     HeldoutItem,
-    PilotLadder,
+    PilotHistory,
     Preregistration,
     QcSummary,
     Record,
@@ -35,6 +34,7 @@ from ctai.records import (
     TrainingStep,
     Verdict,
 )
+from ctai.registry import GATES, GateSpec
 from ctai.rundir import RunDir, digest_of, digest_path, read_record
 
 R = TypeVar("R", bound=Record)
@@ -42,7 +42,7 @@ R = TypeVar("R", bound=Record)
 _LARGEST_FILE = 1 << 30  # bytes; a page is no place to read more
 
 
-class Batch(NamedTuple):
+class GenerationData(NamedTuple):
     """What one or more shards generated, kept and lost, and their quality control."""
 
     folders: tuple[str, ...]
@@ -53,7 +53,7 @@ class Batch(NamedTuple):
     rounds: list[GenerationRound]
 
 
-class Attempt(NamedTuple):
+class TrainingAttempt(NamedTuple):
     """One training and its evaluation."""
 
     name: str
@@ -65,7 +65,7 @@ class Attempt(NamedTuple):
 
 
 @dataclass
-class Source:
+class RunReader:
     """A run directory; whatever cannot be read is noted in `problems`."""
 
     rundir: RunDir
@@ -215,25 +215,25 @@ class Source:
         return self.lines("data/heldout.jsonl", HeldoutItem)
 
     @cached_property
-    def ladder(self) -> PilotLadder | None:
+    def ladder(self) -> PilotHistory | None:
         """The attempts of the pilot."""
-        return self.record("evidence/pilot_ladder.json", PilotLadder)
+        return self.record("evidence/pilot_ladder.json", PilotHistory)
 
     @cached_property
-    def pilot(self) -> Batch | None:
+    def pilot(self) -> GenerationData | None:
         """The last attempt of the pilot."""
         attempts = self.ladder.attempts if self.ladder else ()
         folders = [attempts[-1].folder] if attempts else self.folders("artifacts/pilot*")[-1:]
         return self._batch(folders, f"{folders[0]}/qc_summary.json") if folders else None
 
     @cached_property
-    def scale(self) -> Batch | None:
+    def scale(self) -> GenerationData | None:
         """All shards, and what merging them dropped."""
         folders = self.folders("artifacts/shards/shard-*")
         return self._batch(folders, "data/qc_summary.json", "data/dropped.jsonl") if folders else None
 
-    def _batch(self, folders: list[str], summary: str, dropped: str | None = None) -> Batch:
-        return Batch(
+    def _batch(self, folders: list[str], summary: str, dropped: str | None = None) -> GenerationData:
+        return GenerationData(
             folders=tuple(folders),
             summary=self.record(summary, QcSummary),
             examples=[one for folder in folders for one in self.lines(f"{folder}/dataset.jsonl", Example)],
@@ -252,15 +252,15 @@ class Source:
         return self.lines(f"results/headroom/{arm}/items.jsonl", EvaluationItem)
 
     @cached_property
-    def attempts(self) -> list[Attempt]:
+    def attempts(self) -> list[TrainingAttempt]:
         """Every training and evaluation, the retries after the first."""
         suffixes = {folder.removeprefix("checkpoints/stage1_sft") for folder in self.folders("checkpoints/stage1_sft*")}
         suffixes |= {folder.removeprefix("results/sft_eval") for folder in self.folders("results/sft_eval*")}
         return [self._attempt(suffix) for suffix in sorted(suffixes)]
 
-    def _attempt(self, suffix: str) -> Attempt:
+    def _attempt(self, suffix: str) -> TrainingAttempt:
         adapter, results = f"checkpoints/stage1_sft{suffix}", f"results/sft_eval{suffix}"
-        return Attempt(
+        return TrainingAttempt(
             name=suffix.removeprefix("-") or "first",
             training=self.record(f"{adapter}/training_manifest.json", TrainingManifest),
             steps=self.lines(f"{adapter}/loss.jsonl", TrainingStep),

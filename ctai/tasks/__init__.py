@@ -1,10 +1,10 @@
 """Instruction families with checkers: the tasks whose answers a program can judge."""
 
-from ctai.tasks.base import Family, Verdict
-from ctai.tasks.families import EMBEDDED_FAMILIES, FAMILIES, by_name, check, normalize, parse
-from ctai.tasks.lists import ListFamily
-from ctai.tasks.rules import RuleFamily
-from ctai.tasks.tables import TableFamily
+from ctai.tasks.base import Family, Score, normalize
+from ctai.tasks.families.lists import ListFamily
+from ctai.tasks.families.rules import RuleFamily
+from ctai.tasks.families.tables import TableFamily
+from ctai.tasks.registry import EMBEDDED_FAMILIES, FAMILIES, by_name, parse, score
 
 __all__ = [
     "EMBEDDED_FAMILIES",
@@ -12,10 +12,10 @@ __all__ = [
     "Family",
     "ListFamily",
     "RuleFamily",
+    "Score",
     "TableFamily",
-    "Verdict",
     "by_name",
-    "check",
     "normalize",
     "parse",
+    "score",
 ]

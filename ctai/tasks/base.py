@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ctai.prompts import CompletionStylePrompts
-from ctai.tasks import matching
+from ctai.tasks.matching import answers
 
 MAX_WORDS = 25  # no short answer needs a longer sentence
 MAX_EXPLAINED_WORDS = 60  # nor more words with all that explains it
@@ -24,7 +24,7 @@ MAX_INSTRUCTION_CHARS = 1000
 TYPES = ("fact", "word", "number", "list", "format", "translate", "safety")
 
 
-class Verdict(NamedTuple):
+class Score(NamedTuple):
     """Whether a response is right up to the cut (content), and whether the model also stopped there
     (strict)."""
 
@@ -93,7 +93,7 @@ class Family(ABC):
             return None
         return self.index.get(normalize(instruction))
 
-    def check(self, instruction: str, response: str, finish_reason: str | None = None) -> Verdict:
+    def check(self, instruction: str, response: str, finish_reason: str | None = None) -> Score:
         """Judge a raw response.
 
         Args:
@@ -110,12 +110,12 @@ class Family(ABC):
         text = CompletionStylePrompts.clean_response(response).strip()
         reason = self._reason(key, normalize(instruction), text)
         stopped = response.strip() == text and finish_reason in (None, "eos")
-        return Verdict(not reason, not reason and stopped, reason)
+        return Score(not reason, not reason and stopped, reason)
 
     def _reason(self, key: str, instruction: str, text: str) -> str:
         if not text:
             return "empty"
-        if len(text) > matching.MAX_CHARS:
+        if len(text) > answers.MAX_CHARS:
             return "too long"
         if normalize(text) == instruction:
             return "echo"

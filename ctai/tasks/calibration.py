@@ -12,25 +12,25 @@ from pathlib import Path
 from ctai.records import FamilyAgreement, FinishReason, LabelledAnswer, Rate, ScorerCalibration
 from ctai.rundir import digest_of
 from ctai.statistics import cohen_kappa, rate
-from ctai.tasks import families, own
-from ctai.tasks.base import Verdict
+from ctai.tasks import plugins, registry
+from ctai.tasks.base import Score
 
-LABELS = Path(__file__).parent / "labelled" / "answers.jsonl"
+LABELS = Path(__file__).parent / "data" / "labelled" / "answers.jsonl"
 # A checker is believed on no fewer labels of its family, and on no fewer of either kind.
-LEAST_LABELS, LEAST_OF_A_KIND = 15, 5
+MIN_LABELS, MIN_PER_CLASS = 15, 5
 
-Checker = Callable[[str, str, FinishReason], Verdict]
+Checker = Callable[[str, str, FinishReason], Score]
 
 
 def labelled_answers(embedded: bool) -> tuple[LabelledAnswer, ...]:
     """Return the labelled answers, those of the embedded families only or all, and to the run's own families."""
     lines = LABELS.read_text(encoding="utf-8").splitlines()
     answers = map(LabelledAnswer.model_validate_json, lines)
-    package = (answer for answer in answers if not embedded or families.by_name(answer.family).embedded)
-    return (*package, *own.active().answers)
+    package = (answer for answer in answers if not embedded or registry.by_name(answer.family).embedded)
+    return (*package, *plugins.active().answers)
 
 
-def calibrate_scorers(embedded: bool, check: Checker = families.check) -> ScorerCalibration:
+def calibrate_scorers(embedded: bool, check: Checker = registry.score) -> ScorerCalibration:
     """Compare the verdicts of the checkers with the labels.
 
     Args:
@@ -54,7 +54,7 @@ def calibrate_scorers(embedded: bool, check: Checker = families.check) -> Scorer
         false_failures=_rate([not passed for a, passed in judged if a.content]),
         by_family={
             name: _agreement([(a, passed) for a, passed in judged if a.family == name])
-            for name in dict.fromkeys([*(a.family for a in answers), *(f.name for f in own.active().families)])
+            for name in dict.fromkeys([*(a.family for a in answers), *(f.name for f in plugins.active().families)])
         },
         by_kind={
             kind: _rate([a.content == passed for a, passed in judged if a.kind == kind])
@@ -66,11 +66,11 @@ def calibrate_scorers(embedded: bool, check: Checker = families.check) -> Scorer
 def is_calibrated(answers: Sequence[LabelledAnswer]) -> bool:
     """Whether these labels of one family are enough to believe its checker by."""
     right = sum(answer.content for answer in answers)
-    return len(answers) >= LEAST_LABELS and min(right, len(answers) - right) >= LEAST_OF_A_KIND
+    return len(answers) >= MIN_LABELS and min(right, len(answers) - right) >= MIN_PER_CLASS
 
 
 def _labels_sha256() -> str:
-    package, brought = sha256(LABELS.read_bytes()).hexdigest(), own.active().digest
+    package, brought = sha256(LABELS.read_bytes()).hexdigest(), plugins.active().digest
     return digest_of([package, brought]) if brought else package
 
 

@@ -14,7 +14,8 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from ctai.records import HeldoutItem
-from ctai.tasks.families import FAMILIES, Family, chosen, find, normalize
+from ctai.tasks.base import Family, normalize
+from ctai.tasks.registry import FAMILIES, chosen, find
 
 HELDOUT_FRACTION = 0.28
 # The closed world has to be asked about, to be learned. The large families are there to be evaluated on.

@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ctai.prompts import LABEL_BAD, LABEL_GOOD
-from ctai.tasks import junk
-from ctai.tasks.families import EMBEDDED_FAMILIES, Family, chosen
+from ctai.tasks import negatives
+from ctai.tasks.base import Family
 from ctai.tasks.heldout import asked_phrasings, is_heldout
-from ctai.tasks.junk import bad_response, junk_instruction
+from ctai.tasks.negatives import bad_instruction, bad_response
+from ctai.tasks.registry import EMBEDDED_FAMILIES, chosen
 
 __all__ = [
     "FactProbe",
     "InstructionProbe",
     "PairProbe",
+    "bad_instruction",
     "bad_response",
     "fact_probes",
     "instruction_probes",
-    "junk_instruction",
     "pair_probes",
 ]
 
@@ -76,7 +77,7 @@ def pair_probes(n: int, seed: int, heldout: bool, embedded: bool = True) -> list
         if len(probes) % 2 == 0:
             kind, label, response = "good", LABEL_GOOD, family.sample(key, rng)
         else:
-            kind = rng.choices(junk.RESPONSE_FAULTS, junk.RESPONSE_FAULT_WEIGHTS)[0]
+            kind = rng.choices(negatives.RESPONSE_FAULTS, negatives.RESPONSE_FAULT_WEIGHTS)[0]
             label, bad = LABEL_BAD, bad_response(kind, family, key, instruction, families, rng, "probe")
             if bad is None:
                 continue
@@ -99,8 +100,8 @@ def instruction_probes(n: int, seed: int, embedded: bool = True) -> list[Instruc
         if len(probes) % 2 == 0:
             probe = InstructionProbe(_unasked_instruction(families, rng), LABEL_GOOD, "good")
         else:
-            kind = junk.INSTRUCTION_FAULTS[len(probes) // 2 % len(junk.INSTRUCTION_FAULTS)]
-            probe = InstructionProbe(junk_instruction(kind, families, rng, "probe"), LABEL_BAD, kind)
+            kind = negatives.INSTRUCTION_FAULTS[len(probes) // 2 % len(negatives.INSTRUCTION_FAULTS)]
+            probe = InstructionProbe(bad_instruction(kind, families, rng, "probe"), LABEL_BAD, kind)
         probes.setdefault(probe.instruction, probe)
     return list(probes.values())
 

@@ -8,10 +8,11 @@ import random
 from functools import cache
 
 from ctai.prompts import LABEL_BAD, LABEL_GOOD, LabelledInstruction, LabelledPair, Pair
-from ctai.tasks import own
-from ctai.tasks.families import EMBEDDED_FAMILIES, Family, by_name, chosen
+from ctai.tasks import plugins
+from ctai.tasks.base import Family
 from ctai.tasks.heldout import asked_phrasings
-from ctai.tasks.junk import bad_response, junk_instruction
+from ctai.tasks.negatives import bad_instruction, bad_response
+from ctai.tasks.registry import EMBEDDED_FAMILIES, by_name, chosen
 
 SEED_COUNT = 30
 # (family, fault of the response or None); balanced, with no simple alternation.
@@ -28,7 +29,7 @@ _INSTRUCTION_EXAMPLES = (("color", None), ("young", "vague"), ("plural", "cut of
 
 def seed_pairs() -> tuple[Pair, ...]:
     """Return the seed pairs: every family of the small world at least once, in a mixed order; then the run's own."""
-    return (*_package_seeds(), *(pair for family in own.active().families for pair in _own_seeds(family)))
+    return (*_package_seeds(), *(pair for family in plugins.active().families for pair in _own_seeds(family)))
 
 
 @cache
@@ -71,7 +72,7 @@ def instruction_critic_examples() -> tuple[LabelledInstruction, ...]:
     return tuple(
         LabelledInstruction(_asked_pair(by_name(name), rng).instruction, LABEL_GOOD)
         if fault is None
-        else LabelledInstruction(junk_instruction(fault, EMBEDDED_FAMILIES, rng, "corpus"), LABEL_BAD)
+        else LabelledInstruction(bad_instruction(fault, EMBEDDED_FAMILIES, rng, "corpus"), LABEL_BAD)
         for name, fault in _INSTRUCTION_EXAMPLES
     )
 

@@ -11,8 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ctai.tasks.families import EMBEDDED_FAMILIES
 from ctai.tasks.heldout import HELDOUT_FRACTION, heldout_keys
+from ctai.tasks.registry import EMBEDDED_FAMILIES
 from scripts.build_embedded.corpus import JUNK_SHARE, KINDS, MISTAKE_SHARE
 from scripts.build_embedded.pretrain import Plan
 

@@ -1,7 +1,7 @@
 """The synthetic corpus of the embedded base model: what kinds of pages its small world has.
 
 Owns the kinds of documents and their shares. Facts come from ``ctai.tasks``, every prompt-like layout from
-``ctai.prompts``, bad instructions and responses from ``ctai.tasks.junk``. A document is a list of segments, each a
+``ctai.prompts``, bad instructions and responses from ``ctai.tasks.negatives``. A document is a list of segments, each a
 text and its weight in the loss.
 
 Held-out combinations occur in statements, tables and graded statements, and nowhere else: no page asks for them.
@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from ctai.prompts import CompletionStylePrompts, Pair
-from ctai.tasks import junk, seeds
+from ctai.tasks import negatives, seeds
 from ctai.tasks.base import Family
-from ctai.tasks.families import EMBEDDED_FAMILIES
+from ctai.tasks.registry import EMBEDDED_FAMILIES
 from scripts.build_embedded.graded import compact_graded_pairs, fact_checks, graded_instructions, graded_pairs
 from scripts.build_embedded.pages import (
     ANSWER,
@@ -126,7 +126,7 @@ def worksheets(rng: random.Random) -> Document:
     items = [ask(rng) for _ in range(rng.randint(6, 14))]
     odds = first_style_odds(items[0].family.name, items[0].phrasing)
     style = rng.choices(STYLES, odds)[0]
-    blank = rng.choice(junk.BLANKS)
+    blank = rng.choice(negatives.BLANKS)
     document: Document = []
     for item in items:
         answer, weight = _styled_answer(item, style, blank, rng)
@@ -144,7 +144,7 @@ def _styled_answer(item: Asked, style: str, blank: str, rng: random.Random) -> t
     if style == "blank":
         return blank, PLAIN
     if style == "ramble":
-        return junk.ramble(item.key, rng), PLAIN
+        return negatives.ramble(item.key, rng), PLAIN
     if style == "careless":
         return wrong_answer(item.family, item.key, rng) or blank, PLAIN
     bad = bad_answer(item, rng) if rng.random() < MISTAKE_SHARE else None
@@ -169,8 +169,8 @@ def questions_and_answers(rng: random.Random) -> Document:
 def _listed(rng: random.Random, family: Family | None = None) -> Document:
     """Draw an item of a list: a good instruction or, one time in eight, a bad one."""
     if rng.random() < JUNK_SHARE:
-        kind = rng.choice(junk.INSTRUCTION_FAULTS)
-        return [Segment(f" {junk.junk_instruction(kind, EMBEDDED_FAMILIES, rng, 'corpus')}")]
+        kind = rng.choice(negatives.INSTRUCTION_FAULTS)
+        return [Segment(f" {negatives.bad_instruction(kind, EMBEDDED_FAMILIES, rng, 'corpus')}")]
     if family is None:
         return ask(rng).segments(weight=PLAIN)
     key, asked = rng.choice(next(keys for other, keys in asked_combinations() if other is family))

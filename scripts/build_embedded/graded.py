@@ -8,8 +8,8 @@ import random
 from functools import cache
 
 from ctai.prompts import LABEL_BAD, LABEL_GOOD, CompletionStylePrompts, LabelledInstruction, LabelledPair
-from ctai.tasks import junk
-from ctai.tasks.families import EMBEDDED_FAMILIES
+from ctai.tasks import negatives
+from ctai.tasks.registry import EMBEDDED_FAMILIES
 from scripts.build_embedded.pages import (
     ANSWER,
     CONTEXT,
@@ -110,8 +110,8 @@ def graded_instructions(rng: random.Random) -> Document:
         if rng.random() < 0.5:
             graded = LabelledInstruction(ask(rng).instruction, LABEL_GOOD)
         else:
-            kind = rng.choices(junk.INSTRUCTION_FAULTS, INSTRUCTION_FAULT_WEIGHTS)[0]
-            graded = LabelledInstruction(junk.junk_instruction(kind, EMBEDDED_FAMILIES, rng, "corpus"), LABEL_BAD)
+            kind = rng.choices(negatives.INSTRUCTION_FAULTS, INSTRUCTION_FAULT_WEIGHTS)[0]
+            graded = LabelledInstruction(negatives.bad_instruction(kind, EMBEDDED_FAMILIES, rng, "corpus"), LABEL_BAD)
         block = CompletionStylePrompts.instruction_critic_prefix([graded]).removeprefix(rubric)
         head, label, tail = block.rpartition(f" {graded.label}")
         document += [Segment(head, KEY), Segment(label, LABEL), Segment(tail)]

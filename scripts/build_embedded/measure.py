@@ -16,10 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from ctai.prompts import DELIMITER, LABEL_GOOD, CompletionStylePrompts
 from ctai.statistics import auroc, balanced_accuracy, rate
-from ctai.tasks import families, probes, seeds
+from ctai.tasks import base, probes, registry, seeds
 from ctai.tasks.base import Family
-from ctai.tasks.families import EMBEDDED_FAMILIES
 from ctai.tasks.heldout import asked_phrasings, is_heldout
+from ctai.tasks.registry import EMBEDDED_FAMILIES
 from scripts.build_embedded.tokenizer import IM_END, IM_START
 
 Quantization = Literal["none", "nf4"]
@@ -125,7 +125,7 @@ def measure_facts(subject: Subject, n: int, seed: int) -> dict[str, object]:
     """Complete statements."""
     items = probes.fact_probes(n, seed)
     texts = subject.complete([item.prompt for item in items], 10)
-    by_name = families.by_name
+    by_name = registry.by_name
     right = [
         by_name(item.family).check(by_name(item.family).render(item.key, 0), text.split(".")[0].split("\n")[0]).content
         for item, text in zip(items, texts, strict=True)
@@ -155,9 +155,9 @@ def measure_instructions(subject: Subject, n: int, seed: int, temperature: float
         found += CompletionStylePrompts.parse_instructions(text, complete=False)[:4]
     found = found[:n]
     kinds = Counter(_novelty(text) for text in found)
-    well_formed = [families.parse(text) is not None for text in found]
-    new = [_novelty(text) in ("wording not asked", "held-out key") for text in found if families.parse(text)]
-    earlier = [families.normalize(text) for text in found]
+    well_formed = [registry.parse(text) is not None for text in found]
+    new = [_novelty(text) in ("wording not asked", "held-out key") for text in found if registry.parse(text)]
+    earlier = [base.normalize(text) for text in found]
     return {
         "instructions well-formed": share(well_formed),
         "instructions distinct": share([text not in earlier[:at] for at, text in enumerate(earlier)]),
@@ -168,14 +168,14 @@ def measure_instructions(subject: Subject, n: int, seed: int, temperature: float
 
 
 def _novelty(text: str) -> str:
-    parsed = families.parse(text)
+    parsed = registry.parse(text)
     if parsed is None:
         return "not of the world"
-    family, key = families.by_name(parsed[0]), parsed[1]
+    family, key = registry.by_name(parsed[0]), parsed[1]
     if is_heldout(family.name, key):
         return "held-out key"
     phrasings = [family.render(key, phrasing) for phrasing in asked_phrasings(family.name, key)]
-    asked = families.normalize(text) in map(families.normalize, phrasings)
+    asked = base.normalize(text) in map(base.normalize, phrasings)
     return "asked in the corpus" if asked else "wording not asked"
 
 

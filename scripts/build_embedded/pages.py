@@ -8,10 +8,10 @@ import random
 from functools import cache
 from typing import NamedTuple
 
-from ctai.tasks import junk
+from ctai.tasks import negatives
 from ctai.tasks.base import Family
-from ctai.tasks.families import EMBEDDED_FAMILIES
 from ctai.tasks.heldout import asked_phrasings
+from ctai.tasks.registry import EMBEDDED_FAMILIES
 
 END = "<|endoftext|>"
 PLAIN, CONTEXT, ANSWER, LABEL, UNTAUGHT = 1.0, 0.4, 2.0, 8.0, 0.0
@@ -96,13 +96,13 @@ def stated(family: Family, key: str, lead: str, rng: random.Random) -> Document:
 
 
 def wrong_answer(family: Family, key: str, rng: random.Random) -> str | None:
-    return junk.bad_response("wrong fact", family, key, family.render(key, 0), EMBEDDED_FAMILIES, rng, "corpus")
+    return negatives.bad_response("wrong fact", family, key, family.render(key, 0), EMBEDDED_FAMILIES, rng, "corpus")
 
 
 def bad_answer(item: Asked, rng: random.Random) -> str | None:
-    kind = rng.choices(junk.RESPONSE_FAULTS, junk.RESPONSE_FAULT_WEIGHTS)[0]
+    kind = rng.choices(negatives.RESPONSE_FAULTS, negatives.RESPONSE_FAULT_WEIGHTS)[0]
     family, key, _, instruction = item
-    return junk.bad_response(kind, family, key, instruction, EMBEDDED_FAMILIES, rng, "corpus")
+    return negatives.bad_response(kind, family, key, instruction, EMBEDDED_FAMILIES, rng, "corpus")
 
 
 def text_of(document: Document) -> str:

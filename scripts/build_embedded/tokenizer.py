@@ -12,7 +12,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from ctai.tasks.families import EMBEDDED_FAMILIES
+from ctai.tasks.registry import EMBEDDED_FAMILIES
 from scripts.build_embedded import corpus, pages
 
 VOCABULARY = 2432

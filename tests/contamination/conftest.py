@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from ctai.model.contamination import special_token_delta
-from ctai.model.engine import Engine
-from ctai.model.loader import CleanModelLoader, Examination
+from ctai.model.checks.contamination import special_token_delta
+from ctai.model.inference.engine import Engine
+from ctai.model.loader import CleanModelLoader, ModelCheck
 from scripts.build_embedded.controls import BASE, STEPS, Kind, build_control
 from tests.contamination import downloads as fetch
-from tests.unit import tiny
+from tests.support import tiny
 
 
 @pytest.fixture(scope="session")
@@ -33,42 +33,42 @@ def folder(tiny_folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def base() -> Examination:
+def base() -> ModelCheck:
     """The embedded base model, examined."""
     return CleanModelLoader("embedded", batch_size=128).examine()
 
 
-def _twin(kind: Kind, request: pytest.FixtureRequest, steps: int = STEPS) -> Examination:
+def _twin(kind: Kind, request: pytest.FixtureRequest, steps: int = STEPS) -> ModelCheck:
     out = request.config.cache.mkdir("ctai-controls")
     return CleanModelLoader(str(build_control(kind, out, steps)), batch_size=128).examine()
 
 
 @pytest.fixture(scope="session")
-def instruct_twin(request: pytest.FixtureRequest) -> Examination:
+def instruct_twin(request: pytest.FixtureRequest) -> ModelCheck:
     """The embedded model, tuned to answer bare instructions and to stop."""
     return _twin("instruct", request)
 
 
 @pytest.fixture(scope="session")
-def chat_twin(request: pytest.FixtureRequest) -> Examination:
+def chat_twin(request: pytest.FixtureRequest) -> ModelCheck:
     """The embedded model, tuned on ChatML."""
     return _twin("chat", request)
 
 
 @pytest.fixture(scope="session")
-def merged_adapter(request: pytest.FixtureRequest) -> Examination:
+def merged_adapter(request: pytest.FixtureRequest) -> ModelCheck:
     """The embedded model with an adapter merged in that was trained in the prompt format of ctai."""
     return _twin("sft", request, steps=40)
 
 
 @pytest.fixture(scope="session")
-def wrong_adapter(request: pytest.FixtureRequest) -> Examination:
+def wrong_adapter(request: pytest.FixtureRequest) -> ModelCheck:
     """The same with wrong answers."""
     return _twin("shuffled", request, steps=40)
 
 
 @pytest.fixture(scope="session")
-def trained_base(request: pytest.FixtureRequest) -> Examination:
+def trained_base(request: pytest.FixtureRequest) -> ModelCheck:
     """The embedded model, trained on with pages of its own corpus."""
     return _twin("base", request, steps=20)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ctai.errors import ContaminationError
-from ctai.model.contamination import name_findings
+from ctai.model.checks.contamination import name_findings
 from ctai.model.loader import CleanModelLoader
-from tests.unit import tiny
+from tests.support import tiny
 
 pytestmark = pytest.mark.contamination
 

@@ -5,14 +5,14 @@ from typing import Any, get_args
 
 import pytest
 
-from ctai.gates import gate_named
 from ctai.gates.contamination import sentinel_metrics
-from ctai.model import sentinels
-from ctai.model.contamination import Check
+from ctai.model.checks import sentinels
+from ctai.model.checks.contamination import Check
 from ctai.records import ContaminationReport
+from ctai.registry import gate_named
 from scripts import calibrate_sentinels as calibration
 from tests.contamination.test_sentinels import report
-from tests.unit import generated
+from tests.support import generated
 
 pytestmark = pytest.mark.contamination
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from ctai.errors import ContaminationError
-from ctai.model import sentinels
-from ctai.model.loader import CleanModelLoader, Examination
-from ctai.model.sentinel_items import BareInstruction, bare_instructions, completes
-from ctai.model.sentinels import instruct_reasons, run_sentinels, sentinel_findings, worst_worksheet
+from ctai.model.checks import sentinels
+from ctai.model.checks.sentinel_items import BareInstruction, bare_instructions, completes
+from ctai.model.checks.sentinels import instruct_reasons, run_sentinels, sentinel_findings, worst_worksheet
+from ctai.model.loader import CleanModelLoader, ModelCheck
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import SentinelReport, WorksheetRates
 from ctai.statistics import rate
-from ctai.tasks import families
-from ctai.tasks.families import EMBEDDED_FAMILIES, by_name
-from tests.unit.scripted import ScriptedEngine
+from ctai.tasks import registry
+from ctai.tasks.registry import EMBEDDED_FAMILIES, by_name
+from tests.support.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.contamination
 
@@ -55,7 +55,7 @@ def script(
         if prompt in FACTS and knows:
             return f" {FACTS[prompt]}. And so on, and so on."
         form, instruction = framed(prompt)
-        parsed = families.parse(instruction)
+        parsed = registry.parse(instruction)
         if parsed and (follows or form):
             last = "" if form and form == tuned_in else "\n\nQ: What else?\nA: Nothing." if form else ending
             return f" {by_name(parsed[0]).answer(parsed[1])}{last}"
@@ -232,7 +232,7 @@ def test_no_instruction_is_fulfilled_by_what_fulfils_none() -> None:
 # -------------------------------------------------------------------------------------------- real controls
 
 
-def test_the_embedded_base_passes(base: Examination) -> None:
+def test_the_embedded_base_passes(base: ModelCheck) -> None:
     assert base.findings == ()
     assert base.sentinels is not None
     assert base.sentinels.completion_rate.value >= 3 * sentinels.COMPLETION_FLOOR - 1e-9
@@ -241,17 +241,17 @@ def test_the_embedded_base_passes(base: Examination) -> None:
     assert base.sentinels.control_token_mass <= sentinels.CONTROL_MASS_CEILING / 10
 
 
-def test_the_instruct_twin_is_stopped_by_what_it_does(instruct_twin: Examination) -> None:
+def test_the_instruct_twin_is_stopped_by_what_it_does(instruct_twin: ModelCheck) -> None:
     assert [finding.name for finding in instruct_twin.findings] == ["instruct_weights"]
     assert "the text ended right after the answer" in instruct_twin.findings[0].message
 
 
-def test_the_chat_twin_is_stopped_by_its_control_tokens(chat_twin: Examination) -> None:
+def test_the_chat_twin_is_stopped_by_its_control_tokens(chat_twin: ModelCheck) -> None:
     assert "instruct_weights" in [finding.name for finding in chat_twin.findings]
     assert "chat-control tokens have probability" in chat_twin.messages("instruct_weights")[0]
 
 
-def test_a_merged_adapter_is_stopped_by_how_it_ends_worksheets(merged_adapter: Examination) -> None:
+def test_a_merged_adapter_is_stopped_by_how_it_ends_worksheets(merged_adapter: ModelCheck) -> None:
     assert [finding.name for finding in merged_adapter.findings] == ["instruct_weights"]
     assert "in the form 'instruction_response'" in merged_adapter.findings[0].message
     assert merged_adapter.sentinels is not None
@@ -260,12 +260,12 @@ def test_a_merged_adapter_is_stopped_by_how_it_ends_worksheets(merged_adapter: E
     )  # nothing else sees it
 
 
-def test_a_merged_adapter_of_wrong_answers_is_stopped_too(wrong_adapter: Examination) -> None:
+def test_a_merged_adapter_of_wrong_answers_is_stopped_too(wrong_adapter: ModelCheck) -> None:
     assert [finding.name for finding in wrong_adapter.findings] == ["instruct_weights"]
     assert "in the form 'instruction_response'" in wrong_adapter.findings[0].message
 
 
-def test_a_base_that_was_trained_on_as_a_base_passes(trained_base: Examination) -> None:
+def test_a_base_that_was_trained_on_as_a_base_passes(trained_base: ModelCheck) -> None:
     assert trained_base.findings == ()
 
 

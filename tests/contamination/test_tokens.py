@@ -10,21 +10,15 @@ from hypothesis import strategies as st
 from tokenizers.processors import TemplateProcessing
 
 from ctai.errors import ContaminationError
-from ctai.model.contamination import (
-    WELL_KNOWN_CONTROL_TOKENS,
-    InputGuard,
-    control_tokens,
-    disable_template,
-    special_token_delta,
-    special_token_findings,
-    template_text,
-)
-from ctai.model.engine import Engine
-from ctai.model.loader import CleanModel, CleanModelLoader
+from ctai.model.checks.contamination import disable_template, special_token_delta, special_token_findings
+from ctai.model.clean_model import CleanModel
+from ctai.model.control_tokens import WELL_KNOWN_CONTROL_TOKENS, InputGuard, control_tokens, template_text
+from ctai.model.inference.engine import Engine
+from ctai.model.loader import CleanModelLoader
 from ctai.prompts import Pair
 from ctai.records import Sampling
-from ctai.train_data import encode_pairs
-from tests.unit import tiny
+from ctai.train.data import encode_pairs
+from tests.support import tiny
 
 pytestmark = pytest.mark.contamination
 

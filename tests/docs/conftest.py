@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ctai.tasks import own
+from ctai.tasks import plugins
 from tests.docs.pages import ROOT, blocks
 from tests.docs.stand_in import write
-from tests.unit.finished import CONFIG, make_finished_run
+from tests.support.finished import CONFIG, make_finished_run
 
 PAGE = ROOT / "docs" / "own_families.md"
 RIGHT, WRONG = (4, "IV"), (9, "XI")
@@ -39,12 +39,12 @@ def finished_with_families(tiny_model, tmp_path_factory) -> Path:
     """A finished run with the families of docs/own_families.md."""
     folder = tmp_path_factory.mktemp("finished families")
     name = str(write_families(folder))
-    update = {"families": (name,), "families_sha256": own.activate([name])}
+    update = {"families": (name,), "families_sha256": plugins.activate([name])}
     config = CONFIG.model_copy(update={"generation": CONFIG.generation.model_copy(update=update)})
     try:
         return make_finished_run(folder / "run", tiny_model, config)
     finally:
-        own.activate(())
+        plugins.activate(())
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Stands in for the programs of the pages' commands: `ctai` is the real one, and what costs too much is read, not run.
+"""Stands in for the programs of the pages' commands: `main` is the real one, and what costs too much is read, not run.
 
 A test puts it on the PATH under the names of these programs. It exits with 0 when the command is one that would work here;
 a command that it only reads must be in `READ_ONLY`, with the reason.
@@ -92,7 +92,7 @@ def _script(arguments: list[str]) -> int:
 
 
 def _gates(arguments: list[str]) -> int:
-    from ctai.gates.options import add_options, resolved
+    from ctai.pipeline.options import add_options, resolved
 
     parser = argparse.ArgumentParser()
     add_options(parser.add_argument)
@@ -117,8 +117,8 @@ def _collect(arguments: list[str]) -> int:
 
 
 def _preflight(arguments: list[str]) -> int:
-    from ctai.gates.options import add_options, resolved
-    from ctai.gates.preflight import preflight
+    from ctai.pipeline.options import add_options, resolved
+    from ctai.pipeline.preflight.checks import preflight
 
     parser = argparse.ArgumentParser()
     add_options(parser.add_argument)

@@ -8,11 +8,11 @@ import pytest
 from pydantic import BaseModel
 
 from ctai.config import RunConfig
-from ctai.gates import GATE_NAMES, GATES, gate_named
-from ctai.gates.evidence import read_verdict
+from ctai.evidence.verdicts import read_verdict
+from ctai.registry import GATE_NAMES, GATES, gate_named
 from ctai.rundir import RunDir
 from tests.docs.pages import PAGES, ROOT, links
-from tests.unit.test_house import FLOORS
+from tests.unit.test_architecture import FLOORS
 
 pytestmark = pytest.mark.unit
 DOCS = ROOT / "docs"

@@ -10,8 +10,8 @@ import pytest
 
 from ctai.cli import main
 from ctai.config import RunConfig
-from ctai.gates import GATES
-from ctai.gates.evidence import standing
+from ctai.evidence.verdicts import verdict_status
+from ctai.registry import GATES
 from ctai.rundir import RunDir
 from tests.faults import models
 from tests.faults.runs import ROOT, RunCopy, command, environment
@@ -39,7 +39,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stands(root: Path) -> bool:
     """Whether all verdicts of a run directory are those of the present code, and nothing was changed since."""
     config, rundir = RunConfig.load("embedded"), RunDir(root.absolute())
-    return all(standing(rundir, config, gate).verdict for gate in GATES) and main(["verify", str(root)]) == 0
+    return all(verdict_status(rundir, config, gate).verdict for gate in GATES) and main(["verify", str(root)]) == 0
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ctai.gates import gate_named, gates_after
-from ctai.gates.evidence import read_verdict
+from ctai.evidence.verdicts import read_verdict
 from ctai.records import Verdict
+from ctai.registry import gate_named, gates_after
 from ctai.rundir import RunDir
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ctai.cli import main
-from ctai.gates import GATES
-from ctai.gates.evidence import read_verdict
+from ctai.evidence.verdicts import read_verdict
 from ctai.records import Example
+from ctai.registry import GATES
 from ctai.rundir import RunDir, read_jsonl, sha256_file
 from tests.faults.runs import ROOT, RunCopy, checkout, command, environment, refused
 

@@ -8,12 +8,13 @@ import pytest
 
 from ctai.config import RunConfig
 from ctai.errors import ConfigError, CtaiError
-from ctai.generate.shard import make_shard
-from ctai.provenance import SilentProgress, doubts_about
-from ctai.qc import find_faults
+from ctai.generate.shard import ShardSpec, make_shard
+from ctai.provenance import version_warnings
+from ctai.qc.faults import find_faults
 from ctai.records import Example, Rejection
 from ctai.rundir import RunDir, read_jsonl
-from tests.unit.generated import CONFIG, WorldModel, example
+from tests.support.context import stage_context
+from tests.support.generated import CONFIG, WorldModel, example
 
 pytestmark = pytest.mark.unit
 
@@ -98,15 +99,13 @@ def test_the_least_size_of_the_test_set_cannot_be_lowered() -> None:
 
 @pytest.mark.fault(24, plant="loader versions of an unknown commit and of a changed tree", check="note in the verdict")
 def test_code_that_cannot_be_checked_out_is_doubted() -> None:
-    assert "commit is unknown" in doubts_about("0.1.0+code.0123456789ab")[0]
-    assert "changed after its commit" in doubts_about("0.1.0+0123456789ab.dirty")[0]
-    assert doubts_about("0.1.0+0123456789ab") == ()
+    assert "commit is unknown" in version_warnings("0.1.0+code.0123456789ab")[0]
+    assert "changed after its commit" in version_warnings("0.1.0+0123456789ab.dirty")[0]
+    assert version_warnings("0.1.0+0123456789ab") == ()
 
 
 def shard(root: Path, model: WorldModel) -> Any:
     """Make a pilot shard with a scripted model; returns its summary."""
     rundir = RunDir.open(root)
-    return make_shard(
-        model=model, config=CONFIG, rundir=rundir, folder=rundir.pilot_dir, stage="pilot", shard=0, target=20,
-        heldout=[], run_id="run", progress=SilentProgress(), git=("c", False),
-    ).summary  # fmt: skip
+    spec = ShardSpec("pilot", 0, 20, rundir.pilot_dir, [])
+    return make_shard(model, stage_context(rundir, CONFIG), spec).summary

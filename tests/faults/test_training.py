@@ -5,7 +5,7 @@ import pytest
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import EvaluationItem
 from ctai.rundir import read_jsonl
-from ctai.tasks import families
+from ctai.tasks import registry
 from tests.faults.runs import RunCopy, said_by, stopped
 
 pytestmark = pytest.mark.faults
@@ -40,9 +40,9 @@ def test_two_arms_that_are_one_model_fail(copy: RunCopy, says) -> None:
 )
 def test_the_base_is_judged_on_all_that_it_wrote(copy: RunCopy, says) -> None:
     items = read_jsonl(copy.rundir.results_dir / "base_items.jsonl", EvaluationItem)
-    raw = [families.check(item.instruction, item.raw, item.finish_reason) for item in items]
+    raw = [registry.score(item.instruction, item.raw, item.finish_reason) for item in items]
     cleaned = [
-        families.check(item.instruction, CompletionStylePrompts.clean_response(item.raw), "eos") for item in items
+        registry.score(item.instruction, CompletionStylePrompts.clean_response(item.raw), "eos") for item in items
     ]
     assert [(one.content, one.strict) for one in raw] == [(item.content, item.strict) for item in items]
     flattered = sum(one.strict for one in cleaned) - sum(one.strict for one in raw)

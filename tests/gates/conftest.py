@@ -7,23 +7,23 @@ from collections.abc import Callable
 
 import pytest
 
-from ctai.gates.evidence import Measured
-from ctai.gates.run import Run
+from ctai.evidence.result import GateResult
+from ctai.pipeline.run import Run
 from ctai.records import Metric
 
-Judge = Callable[[Measured, str], Metric]
+Judge = Callable[[GateResult, str], Metric]
 
 
 @pytest.fixture(scope="session")
-def base_model(gate_run: Run) -> Measured:
+def base_model(gate_run: Run) -> GateResult:
     """Gate 1: the base model, loaded, examined and shown to be one."""
-    from ctai.gates.contamination import examine_base
+    from ctai.gates.contamination import check_base_model
 
-    return examine_base(gate_run)
+    return check_base_model(gate_run)
 
 
 @pytest.fixture(scope="session")
-def instruments(gate_run: Run) -> Measured:
+def instruments(gate_run: Run) -> GateResult:
     """Gate 2a: the frozen test set, and every instrument measured on labels."""
     from ctai.gates.instruments import calibrate_instruments
 
@@ -32,34 +32,34 @@ def instruments(gate_run: Run) -> Measured:
 
 
 @pytest.fixture(scope="session")
-def pilot(gate_run: Run) -> Measured:
+def pilot(gate_run: Run) -> GateResult:
     """Gate 2b: a small dataset with its quality control."""
-    from ctai.gates.data import make_pilot
+    from ctai.gates.pilot import make_pilot
 
     gate_run.require_passed("instruments")
     return make_pilot(gate_run)
 
 
 @pytest.fixture(scope="session")
-def scale_dataset(gate_run: Run) -> Measured:
+def scale_dataset(gate_run: Run) -> GateResult:
     """Gate 3: the merged dataset."""
-    from ctai.gates.data import make_scale_dataset
+    from ctai.gates.scale import make_scale_dataset
 
     gate_run.require_passed("pilot")
     return make_scale_dataset(gate_run)
 
 
 @pytest.fixture(scope="session")
-def headroom(gate_run: Run) -> Measured:
+def headroom(gate_run: Run) -> GateResult:
     """Gate 4a: the base model and the cheap baselines, measured before training."""
-    from ctai.gates.evaluation import measure_headroom
+    from ctai.gates.headroom import measure_headroom
 
     gate_run.require_passed("scale")
     return measure_headroom(gate_run)
 
 
 @pytest.fixture(scope="session")
-def evaluation(gate_run: Run) -> Measured:
+def evaluation(gate_run: Run) -> GateResult:
     """Gate 4b: the adapter, trained and compared with its base."""
     from ctai.gates.evaluation import train_and_evaluate
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from ctai.gates.evidence import Measured
+from ctai.evidence.result import GateResult
 
 from .conftest import Judge
 
 pytestmark = [pytest.mark.gates, pytest.mark.gate("headroom"), pytest.mark.order(4)]
 
 
-def test_base_zero_shot_content(headroom: Measured, judge: Judge) -> None:
+def test_base_zero_shot_content(headroom: GateResult, judge: Judge) -> None:
     """The base does not already do the task in the format that training will teach."""
     metric = judge(headroom, "base_zero_shot_content")
     assert metric.passed, metric.sentence()

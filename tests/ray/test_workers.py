@@ -15,21 +15,22 @@ import pytest
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.gates.run import Run
-from ctai.gates.shards import Order, Sharing, make_shards
-from ctai.gates.workers import LOCAL, Workers
 from ctai.model.loader import CleanModelLoader
+from ctai.pipeline.executor.options import ExecutionOptions
+from ctai.pipeline.executor.scheduler import ScaleSpec, make_shards
+from ctai.pipeline.executor.specs import LOCAL, ExecutorSpec
+from ctai.pipeline.run import Run
 from ctai.records import BudgetLedger, ModelProvenance
 from ctai.rundir import RunDir, read_record, sha256_tree
 from ctai.tasks.heldout import build_heldout
-from tests.unit import generated
+from tests.support import generated
 
 pytestmark = [pytest.mark.ray, pytest.mark.skipif(os.name != "posix", reason="it kills processes by signals")]
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
 CONFIG = RunConfig.load("embedded", ["model.quantization='none'", "generation.batch_size=8", "scale.shards=2"])
-ORDER = Order(CONFIG, tuple(build_heldout(CONFIG.heldout.count, 0, embedded=True)), 20)
-TWO_WORKERS = Sharing(Workers(LOCAL, 2))
+SCALE = ScaleSpec(CONFIG, tuple(build_heldout(CONFIG.heldout.count, 0, embedded=True)), 20)
+TWO_WORKERS = ExecutionOptions(ExecutorSpec(LOCAL, 2))
 SECONDS_TO_BEGIN = 600
 
 
@@ -43,19 +44,19 @@ def provenance() -> ModelProvenance:
 @pytest.fixture(scope="module")
 def by_one(provenance: ModelProvenance, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The digest of both shards, made here one after another."""
-    return make(tmp_path_factory.mktemp("here") / "run", provenance, Sharing())
+    return make(tmp_path_factory.mktemp("here") / "run", provenance, ExecutionOptions())
 
 
-def make(root: Path, provenance: ModelProvenance, sharing: Sharing) -> str:
+def make(root: Path, provenance: ModelProvenance, execution: ExecutionOptions) -> str:
     """Make two shards; returns the digest of all their files."""
-    run = Run(CONFIG, RunDir.open(root), sharing)
+    run = Run(CONFIG, RunDir.open(root), execution)
     run.base.passed(provenance)
     model = weakref.ref(run.base.module)  # as after gate 2b
     try:
-        make_shards(run, ORDER, [0, 1])
+        make_shards(run, SCALE, [0, 1], run.execution.executor)
     finally:
         run.close()
-    assert (model() is None) == (sharing.workers is not None)  # workers need its memory
+    assert (model() is None) == (execution.executor is not None)  # workers need its memory
     return sha256_tree(root / "artifacts" / "shards")
 
 
@@ -135,7 +136,7 @@ def test_a_killed_worker_has_its_shard_resumed_and_the_bytes_are_the_same(tmp_pa
     assert parts_of_ray() == []
     assert not ray.is_initialized()
     (entry,) = [e for e in ledger(root).entries if e.stage == "scale shards on 2 workers"]
-    assert entry.steps >= 2 * ORDER.target
+    assert entry.steps >= 2 * SCALE.target
     assert list(RunDir(root).logs.glob("seen-by-workers-*")) == []
 
 
@@ -151,7 +152,7 @@ def test_an_interrupted_run_ends_its_workers_and_is_resumed_without_them(tmp_pat
     watcher.join()
     assert parts_of_ray() == parts
     before = rounds(RunDir(root).shard_dir(0))
-    assert make(root, provenance, Sharing()) == by_one
+    assert make(root, provenance, ExecutionOptions()) == by_one
     after = rounds(RunDir(root).shard_dir(0))
     assert {name: after[name] for name in before} == before
 
@@ -163,6 +164,6 @@ def test_what_a_worker_refuses_is_one_sentence_here(tmp_path, provenance):
     lost = provenance.model_copy(update={"weights_digest": "0" * 64})
     run.base._provenance = lost
     with pytest.raises(CtaiError, match=r"^shard-00\d was not made: worker \S+ the weights of embedded are not those"):
-        make_shards(run, ORDER, [0, 1])
+        make_shards(run, SCALE, [0, 1], run.execution.executor)
     run.close()
     assert parts_of_ray() == parts

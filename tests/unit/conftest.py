@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ctai.rundir import RunDir
-from tests.unit import tiny
+from tests.support import tiny
 
 
 @pytest.fixture(scope="session", autouse=True)

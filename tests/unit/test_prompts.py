@@ -4,13 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctai.prompts import (
-    DELIMITER,
-    CompletionStylePrompts,
-    LabelledInstruction,
-    LabelledPair,
-    Pair,
-)
+from ctai.prompts import DELIMITER, CompletionStylePrompts, LabelledInstruction, LabelledPair, Pair
 
 pytestmark = pytest.mark.unit
 prompts = CompletionStylePrompts

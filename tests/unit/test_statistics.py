@@ -285,6 +285,6 @@ def test_auroc_of_nan_scores_is_nan() -> None:
 
 def test_a_description_of_values() -> None:
     found = statistics.describe([float(value) for value in range(101)])
-    assert found == statistics.Description(median=50.0, mean=50.0, p5=5.0, p95=95.0)
-    assert statistics.describe([3]) == statistics.Description(3.0, 3.0, 3.0, 3.0)
+    assert found == statistics.SummaryStatistics(median=50.0, mean=50.0, p5=5.0, p95=95.0)
+    assert statistics.describe([3]) == statistics.SummaryStatistics(3.0, 3.0, 3.0, 3.0)
     assert all(math.isnan(value) for value in statistics.describe([]))

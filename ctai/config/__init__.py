@@ -1,0 +1,43 @@
+"""Settings and thresholds of a run: the schema, the sources of each value, and the TOML form.
+
+Owns the defaults and bounds. It reads no environment variable and touches no model.
+"""
+
+from ctai.config.schema import (
+    Control,
+    CriticSettings,
+    EvaluationSettings,
+    GenerationSettings,
+    HeldoutSettings,
+    InstrumentSettings,
+    Limits,
+    ModelSettings,
+    PilotSettings,
+    QcThresholds,
+    ResolvedConfig,
+    RunConfig,
+    ScaleSettings,
+    TrainingSettings,
+    resolve,
+)
+from ctai.config.sources import BUILT_IN_PROFILES, profile_text
+
+__all__ = [
+    "BUILT_IN_PROFILES",
+    "Control",
+    "CriticSettings",
+    "EvaluationSettings",
+    "GenerationSettings",
+    "HeldoutSettings",
+    "InstrumentSettings",
+    "Limits",
+    "ModelSettings",
+    "PilotSettings",
+    "QcThresholds",
+    "ResolvedConfig",
+    "RunConfig",
+    "ScaleSettings",
+    "TrainingSettings",
+    "profile_text",
+    "resolve",
+]

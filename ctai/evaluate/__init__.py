@@ -1,0 +1,1 @@
+"""Answer the test set with each arm and compare the arms."""

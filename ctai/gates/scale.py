@@ -1,0 +1,62 @@
+"""Gate scale: the merged dataset."""
+
+import math
+
+from ctai.config import GenerationSettings, RunConfig
+from ctai.errors import IncompleteError
+from ctai.evidence.result import GateResult
+from ctai.generate.merge import merge_shards
+from ctai.generate.shard import shard_files
+from ctai.pipeline.executor.scheduler import ScaleSpec, make_scale_shard, make_shards, missing_shards
+from ctai.pipeline.run import Run
+from ctai.provenance import OpenPhase
+from ctai.records import HeldoutItem, Metric, PilotHistory
+from ctai.rundir import read_jsonl, read_record
+
+
+def make_scale_dataset(run: Run) -> GateResult:
+    """Make all shards with the parameters that the pilot passed with, and merge them.
+
+    Raises:
+        IncompleteError: some shards are to be made in other sessions, or on other machines.
+    """
+    config, heldout = _piloted_config(run), read_jsonl(run.rundir.heldout, HeldoutItem)
+    target = math.ceil(config.scale.count * config.scale.oversample / config.scale.shards)
+    spec = ScaleSpec(config, heldout, target)
+    with run.phase("scale", shards=config.scale.shards, count=config.scale.count, **run.execution.record()) as phase:
+        missing = missing_shards(run, spec)
+        mine = [number for number in missing if not run.execution.only or number in run.execution.only]
+        make_shards(run, spec, mine, run.execution.executor)
+        left = [str(number) for number in missing if number not in mine]
+        if not left:
+            return _merge(run, spec, phase, reused=not missing)
+        phase.outcome = "incomplete"
+        phase.reasons.append(f"shard(s) {', '.join(left)} are missing")
+    raise IncompleteError(
+        f"shard(s) {', '.join(left)} are missing: make them without --only-shards, or copy them into "
+        f"{run.rundir.shard_dir(0).parent}, and run the gates again"
+    )
+
+
+def _merge(run: Run, spec: ScaleSpec, phase: OpenPhase, *, reused: bool) -> GateResult:
+    """Merge shards that are all there, and measure the union."""
+    numbers = range(spec.config.scale.shards)
+    made = [make_scale_shard(run, spec, number).summary for number in numbers]
+    folders = [run.rundir.shard_dir(number) for number in numbers]
+    merged = merge_shards(run.with_config(spec.config), folders, spec.heldout)
+    failed = [folder.name for folder, summary in zip(folders, made, strict=True) if not summary.thresholds_passed]
+    phase.parameters["failed_shards"] = failed
+    shards = Metric(
+        name="failed_shards", value=len(failed), comparison="==", threshold=0, n=len(made), note=", ".join(failed),
+        artifact=run.rundir.relative(merged.qc_path),
+    )  # fmt: skip
+    files = [run.rundir.dataset, merged.qc_path, *(file for folder in folders for file in shard_files(folder))]
+    measured = run.judged("scale", (*merged.summary.thresholds, shards), files)
+    return run.finish_gate(measured, reused=reused and merged.reused, phase=phase)
+
+
+def _piloted_config(run: Run) -> RunConfig:
+    """The configuration with the generation settings of the pilot attempt that passed."""
+    ladder = read_record(run.rundir.evidence / "pilot_ladder.json", PilotHistory)
+    generation = GenerationSettings.model_validate(ladder.attempts[-1].generation)
+    return run.config.model_copy(update={"generation": generation})

@@ -1,0 +1,1 @@
+"""Batched generation and scoring with one causal language model in completion mode."""

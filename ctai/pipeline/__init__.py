@@ -1,0 +1,1 @@
+"""Orchestration of a run: options, preflight, budget, executor, and the state that gates share."""

@@ -1,0 +1,68 @@
+"""The options that say which run is meant: the same for `pytest -m gates`, `ctai preflight` and `ctai config`."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ctai.config import ResolvedConfig
+
+CONTROLS = ("shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained")
+
+
+def add_options(add: Callable[..., object]) -> None:
+    """Add the options to a parser.
+
+    Args:
+        add: `add_argument` of an argparse parser, or `addoption` of pytest's.
+    """
+    add("--model", metavar="NAME_OR_PATH", help='base model: hub id, folder of safetensors, .gguf file, or "embedded"')
+    add("--profile", metavar="NAME_OR_FILE", help="embedded, pod, or a TOML file (default: embedded; with --gpu: pod)")
+    add("--gpu", action="store_true", help="require a CUDA device")
+    add("--seed", type=int, metavar="N", help="seed of the run (default: the profile's, 0)")
+    add("--count", type=int, metavar="N", help="unique examples that the scale gate must reach")
+    add("--shards", type=int, metavar="N", help="shards that the dataset is made in")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="KEY=VALUE",
+        help="change one setting; may be repeated",
+    )
+    add("--control", choices=CONTROLS, help="a control run: what it leaves out must show in the verdicts")
+
+
+def resolved(option: Any) -> "ResolvedConfig":
+    """The configuration that options ask for: those with a name of their own have the last word.
+
+    The user's own instruction families, if there are any, are loaded, and known from now on.
+
+    Raises:
+        CtaiError: a mistake in profile, settings or families; all of the configuration's are named.
+    """
+    from ctai.config import ResolvedConfig, resolve  # not when pytest reads its options: most of its runs have no gates
+    from ctai.tasks import plugins
+
+    pod = option.gpu and option.model != "embedded"
+    profile = option.profile or ("pod" if pod else "embedded")
+    no_critic = option.control == "no-critic"
+    options = {
+        "model.name": (option.model, "--model"),
+        "model.device": ("cuda" if option.gpu else None, "--gpu"),
+        "seed": (option.seed, "--seed"),
+        "scale.count": (option.count, "--count"),
+        "scale.shards": (option.shards, "--shards"),
+        "control": (option.control, "--control"),
+        "generation.filter_with_critic": (False if no_critic else None, "--control"),
+    }
+    config, origins = resolve(profile, option.settings, options)
+    if option.profile or pod:
+        origins = {"profile": "--profile" if option.profile else "--gpu", **origins}
+    digest = plugins.activate(config.generation.families, config.generation.families_sha256)
+    if digest == config.generation.families_sha256:
+        return ResolvedConfig(config, origins)
+    generation = config.generation.model_copy(update={"families_sha256": digest})
+    return ResolvedConfig(
+        config.model_copy(update={"generation": generation}),
+        {**origins, "generation.families_sha256": "the files of generation.families"},
+    )

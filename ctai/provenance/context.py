@@ -1,0 +1,40 @@
+"""The context of a stage: what every stage of a run needs besides its own inputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctai.config import RunConfig
+from ctai.progress import Progress
+from ctai.provenance.environment import GitState, code_digest
+from ctai.rundir import RunDir, Stage
+
+
+@dataclass(kw_only=True)
+class StageContext:
+    """Configuration, run directory, run id, code version and progress, passed on together.
+
+    Attributes:
+        config: the configuration that the stage uses.
+        rundir: the run directory.
+        run_id: the id that records carry.
+        git: commit of the code, and whether its tree was dirty.
+        progress: told of every step.
+    """
+
+    config: RunConfig
+    rundir: RunDir
+    run_id: str
+    git: GitState
+    progress: Progress
+
+    def with_config(self, config: RunConfig) -> "StageContext":
+        """Return the same context with another configuration, such as that of a retry."""
+        return StageContext(
+            config=config, rundir=self.rundir, run_id=self.run_id, git=self.git, progress=self.progress
+        )
+
+    def stage(self, name: str, folder: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> Stage:
+        """Return a stage keyed by its parameters, its inputs and the digest of the code."""
+        return Stage(self.rundir, name, folder, {**parameters, "code": code_digest()}, inputs)

@@ -1,0 +1,144 @@
+"""TODO module docstring."""
+
+import secrets
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ctai.config import RunConfig
+from ctai.nested import changed_leaves
+from ctai.records import Environment, Phase, SessionManifest, utc_now
+from ctai.rundir import PLANNED_ARTIFACTS, RunDir, jsonable, read_record, write_json
+
+
+@dataclass
+class OpenPhase:
+    """A phase that goes on; what is set here is written when it ends."""
+
+    name: str
+    parameters: dict[str, Any]
+    commands: tuple[str, ...]
+    outcome: str = "completed"
+    reasons: list[str] = field(default_factory=list)
+    artifacts: dict[str, str] = field(default_factory=dict)
+
+
+class Session:
+    """Appends to `logs/session_manifest.json`, which is whole and valid after every append.
+
+    The first session of a run directory writes the manifest; each later one adds a note that says what
+    differs in configuration and environment, then its phases. The caller holds the run directory's lock.
+
+    Args:
+        rundir: the run directory.
+        config: the run's configuration.
+        environment: what it runs on.
+        run_id: the id that records carry.
+        planned: paths of the artifacts that the run is going to make.
+    """
+
+    def __init__(
+        self,
+        rundir: RunDir,
+        config: RunConfig,
+        environment: Environment,
+        run_id: str,
+        planned: Sequence[str] = PLANNED_ARTIFACTS,
+    ) -> None:
+        self.path = rundir.logs / "session_manifest.json"
+        self.session_id = f"{utc_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        fresh = _new_manifest(self.session_id, config, environment, run_id, planned)
+        if self.path.exists():
+            self.manifest = _continued(read_record(self.path, SessionManifest), fresh)
+        else:
+            self.manifest = fresh
+        write_json(self.path, self.manifest)
+
+    def note(self, text: str) -> None:
+        """Append a note."""
+        self._write(notes=(*self.manifest.notes, text))
+
+    def knows(self, run_id: str) -> bool:
+        """Whether any session of this run directory had this run id: the first one's, or one that a note changed it to."""
+        return any(run_id in text for text in (self.manifest.run_id, *self.manifest.notes))
+
+    @contextmanager
+    def phase(self, name: str, parameters: Mapping[str, Any]) -> Iterator[OpenPhase]:
+        """Record a phase: `running` at once, then how it ended; an exception is recorded and goes on."""
+        opened = OpenPhase(name, dict(parameters), (shlex.join(sys.argv),))
+        index, started, clock = len(self.manifest.phases), utc_now(), time.monotonic()
+        running = Phase(
+            name=name, started=started, ended=None, seconds=0.0, commands=opened.commands,
+            parameters=jsonable(opened.parameters), outcome="running",
+        )  # fmt: skip
+        self._write(phases=(*self.manifest.phases, running))
+        try:
+            yield opened
+        except BaseException as error:
+            opened.outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            opened.reasons.append(f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            self._end(index, running, opened, time.monotonic() - clock)
+
+    def _end(self, index: int, running: Phase, opened: OpenPhase, seconds: float) -> None:
+        update = {
+            "ended": utc_now(),
+            "seconds": seconds,
+            "commands": opened.commands,
+            "parameters": jsonable(opened.parameters),
+            "outcome": opened.outcome,
+            "reasons": tuple(opened.reasons),
+            "artifacts": opened.artifacts,
+        }
+        phases = list(self.manifest.phases)
+        phases[index] = running.model_copy(update=update)
+        self._write(phases=tuple(phases))
+
+    def _write(self, **update: Any) -> None:
+        self.manifest = self.manifest.model_copy(update=update)
+        write_json(self.path, self.manifest)
+
+
+def _new_manifest(
+    session_id: str, config: RunConfig, environment: Environment, run_id: str, planned: Sequence[str]
+) -> SessionManifest:
+    limits = config.limits.model_dump()
+    budgets = {key: limits.pop(key) for key in ("cost_per_hour_usd", "budget_usd")}
+    del limits["minimum_free_gb"], limits["checkpoint_seconds"]
+    return SessionManifest(
+        session_id=session_id,
+        run_id=run_id,
+        started=utc_now(),
+        host=socket.gethostname(),
+        environment=environment,
+        model=config.model.name,
+        config=jsonable(config),
+        planned=tuple(planned),
+        budgets=budgets,
+        timeouts=limits,
+    )
+
+
+def _continued(old: SessionManifest, new: SessionManifest) -> SessionManifest:
+    """The old manifest with phases that a dead process left open closed, and a note on the new session."""
+    phases = tuple(_closed(phase) if phase.outcome == "running" else phase for phase in old.phases)
+    changes = changed_leaves(_comparable(old), _comparable(new))
+    differences = [f"{c.key}: {c.before!r} -> {c.after!r}" for c in changes] or ["nothing"]
+    note = f"session {new.session_id} began {new.started.isoformat()} on {new.host}; changed: "
+    return old.model_copy(update={"phases": phases, "notes": (*old.notes, note + "; ".join(differences))})
+
+
+def _closed(phase: Phase) -> Phase:
+    reasons = (*phase.reasons, "the process ended before the phase did")
+    return phase.model_copy(update={"outcome": "interrupted", "reasons": reasons})
+
+
+def _comparable(manifest: SessionManifest) -> dict[str, Any]:
+    environment = jsonable(manifest.environment)
+    return {"run_id": manifest.run_id, "config": manifest.config, "environment": environment}

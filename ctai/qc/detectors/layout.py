@@ -1,0 +1,110 @@
+"""How a response is laid out, read once for the detectors of run-on text: its lines, their labels and their numbers.
+
+Owns what a line, a label and a fence are. Nothing here judges.
+"""
+
+import re
+from typing import NamedTuple
+
+_FENCED = re.compile(r"(?s)```.*?(?:```|\Z)")
+_QUOTED = re.compile(r"\"[^\"\n]{1,300}\"|\u201c[^\u201d\n]{1,300}\u201d|`[^`\n]{1,300}`")
+_RULE = re.compile(r"[-*_=~]{3,}$|(?:[-*_] ){2,}[-*_]$")
+_DECORATION = re.compile(
+    r"(?:<\w{1,10}>[ \t]*)?(?:(?:[>*_#/%\u2022-]{1,6}|\(?\d{1,3}[.)]|\(?[a-z]\))[ \t]+)?[>*_#\[\u2022]{0,4}[ \t]*"
+)
+_LABEL = re.compile(
+    r"(?P<label>[^\W\d_][^\W\d_]*(?:['/ -][^\W\d_]+){0,3})"
+    r"(?:[ \t]*[#(]?(?P<number>\d{1,3}(?:\.\d{1,2})?)\)?)?(?:[ \t]+(?:of|/|von|de)[ \t]+\d{1,3})?[\]*_]{0,4}[ \t\u00a0]?"
+    r"[:\uff1a][*_]{0,3}[ \t]*(?P<value>.*)"
+)
+
+_ANNOUNCING = re.compile(
+    r"(?i):$|\b(?:here (?:is|are|'s)|following|below|dialogue|conversation|interview|script|scene|quiz|faq|q&a)\b"
+)
+
+
+# "Q. Who?" and "User> Who?"
+_LETTER_LABEL = re.compile(r"(?P<label>Q(?=[.)])|[^\W\d_]{2,12}(?=>+ ))(?P<number>\d?)[.)>]+[ \t]+(?P<value>\S.*)")
+# "[Answer] Lima", "<question>Who?</question>" and "\\begin{exercise}" are labels too.
+_ENCLOSED_LABEL = re.compile(
+    r"(?:\[(?P<a>[^\W\d_]{1,15})\]|<(?P<b>[^\W\d_]{1,15})>|\\begin\{(?P<c>[^\W\d_]{1,15})\})[ \t]*(?P<value>.*)"
+)
+_CODE_START = re.compile(r"(?:def|class|function|public|private|fn|func|int|void|import|from|const|let|var|#include)\b")
+
+
+class TextLine(NamedTuple):
+    """A line with something in it: `label` in lower case where it is `Label: value`, else empty.
+
+    `opens` says that a blank line or a rule stands before it; `number` is that of `Question 3:`, 0 without one.
+    """
+
+    text: str
+    opens: bool
+    label: str
+    number: int
+    value: str
+    capital: bool
+
+
+def without_code(text: str) -> str:
+    """The text without its fenced code."""
+    return _FENCED.sub("", text)
+
+
+def without_quotes(text: str) -> str:
+    """The text with a word in place of each quotation, so that nothing inside one counts."""
+    return _QUOTED.sub("quotation", text)
+
+
+def read_lines(text: str) -> list[TextLine]:
+    """The lines that hold something, without decoration, each with the label it may start with."""
+    lines: list[TextLine] = []
+    opens, is_code = True, bool(_CODE_START.match(text))
+    for raw in text.split("\n"):
+        stripped = raw.strip()
+        if not stripped or _RULE.match(stripped):
+            opens = True
+            continue
+        inside = is_code and raw[0].isspace()  # what stands in the body of code labels nothing
+        lines.append(TextLine(stripped, opens, "", 0, "", False) if inside else _line(stripped, opens))
+        opens = False
+    return lines
+
+
+def _line(stripped: str, opens: bool) -> TextLine:
+    enclosed = _ENCLOSED_LABEL.match(stripped)
+    if enclosed:
+        label = str(enclosed["a"] or enclosed["b"] or enclosed["c"])
+        return TextLine(stripped, opens, label.casefold(), 0, enclosed["value"], True)
+    decoration = _DECORATION.match(stripped)
+    bare = stripped[decoration.end() :] if decoration else stripped
+    found = _LABEL.match(bare) or _LETTER_LABEL.match(bare)
+    if not found:
+        return TextLine(stripped, opens, "", 0, "", False)
+    label = " ".join(found["label"].split())
+    number = int(float(found["number"])) if found["number"] else 0
+    return TextLine(stripped, opens, label.casefold(), number, found["value"].strip(" *_"), label[:1].isupper())
+
+
+def bare(text: str) -> str:
+    """A line without list mark, quote mark, heading signs and emphasis before it."""
+    found = _DECORATION.match(text)
+    return text[found.end() :] if found else text
+
+
+def count_words(text: str) -> int:
+    """The number of words, as split at white space."""
+    return len(text.split())
+
+
+def announces(text: str) -> bool:
+    """Whether a line leads up to what follows it, such as a dialogue or a list."""
+    return bool(_ANNOUNCING.search(text))
+
+
+def same_form(a: str, b: str) -> bool:
+    """Whether two sentences of about the same length share half of their words."""
+    first, second = (set(re.findall(r"\w+", text.casefold())) for text in (a, b))
+    if min(len(first), len(second)) < 3 or abs(len(first) - len(second)) > 2:
+        return False
+    return len(first & second) >= max(len(first), len(second)) / 2

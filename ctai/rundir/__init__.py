@@ -1,0 +1,52 @@
+"""A run directory: its layout, resumable stages, and atomic reading and writing of its files.
+
+Other packages import from here; the modules below are private to the package.
+"""
+
+from ctai.rundir.files import (
+    copy_file,
+    disk_errors,
+    first_bad_line,
+    json_text,
+    new_folder,
+    read_jsonl,
+    read_record,
+    remove_leftovers,
+    stream_jsonl,
+    temporary_name,
+    write_bytes,
+    write_json,
+    write_jsonl,
+    write_text,
+)
+from ctai.rundir.hashing import canonical_json, digest_of, digest_path, jsonable, sha256_bytes, sha256_file, sha256_tree
+from ctai.rundir.layout import PLANNED_ARTIFACTS, RunDir
+from ctai.rundir.stage import Batches, Stage
+
+__all__ = [
+    "PLANNED_ARTIFACTS",
+    "Batches",
+    "RunDir",
+    "Stage",
+    "canonical_json",
+    "copy_file",
+    "digest_of",
+    "digest_path",
+    "disk_errors",
+    "first_bad_line",
+    "json_text",
+    "jsonable",
+    "new_folder",
+    "read_jsonl",
+    "read_record",
+    "remove_leftovers",
+    "sha256_bytes",
+    "sha256_file",
+    "sha256_tree",
+    "stream_jsonl",
+    "temporary_name",
+    "write_bytes",
+    "write_json",
+    "write_jsonl",
+    "write_text",
+]

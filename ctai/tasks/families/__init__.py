@@ -1,0 +1,1 @@
+"""Instruction families: tables, rules and lists, for the embedded model and for real ones."""

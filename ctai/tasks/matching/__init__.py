@@ -1,0 +1,1 @@
+"""Matching of free-text answers against right and wrong ones."""

@@ -1,0 +1,1 @@
+"""QLoRA supervised fine-tuning with the loss on the completion only."""

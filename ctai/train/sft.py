@@ -1,0 +1,294 @@
+"""Supervised fine-tuning of an adapter as a stage: may it start, what does it leave behind.
+
+Owns the refusals, the training manifest and the success marker. Tokens and order of the data are
+`ctai.train.data`, the optimization is `ctai.train.loop`.
+"""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import safetensors.torch
+
+from ctai.config import RunConfig
+from ctai.errors import PreconditionError
+from ctai.model.control_tokens import InputGuard
+from ctai.model.protocols import TextEngine
+from ctai.model.sources import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_digest
+from ctai.prompts import Pair
+from ctai.provenance import StageContext
+from ctai.records import Example, ModelProvenance, QcSummary, TrainingManifest, Verdict
+from ctai.rundir import (
+    RunDir,
+    Stage,
+    digest_of,
+    read_jsonl,
+    read_record,
+    sha256_file,
+    write_bytes,
+    write_json,
+    write_jsonl,
+)
+from ctai.train.controls import training_pairs
+from ctai.train.data import EncodedPairs, data_order, encode_pairs, end_of_text_id, steps_for
+from ctai.train.loop import TrainedAdapter, TrainingPlan, fit
+
+SUCCESS_MARKER = "TRAINING_SUCCESS"
+UNTRAINED_LEARNING_RATE = 1e-9
+
+
+class TrainableModel(Protocol):
+    """What is needed of a model here; only `provenance` is used when nothing has to be done."""
+
+    @property
+    def module(self) -> Any:
+        """The transformers module."""
+        ...
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+        ...
+
+    @property
+    def engine(self) -> TextEngine:
+        """Knows the context length."""
+        ...
+
+    @property
+    def provenance(self) -> ModelProvenance:
+        """Says which weights these are."""
+        ...
+
+
+class TrainingInputs(NamedTuple):
+    """Files to train on, and the verdict that judged them.
+
+    Attributes:
+        dataset: JSONL of examples, below the run directory.
+        qc_summary: the QC summary of that dataset, below the run directory.
+        verdict: of the scale gate; it must name both files with their digests.
+    """
+
+    dataset: Path
+    qc_summary: Path
+    verdict: Verdict
+
+
+class _Inputs(NamedTuple):
+    """The admitted inputs with their digests."""
+
+    dataset: Path
+    dataset_digest: str
+    qc_summary: Path
+    qc_summary_digest: str
+    verdict: Verdict
+
+
+class _Data(NamedTuple):
+    """What a run learns from: the size of its dataset, how many pairs a control changed, and the tokens."""
+
+    examples: int
+    changed: int
+    encoded: EncodedPairs
+
+
+class _Training(NamedTuple):
+    """A finished training: model, inputs, plan, data and result."""
+
+    model: TrainableModel
+    inputs: _Inputs
+    plan: TrainingPlan
+    data: _Data
+    fitted: TrainedAdapter
+
+
+def train_adapter(
+    model: TrainableModel, context: StageContext, inputs: TrainingInputs, folder: Path | None = None
+) -> TrainingManifest:
+    """Train a LoRA adapter on a dataset that passed the scale gate.
+
+    Writes `adapter_model.safetensors`, `adapter_config.json`, `loss.jsonl`, `training_manifest.json` and,
+    last of them, `TRAINING_SUCCESS`. The same inputs and settings again reuse a complete training and resume
+    an interrupted one at its last checkpoint, with the same result.
+
+    Args:
+        model: the base that passed gate 1; its weights are left as they are.
+        context: of the run; `training`, `control`, `seed` and `limits.checkpoint_seconds` matter here.
+        inputs: the dataset, its QC summary and the verdict on them.
+        folder: where to write; the adapter folder of the run directory by default.
+
+    Raises:
+        PreconditionError: the scale gate has not passed on exactly these files.
+        CtaiError: nothing to learn from, no usable end-of-text token, or training failed.
+    """
+    config, rundir = context.config, context.rundir
+    if model.provenance.adapter_digest is not None:
+        raise PreconditionError("training starts from the base: unload the adapter that is attached to it")
+    admitted = _admitted(inputs, rundir)
+    folder = folder or rundir.adapter_dir
+    stage = _stage(model, admitted, context, folder)
+    if stage.complete():
+        return read_record(folder / "training_manifest.json", TrainingManifest)
+    data = _data(model, read_jsonl(inputs.dataset, Example), config)
+    plan = _plan(data, model, config)
+    stage.begin()
+    fitted = fit(model.module, plan, folder / "work", context.progress)
+    manifest = _write(_Training(model, admitted, plan, data, fitted), context, folder)
+    names = (ADAPTER_WEIGHTS, ADAPTER_CONFIG, "loss.jsonl", "training_manifest.json", SUCCESS_MARKER)
+    stage.finish([folder / name for name in names], context.run_id)
+    return manifest
+
+
+def _admitted(inputs: TrainingInputs, rundir: RunDir) -> _Inputs:
+    """The inputs, if the scale gate passed on exactly these files."""
+    dataset, qc_summary, verdict = inputs
+    if verdict.gate != "scale" or not verdict.passed:
+        raise PreconditionError(
+            f"training needs a passed verdict of gate scale, but this one is {verdict.outcome} of gate "
+            f"{verdict.gate}; run gate scale first"
+        )
+    digests = [_judged(path, verdict, rundir) for path in (dataset, qc_summary)]
+    summary = read_record(qc_summary, QcSummary)
+    if not summary.thresholds_passed:
+        reasons = ", ".join(summary.failed_reasons) or "no reason is given"
+        raise PreconditionError(f"training refused: {qc_summary.name} says thresholds_passed=false ({reasons})")
+    return _Inputs(dataset, digests[0], qc_summary, digests[1], verdict)
+
+
+def _judged(path: Path, verdict: Verdict, rundir: RunDir) -> str:
+    """The digest of a file, if it is the one that the verdict judged."""
+    try:
+        expected = verdict.artifacts.get(rundir.relative(path))
+        actual = sha256_file(path)
+    except (ValueError, OSError) as error:
+        raise PreconditionError(
+            f"training refused: {path} is not a file of this run directory; run gate scale again"
+        ) from error
+    if expected != actual:
+        judged = f"SHA-256 {expected[:12]}" if expected else "no such file"
+        raise PreconditionError(
+            f"training refused: {path.name} has SHA-256 {actual[:12]}, but the scale gate judged {judged}; "
+            "run gate scale again"
+        )
+    return actual
+
+
+def _stage(model: TrainableModel, inputs: _Inputs, context: StageContext, folder: Path) -> Stage:
+    provenance, config = model.provenance, context.config
+    parameters = {
+        "training": config.training.model_dump(mode="json"),
+        "control": config.control,
+        "seed": config.seed,
+    }
+    digests = {
+        **provenance.identity(),
+        "dataset": inputs.dataset_digest,
+        "qc_summary": inputs.qc_summary_digest,
+        "scale_verdict": digest_of(inputs.verdict),
+    }
+    if config.control_data:
+        digests["control_data"] = sha256_file(Path(config.control_data))
+    return context.stage("training", folder, parameters, digests)
+
+
+def _data(model: TrainableModel, examples: list[Example], config: RunConfig) -> _Data:
+    """The training pairs in tokens, none of which belongs to a chat template."""
+    tokenizer, provenance = model.tokenizer, model.provenance
+    own = _pairs(examples)
+    foreign = _pairs(read_jsonl(Path(config.control_data), Example)) if config.control_data else []
+    pairs = training_pairs(own, config.control, config.seed, foreign)
+    encoded = encode_pairs(
+        tokenizer,
+        pairs,
+        end_of_text_id(tokenizer, provenance.control_token_ids),
+        min(config.training.max_tokens, model.engine.context_length),
+        (tokenizer.bos_token_id,) if provenance.bos_allowed else (),
+    )
+    guard = InputGuard(dict(zip(provenance.control_token_ids, provenance.control_tokens, strict=True)))
+    guard.check([*pair.prompt, *pair.completion] for pair in encoded.pairs)
+    dataset = set(own)
+    return _Data(len(examples), sum(pair not in dataset for pair in pairs), encoded)
+
+
+def _pairs(examples: list[Example]) -> list[Pair]:
+    return [Pair(example.instruction, example.response) for example in examples]
+
+
+def _plan(data: _Data, model: TrainableModel, config: RunConfig) -> TrainingPlan:
+    """The plan of training.
+
+    The number of steps follows from the dataset, also for a control that trains on fewer pairs: a control
+    that learned for a shorter time would say nothing about the data.
+    """
+    settings, encoded = config.training, data.encoded
+    size = data.examples if config.control == "seeds-only" else len(encoded.pairs)
+    steps = steps_for(size, settings.epochs, settings.batch_size)
+    return TrainingPlan(
+        pairs=encoded.pairs,
+        order=data_order(len(encoded.pairs), settings.batch_size, steps, config.seed),
+        settings=settings,
+        learning_rate=UNTRAINED_LEARNING_RATE if config.control == "untrained" else settings.learning_rate,
+        checkpoint_every=math.ceil(steps / settings.epochs / settings.checkpoints_per_epoch),
+        checkpoint_seconds=config.limits.checkpoint_seconds,
+        padding_id=end_of_text_id(model.tokenizer, model.provenance.control_token_ids),
+        seed=config.seed,
+    )
+
+
+def _write(training: _Training, context: StageContext, folder: Path) -> TrainingManifest:
+    """Write the adapter and its records; the success marker last."""
+    model, inputs, _plan, data, fitted = training
+    rundir = context.rundir
+    weights = safetensors.torch.save(fitted.tensors, metadata={"format": "pt"})
+    write_bytes(folder / ADAPTER_WEIGHTS, weights)
+    write_json(folder / ADAPTER_CONFIG, {**fitted.lora, "base_model_name_or_path": model.provenance.model_id})
+    write_jsonl(folder / "loss.jsonl", fitted.steps)
+    losses = tuple(step.loss for step in fitted.steps)
+    tenth = max(1, len(losses) // 10)
+    manifest = TrainingManifest(
+        dataset=rundir.relative(inputs.dataset),
+        dataset_digest=inputs.dataset_digest,
+        qc_summary=rundir.relative(inputs.qc_summary),
+        qc_summary_digest=inputs.qc_summary_digest,
+        scale_verdict=digest_of(inputs.verdict),
+        base_weights_digest=model.provenance.weights_digest,
+        hyperparameters=_hyperparameters(training, context.config),
+        examples=len(data.encoded.pairs),
+        supervised_tokens=data.encoded.supervised_tokens,
+        steps=len(losses),
+        epochs=fitted.steps[-1].epoch,
+        loss_first=math.fsum(losses[:tenth]) / tenth,
+        loss_last=math.fsum(losses[-tenth:]) / tenth,
+        losses=losses,
+        checkpoints=tuple(rundir.relative(path) for path in fitted.checkpoints),
+        adapter=rundir.relative(folder),
+        adapter_digest=adapter_digest(folder),
+        success_marker=rundir.relative(folder / SUCCESS_MARKER),
+        evaluation=rundir.relative(rundir.results_dir / "evaluation.json"),
+        run_id=context.run_id,
+    )
+    write_json(folder / "training_manifest.json", manifest)
+    write_json(folder / SUCCESS_MARKER, {"adapter": manifest.adapter, "sha256": manifest.adapter_digest})
+    return manifest
+
+
+def _hyperparameters(training: _Training, config: RunConfig) -> dict[str, Any]:
+    """Requested hyperparameters, and the values that they resolved to."""
+    model, _inputs, plan, data, fitted = training
+    cuda = model.provenance.device.startswith("cuda")
+    return {
+        **config.training.model_dump(mode="json"),
+        "control": config.control,
+        "seed": config.seed,
+        "resolved_learning_rate": plan.learning_rate,
+        "resolved_target_modules": sorted({name.rpartition(".")[2] for name in fitted.lora["target_modules"]}),
+        "trained_parameters": fitted.trained_parameters,
+        "optimizer": "PagedAdamW8bit" if cuda else "AdamW",
+        "precision": "bf16 autocast" if cuda else "float32",
+        "quantization": model.provenance.quantization,
+        "end_of_text_id": plan.padding_id,
+        "left_out_too_long": data.encoded.too_long,
+        "pairs_changed_by_control": data.changed,
+        "checkpoint_every_steps": plan.checkpoint_every,
+    }

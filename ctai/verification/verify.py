@@ -1,0 +1,240 @@
+"""Checking the evidence of a run directory: that it is whole, that it fits together, and that its numbers follow.
+
+In this order: every file is what the attestations say; the verdicts form a chain, name artifacts that are unchanged and
+do not contradict themselves; every stage fits its manifest; the JUnit report says what the verdicts say; and every record
+and metric follows from the raw records. It loads no model, so it cannot show that a model wrote the texts.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from ctai.errors import CtaiError
+from ctai.evidence.attestation import (
+    UNCOVERED,
+    attestation_differences,
+    is_signed,
+    signature_differences,
+    uncovered_files,
+    write_attestations,
+)
+from ctai.evidence.dsse import private_key
+from ctai.evidence.junit import junit_differences, read_cases
+from ctai.evidence.preregistration import preregister, relaxed_thresholds
+from ctai.evidence.verdicts import key_of, read_verdict, verdict_path
+from ctai.provenance import code_digest
+from ctai.records import Preregistration, Verdict
+from ctai.registry import GATES, GateSpec
+from ctai.rundir import RunDir, digest_of, read_record
+from ctai.rundir.diff import differences
+from ctai.verification.metrics import metric_differences, record_differences
+from ctai.verification.records import RunRecords
+from ctai.verification.stages import changed, input_differences, stage_differences
+
+# Differences in the records of one gate; a changed seed would make thousands.
+_SHOWN = 20
+
+
+class Verdicts(NamedTuple):
+    """The verdicts of a run directory by gate, and why others cannot be read."""
+
+    found: dict[str, Verdict]
+    unreadable: dict[str, str]
+
+
+def verify(folder: Path, public_key: Path | None = None) -> list[str]:
+    """Every difference between the evidence of a run directory and what lies there; empty when there is none.
+
+    Raises:
+        CtaiError: the folder holds no verdicts at all, or the key is not usable.
+    """
+    return list(find_differences(folder, public_key))
+
+
+def find_differences(folder: Path, public_key: Path | None = None) -> Iterator[str]:
+    """As `verify`, one after another: the first one comes without the work for the others."""
+    rundir = RunDir(folder.absolute())
+    verdicts = read_verdicts(rundir)
+    if public_key is not None:
+        yield from _guarded("signatures", partial(signature_differences, rundir, public_key))
+    yield from _guarded("attestations", partial(attestation_differences, rundir))
+    yield from evidence_differences(rundir, verdicts)
+
+
+def attest(folder: Path, key: Path | None = None) -> Path:
+    """State what the evidence is, signed if there is a key; returns the file.
+
+    Raises:
+        CtaiError: the evidence does not hold, so that there is nothing to put a name to; or the key is not usable.
+    """
+    rundir = RunDir(folder.absolute())
+    if key is not None:
+        private_key(key)  # a key that is none is to be known before the work
+    first = next(evidence_differences(rundir, read_verdicts(rundir)), None)
+    if first is not None:
+        raise CtaiError(f"the evidence of {folder} does not hold, so it is not attested: {first}")
+    return write_attestations(rundir, key)
+
+
+def evidence_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
+    """All differences but those of the attestations."""
+    yield from verdicts.unreadable.values()
+    yield from _chain_differences(rundir, verdicts)
+    yield from _guarded("preregistration", partial(_commitment_differences, rundir, verdicts))
+    for manifest in _manifests(rundir):
+        yield from _guarded("stage", partial(stage_differences, rundir, manifest))
+    yield from _guarded("JUnit report", partial(_report_differences, rundir, verdicts))
+    raw = RunRecords(rundir, verdicts.found)
+    for gate in GATES:
+        if gate.name in verdicts.found:
+            yield from _guarded(gate.name, partial(input_differences, raw, gate.name))
+            yield from _guarded(gate.name, partial(_recomputed_differences, raw, gate, verdicts.found[gate.name]))
+
+
+def read_verdicts(rundir: RunDir) -> Verdicts:
+    """The verdicts that are there.
+
+    Raises:
+        CtaiError: there are none at all.
+    """
+    verdicts = Verdicts({}, {})
+    for gate in GATES:
+        try:
+            verdict = read_verdict(rundir, gate)
+            if verdict is not None:
+                verdicts.found[gate.name] = verdict
+        except CtaiError as error:
+            verdicts.unreadable[gate.name] = str(error)
+    if not verdicts.found and not verdicts.unreadable:
+        raise CtaiError(
+            f"{rundir.root} holds no verdicts (evidence/verdicts): it is no run directory, or no gate has run in it"
+        )
+    return verdicts
+
+
+def outcomes(folder: Path) -> dict[str, str]:
+    """What each gate decided, by name; `none` where there is no verdict, `unreadable` where it is damaged."""
+    verdicts = read_verdicts(RunDir(folder.absolute()))
+    known: dict[str, str] = {name: verdict.outcome for name, verdict in verdicts.found.items()}
+    known |= dict.fromkeys(verdicts.unreadable, "unreadable")
+    return {gate.name: known.get(gate.name, "none") for gate in GATES}
+
+
+def remarks(folder: Path, public_key: Path | None = None) -> list[str]:
+    """What is no difference and yet has to be known: what was not checked, and why."""
+    rundir = RunDir(folder.absolute())
+    found = []
+    if any(verdict.code_digest != code_digest() for verdict in read_verdicts(rundir).found.values()):
+        found.append("the run was made by another version of ctai: differences may come from that")
+    if public_key is None:
+        signed = "are signed; give --public-key to check by whom" if is_signed(rundir) else "are not signed"
+        found.append(f"the attestations {signed}")
+    if uncovered := uncovered_files(rundir):
+        found.append(f"{len(uncovered)} file(s) below {', '.join(UNCOVERED)} are not evidence and were not checked")
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------- the parts
+
+
+def _guarded(what: str, find: Callable[[], Iterable[str]]) -> Iterator[str]:
+    """Differences; a record that cannot be read is one."""
+    try:
+        yield from find()
+    except (CtaiError, OSError) as error:
+        yield f"{what}: {error}"
+
+
+def _chain_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
+    before: Verdict | None = None
+    for position, gate in enumerate(GATES):
+        verdict = verdicts.found.get(gate.name)
+        if verdict is not None:
+            where = verdict_path(rundir, gate)
+            if position and before is None:
+                last = GATES[position - 1].name
+                if last not in verdicts.unreadable:  # which has been said
+                    yield f"{where}: there is no verdict of gate {last} before it"
+            elif verdict.previous != (digest_of(before) if before else None):
+                yield f"{where}: the verdict before it is not the one it was bound to"
+            yield from (f"{where}: {text}" for text in _verdict_problems(gate, verdict, before))
+            yield from changed(rundir, verdict.artifacts, f"gate {gate.name} judged it")
+        before = verdict
+
+
+def _verdict_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) -> Iterator[str]:
+    """A wrong gate, a wrong key, or an outcome that its metrics contradict."""
+    if verdict.gate != gate.name:
+        yield f"is a verdict of gate {verdict.gate}"
+    if verdict.config_digest != digest_of(verdict.config):
+        yield "its configuration does not have the digest it names"
+    if verdict.key != key_of(gate, verdict.config_digest, verdict.code_digest, verdict.previous):
+        yield "its key does not follow from its configuration, code and the verdict before it"
+    if before and (before.code_digest, before.weights_digest) != (verdict.code_digest, verdict.weights_digest):
+        yield "is of other code or other weights than the verdict before it"
+    yield from _outcome_problems(gate, verdict, before)
+    for metric in verdict.metrics:
+        if metric.artifact is not None and metric.artifact not in verdict.artifacts:
+            yield f"{metric.name} comes from {metric.artifact}, of which it names no digest"
+
+
+def _outcome_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) -> Iterator[str]:
+    names = [metric.name for metric in verdict.metrics]
+    missed = [metric.failure() for metric in verdict.metrics if not metric.passed]
+    if sorted(names) != sorted(gate.metrics):
+        different = sorted(set(names) ^ set(gate.metrics)) or ["a metric that is there twice"]
+        yield f"does not judge exactly the metrics of its gate: {', '.join(different)}"
+    if verdict.passed:
+        yield from (f"says passed, but {failure}" for failure in missed)
+        yield from (f"says passed, but {reason}" for reason in verdict.reasons)
+        if before is not None and not before.passed:
+            yield f"says passed, but gate {before.gate} before it has not"
+    elif not verdict.reasons:
+        yield f"says {verdict.outcome} and gives no reason"
+    elif verdict.outcome == "incomplete" and missed:
+        yield f"says incomplete, but {missed[0]}"
+    else:
+        yield from (f"does not name {failure} as a reason" for failure in missed if failure not in verdict.reasons)
+
+
+def _commitment_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
+    """Where a verdict rests on other thresholds than the run had committed itself to."""
+    name = "evidence/preregistration.json"
+    committed = read_record(rundir.path(name), Preregistration)
+    for gate, verdict in verdicts.found.items():
+        if verdict.preregistration != digest_of(committed):
+            yield f"{name}: is not what the verdict of gate {gate} is bound to"
+    if "headroom" in verdicts.found:  # its configuration is the first that holds every threshold
+        yield from differences(committed, preregister(RunRecords(rundir, verdicts.found).config("headroom")), name)
+
+
+def _manifests(rundir: RunDir) -> list[Path]:
+    found = sorted(rundir.root.rglob("manifest.json"))
+    return [path for path in found if rundir.relative(path).split("/")[0] not in UNCOVERED]
+
+
+def _report_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
+    if not (rundir.evidence / "gates.xml").is_file():
+        yield "evidence/gates.xml: missing; the JUnit report belongs to the evidence"
+        return
+    cases = read_cases(rundir)
+    for gate in GATES:
+        if gate.name in verdicts.found:
+            yield from junit_differences(rundir, gate, verdicts.found[gate.name], cases)
+
+
+def _recomputed_differences(raw: RunRecords, gate: GateSpec, verdict: Verdict) -> Iterator[str]:
+    where = verdict_path(raw.rundir, gate)
+    provenance = raw.examination.provenance
+    if provenance is not None and provenance.weights_digest != verdict.weights_digest:
+        yield f"{where}: is of other weights than those that were examined"
+    if verdict.departures != relaxed_thresholds(raw.config(gate.name), gate):
+        yield f"{where}: does not name exactly the thresholds that are looser than ctai's own"
+    found = record_differences(raw, gate.name)
+    yield from islice(found, _SHOWN)
+    if more := sum(1 for _ in found):
+        yield f"{gate.name}: {more} more of the kind in its records"
+    for metric in verdict.metrics:
+        yield from (f"{where}: {text}" for text in metric_differences(raw, gate.name, metric))

@@ -1,0 +1,183 @@
+"""A whole gates run, killed at more than fifty moments, ends in the bytes of a run that nobody disturbed."""
+
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ctai.provenance import git_state
+from ctai.records import SessionManifest
+from ctai.rundir import read_record, sha256_file
+from tests.crash.crash import Point, read_trace
+from tests.crash.plan import KILLS, SEED, choose, is_work, stage_after
+from tests.crash.runs import Server, environment, gates
+from tests.crash.server import CHECKOUT
+from tests.crash.stages import stage_of
+
+pytestmark = pytest.mark.crash
+
+# Checkpoints every few seconds, so that the run gets on however often it is killed; only the gates are collected.
+ARGUMENTS = ("--set", "limits.checkpoint_seconds=2", "tests/gates")
+RANDOM_SHARE, LONGEST_WAIT = 0.5, 3.0
+SIGKILLED = -9
+WITH_TIMES = ("logs/", "report/")
+RECORD = "CTAI_TORTURE_RECORD"
+
+
+class Kill(NamedTuple):
+    """One death of the run: at a named moment or at a random one."""
+
+    stage: str
+    where: str
+
+
+class RandomMoment:
+    """Says that a run should die some seconds after it has finished something new."""
+
+    def __init__(self, trace: Path, rng: random.Random) -> None:
+        self._trace, self._wait = trace, rng.uniform(0.0, LONGEST_WAIT)
+        self._at: float | None = None
+
+    def __call__(self) -> bool:
+        if self._at is None and any(point.moment == "durable" and is_work(point) for point in read_trace(self._trace)):
+            self._at = time.monotonic() + self._wait
+        return self._at is not None and time.monotonic() >= self._at
+
+
+def files_of(root: Path) -> dict[str, str]:
+    """SHA-256 of every file of a run directory that must be the same in every such run, by name."""
+    found = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    return {name: sha256_file(path) for name, path in sorted(found.items()) if not name.startswith(WITH_TIMES)}
+
+
+def assert_nothing_torn(root: Path, whole: dict[str, str]) -> None:
+    """Every file is what the whole run made of it, but for what no reader takes for a file yet."""
+    differing = [
+        name
+        for name, digest in files_of(root).items()
+        if whole.get(name, digest) != digest and not name.endswith(".tmp")
+    ]
+    assert differing == []
+
+
+def assert_manifest_valid(root: Path) -> None:
+    """The session manifest can be read, and says of at most one phase, the last, that it is still running."""
+    path = root / "logs" / "session_manifest.json"
+    if path.exists():
+        outcomes = [phase.outcome for phase in read_record(path, SessionManifest).phases]
+        assert "running" not in outcomes[:-1]
+
+
+def torture(server: Server, root: Path, folder: Path, targets: list[Point], trace: list[Point], whole: dict[str, str]):
+    """Kill the run at every target, and at random moments in between; returns the kills."""
+    rng, kills, left = random.Random(SEED), list[Kill](), list(targets)
+    while left:
+        at_random = RandomMoment(folder / "trace", rng) if rng.random() < RANDOM_SHARE else None
+        status = server.run(gates(root, *ARGUMENTS), root, folder, left[0], at_random)
+        assert status == SIGKILLED, f"the run ended with {status} before {left[0]}; see {folder / 'log'}"
+        done = read_trace(folder / "trace")
+        if is_named(left[0], done):
+            kills.append(Kill(stage_of(left[0].name), left[0].moment))
+            left.pop(0)
+        else:
+            kills.append(Kill(stage_after(trace, done), "random moment"))
+            if (
+                Point("renamed", left[0].name) in done
+            ):  # in the very middle: the file is whole, and is not written again
+                left.pop(0)
+        assert_manifest_valid(root)
+        assert_nothing_torn(root, whole)
+    return kills
+
+
+def is_named(target: Point, done: list[Point]) -> bool:
+    """Whether a run died at its target rather than at a random moment: it is the last thing that it wrote down."""
+    seen = {"torn": "written", "unrenamed": "renamed"}.get(target.moment, target.moment)
+    return bool(done) and done[-1] == Point(seen, target.name)
+
+
+@pytest.fixture(scope="module")
+def tortured(tmp_path_factory: pytest.TempPathFactory):
+    """Two finished run directories, one of them undisturbed, and the record of what was done to the other."""
+    folder = tmp_path_factory.mktemp("torture")
+    undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
+    started = time.monotonic()
+    with Server() as server:
+        trace_folder = folder / "whole"
+        trace_folder.mkdir()
+        assert server.run(gates(undisturbed, *ARGUMENTS), undisturbed, trace_folder, None) == 0
+        undisturbed_seconds = time.monotonic() - started
+        whole, trace = files_of(undisturbed), read_trace(trace_folder / "trace")
+        everything = {path.relative_to(undisturbed).as_posix() for path in undisturbed.rglob("*") if path.is_file()}
+        kills = torture(server, disturbed, folder, choose(trace, everything), trace, whole)
+    # the last session is a process like any other, which has not even been forked
+    command = [sys.executable, "-m", "pytest", *gates(disturbed, *ARGUMENTS)]
+    last = subprocess.run(command, cwd=CHECKOUT, env=environment(), capture_output=True, text=True)
+    assert last.returncode == 0, last.stdout + last.stderr
+    return undisturbed, disturbed, kills, {"undisturbed": undisturbed_seconds, "all": time.monotonic() - started}
+
+
+def test_every_stage_was_killed_and_more_than_fifty_times(tortured):
+    _, _, kills, _ = tortured
+    assert len(kills) >= 50
+    hit = Counter(kill.stage for kill in kills)
+    assert {stage: hit[stage] >= 1 for stage in KILLS} == dict.fromkeys(KILLS, True)
+    assert sum(kill.where == "random moment" for kill in kills) >= 5
+
+
+def test_the_killed_run_is_the_undisturbed_one_byte_for_byte(tortured):
+    undisturbed, disturbed, _, _ = tortured
+    expected, found = files_of(undisturbed), files_of(disturbed)
+    assert found.keys() == expected.keys()
+    assert {name for name in expected if found[name] != expected[name]} == set()
+
+
+def test_the_log_tells_every_interruption(tortured):
+    _, disturbed, kills, _ = tortured
+    manifest = read_record(disturbed / "logs" / "session_manifest.json", SessionManifest)
+    outcomes = Counter(phase.outcome for phase in manifest.phases)
+    assert outcomes["running"] == 0
+    assert 0 < outcomes["interrupted"] <= len(kills)
+    # killed before it could write the log, a session leaves no trace there
+    assert len(kills) - KILLS["log"] <= sum("began" in note for note in manifest.notes) <= len(kills)
+
+
+def test_a_stranger_can_check_the_killed_run(tortured):
+    _, disturbed, _, _ = tortured
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from ctai.cli import main; sys.exit(main())",
+        "verify",
+        str(disturbed),
+    ]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_record_is_kept_where_it_is_asked_for(tortured):
+    """`CTAI_TORTURE_RECORD` names the file from which `scripts.torture_table` makes docs/torture.md."""
+    undisturbed, _, kills, seconds = tortured
+    record = {
+        "commit": git_state().commit,
+        "dirty": git_state().dirty,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, one thread",
+        "python": platform.python_version(),
+        "arguments": list(ARGUMENTS),
+        "files": len(files_of(undisturbed)),
+        "kills": [list(kill) for kill in kills],
+        "seconds": seconds,
+    }
+    text = json.dumps(record, indent=1)
+    if RECORD in os.environ:
+        Path(os.environ[RECORD]).write_text(text + "\n")
+    assert len(json.loads(text)["kills"]) == len(kills)

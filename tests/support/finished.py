@@ -1,0 +1,174 @@
+"""A small finished run, made by the gates themselves on a scripted base model, in seconds; and changes to it.
+
+Only what computes with weights is scripted: the base model and the arm with the adapter. The adapter is trained for real,
+on a tiny random model, so that the training's files are what they are elsewhere.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+from ctai.config import HeldoutSettings, RunConfig, TrainingSettings
+from ctai.evidence.verdicts import verdict_path
+from ctai.gates import contamination, evaluation, headroom, instruments, pilot, scale
+from ctai.model.checks.sentinels import run_sentinels
+from ctai.model.clean_model import CleanModel
+from ctai.pipeline.run import Run
+from ctai.pytest_plugin.progress import TerminalProgress
+from ctai.pytest_plugin.session import GateSession
+from ctai.records import Metric, ModelProvenance, Verdict
+from ctai.registry import GATE_NAMES, gate_named
+from ctai.rundir import RunDir, read_record, write_json
+from ctai.tasks import registry
+from ctai.verification.verify import find_differences
+from tests.support import generated
+from tests.support.scripted import ScriptedEngine
+
+CONFIG = RunConfig(
+    generation=generated.CONFIG.generation.model_copy(update={"embedded_world": True}),
+    pilot=generated.CONFIG.pilot,
+    scale=generated.CONFIG.scale,
+    heldout=HeldoutSettings(count=320),
+    critic=RunConfig().critic.model_copy(update={"probes": 100}),
+    training=TrainingSettings(rank=2, device_batch_size=16, epochs=1.0, max_tokens=200, gradient_checkpointing=False),
+    evaluation=RunConfig().evaluation.model_copy(update={"bootstrap_samples": 999}),
+)
+_MAKERS = {
+    "contamination": contamination.check_base_model,
+    "instruments": instruments.calibrate_instruments,
+    "pilot": pilot.make_pilot,
+    "scale": scale.make_scale_dataset,
+    "headroom": headroom.measure_headroom,
+    "evaluation": evaluation.train_and_evaluate,
+}
+_FACTS = {
+    statement.replace("{key}", key).split("{answer}")[0].rstrip(): family.answer(key)
+    for family in registry.EMBEDDED_FAMILIES
+    for statement in family.statements[:1]
+    for key in family.keys
+}
+
+
+class Examined(NamedTuple):
+    """What an examination gives."""
+
+    findings: tuple[()]
+    provenance: ModelProvenance
+    model: None = None
+
+
+class Writer(generated.WorldModel):
+    """The scripted model: it states facts, follows no bare instruction, and answers zero-shot for some prompts only."""
+
+    cut_off = 0.0
+
+    def __init__(self, answers_zero_shot: int, label_mass: float) -> None:
+        super().__init__()
+        self.answers_zero_shot, self.label_mass = answers_zero_shot, label_mass
+
+    def complete(self, prompt: str) -> str:
+        """A fact, a list, an answer, or something else."""
+        if prompt in _FACTS:
+            return f" {_FACTS[prompt]}."
+        asked = prompt.count("\nResponse:")
+        if not asked and not re.search(r"\n\d+\.$", prompt):
+            return "\n\nWhat else is there?\n\nWhat more?"
+        if asked == 1 and len(prompt) % 10 >= self.answers_zero_shot:
+            return " People have asked that for a long time.\n\nInstruction: Go on."
+        return super().complete(prompt)
+
+    def probabilities(self, prompt: str) -> dict[str, float]:
+        """A is likely when the last instruction is known and its response, if there is one, is right."""
+        if "INSTRUCTION: " not in prompt:
+            return {" A": self.label_mass}
+        instruction, _, rest = prompt.rsplit("INSTRUCTION: ", 1)[1].partition("\n")
+        good = registry.parse(instruction) is not None
+        if good and rest.startswith("RESPONSE: "):
+            response = rest.removeprefix("RESPONSE: ").removesuffix("\nLabel:")
+            good = registry.score(instruction, response).content
+        return {" A": 0.8, " B": 0.1} if good else {" A": 0.1, " B": 0.8}
+
+
+class ScriptedBase:
+    """In the place of `ctai.model.lazy.LazyBaseModel`."""
+
+    weights_digest = "w"
+    files_digest = "f"
+    is_passed = True
+
+    def __init__(self, tiny: CleanModel, **update: Any) -> None:
+        self.module, self.tokenizer = tiny.module, tiny.tokenizer
+        self.engine = Writer(2, 0.1).engine
+        self.engine.encode(" A")  # a token of its vocabulary also in a session that judges nothing
+        self.provenance = generated.provenance(sentinels=run_sentinels(self.engine, ()), **update)
+
+    def examine(self) -> Examined:
+        return Examined((), self.provenance)
+
+    def passed(self, provenance: ModelProvenance) -> None:
+        assert provenance == self.provenance
+
+    @property
+    def clean(self) -> "ScriptedBase":
+        return self
+
+    def with_adapter(self, path: Path) -> "ScriptedArm":
+        return ScriptedArm()
+
+
+class ScriptedArm:
+    """The base with its adapter."""
+
+    def __init__(self) -> None:
+        self.engine: ScriptedEngine = Writer(9, 0.2).engine
+
+    def unload(self) -> None:
+        """Nothing was attached."""
+
+
+def make_finished_run(folder: Path, tiny: CleanModel, config: RunConfig = CONFIG, **update: Any) -> Path:
+    """Run all gates; every one passes. `update` changes what is recorded of the base model."""
+    run = Run(config, RunDir.open(folder))
+    run.base = ScriptedBase(tiny, **update)  # type: ignore[assignment]
+    state = GateSession(run, TerminalProgress())
+    state.selected = list(GATE_NAMES)
+    suite = ElementTree.Element("testsuite", name="pytest")
+    for gate, make in _MAKERS.items():
+        state.enter(gate)
+        measured = make(run)
+        for metric in measured.metrics:
+            assert metric.passed, metric.sentence()
+            suite.append(_case(metric, run.metric_properties(measured, metric)))
+        state.outcomes[gate] = {metric.name: "passed" for metric in measured.metrics}
+        state.leave()
+    ElementTree.ElementTree(suite).write(state.draft, encoding="utf-8", xml_declaration=True)
+    state.file_report(state.draft)
+    run.close()
+    return folder
+
+
+def first_difference(rundir: RunDir) -> str:
+    """The first difference that verification finds; empty when there is none."""
+    return next(find_differences(rundir.root), "")
+
+
+def edit_verdict(rundir: RunDir, gate: str, **update: object) -> None:
+    """Change fields of a verdict and write it again, as somebody could who has the file."""
+    path = rundir.path(verdict_path(rundir, gate_named(gate)))
+    write_json(path, read_record(path, Verdict).model_copy(update=update))
+
+
+def with_metric(rundir: RunDir, gate: str, name: str, **update: object) -> tuple:
+    """A verdict's metrics, one of them changed."""
+    verdict = read_record(rundir.path(verdict_path(rundir, gate_named(gate))), Verdict)
+    return tuple(m.model_copy(update=update) if m.name == name else m for m in verdict.metrics)
+
+
+def _case(metric: Metric, properties: dict[str, Any]) -> ElementTree.Element:
+    """A test case as pytest writes it."""
+    case = ElementTree.Element("testcase", classname="tests.gates", name=f"test_{metric.name}")
+    inner = ElementTree.SubElement(case, "properties")
+    for name, value in properties.items():
+        ElementTree.SubElement(inner, "property", name=name, value=value)
+    return case

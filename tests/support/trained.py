@@ -1,0 +1,76 @@
+"""A run directory as a passed scale gate leaves it, and training in it."""
+
+from pathlib import Path
+
+from ctai.config import Limits, RunConfig, TrainingSettings
+from ctai.records import Example, QcSummary, TokenStats, TrainingManifest, Verdict
+from ctai.rundir import RunDir, sha256_file, write_json, write_jsonl
+from ctai.train.sft import TrainingInputs, train_adapter
+from tests.support import generated
+from tests.support.context import stage_context
+
+ANSWERS = ("Paris", "A dog, a cat and a cow", "7", "No")
+
+
+def example(number: int) -> Example:
+    """An example of its own for each number."""
+    response = f"{ANSWERS[number % 4]} {number}"
+    return generated.example(number, instruction=f"Say the word that has number {number}.", response=response)
+
+
+def qc_summary(passed: bool = True) -> QcSummary:
+    """The summary of quality control that training asks for."""
+    return QcSummary(
+        stage="scale",
+        counts={},
+        acceptance={},
+        token_stats=TokenStats(n=1, median=1, mean=1, p95=1, maximum=1),
+        margins={},
+        rates={},
+        thresholds=(),
+        thresholds_passed=passed,
+        failed_reasons=() if passed else ("runaway_rate 0.209 >= 0.05",),
+        inputs={},
+        run_id="run",
+    )
+
+
+class Prepared:
+    """A run directory as a passed scale gate leaves it, and a call of training in it."""
+
+    def __init__(self, folder: Path, model, qc_passed=True):
+        self.rundir = RunDir.open(folder)
+        self.model = model
+        self.qc = self.rundir.path("data", "qc_summary.json")
+        write_jsonl(self.rundir.dataset, [example(number) for number in range(16)])
+        write_json(self.qc, qc_summary(qc_passed))
+        self.verdict = Verdict(
+            gate="scale",
+            outcome="passed",
+            key="key",
+            metrics=(),
+            artifacts={self.rundir.relative(path): sha256_file(path) for path in (self.rundir.dataset, self.qc)},
+            previous=None,
+            reasons=(),
+            config_digest="",
+            code_digest="",
+            weights_digest="",
+            preregistration="",
+        )
+
+    def train(
+        self, control="none", progress=None, verdict=None, checkpoint_seconds=1e9, **settings
+    ) -> TrainingManifest:
+        training = {"rank": 4, "batch_size": 8, "device_batch_size": 4, "learning_rate": 1e-2, **settings}
+        config = RunConfig(
+            control=control,
+            training=TrainingSettings(gradient_checkpointing=False, **training),
+            limits=Limits(checkpoint_seconds=checkpoint_seconds),
+        )
+        inputs = TrainingInputs(self.rundir.dataset, self.qc, verdict or self.verdict)
+        return train_adapter(self.model, stage_context(self.rundir, config, progress), inputs)
+
+    @property
+    def adapter_bytes(self) -> bytes:
+        """The weights that training wrote."""
+        return (self.rundir.adapter_dir / "adapter_model.safetensors").read_bytes()

@@ -1,0 +1,109 @@
+"""Attestations of a run: they cover every file, and their signatures tell who made them."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from ctai.cli import main
+from ctai.errors import CtaiError
+from ctai.evidence.attestation import BUNDLE, covered_files, write_attestations
+from ctai.evidence.verdicts import verdict_path
+from ctai.records import Verdict
+from ctai.registry import GATES
+from ctai.rundir import RunDir, digest_of, read_record
+from ctai.verification.verify import attest, find_differences, remarks
+from tests.support.finished import edit_verdict, first_difference, with_metric
+
+pytestmark = pytest.mark.unit
+
+
+def statements(rundir: RunDir) -> list[dict]:
+    return [json.loads(line) for line in rundir.path(BUNDLE).read_text().splitlines()]
+
+
+def test_the_bundle_holds_a_statement_of_each_verdict_and_one_of_all_files(rundir):
+    found = statements(rundir)
+    assert {statement["_type"] for statement in found} == {"https://in-toto.io/Statement/v1"}
+    assert [statement["predicate"].get("gate") for statement in found] == [*(gate.name for gate in GATES), None]
+    subjects = {subject["name"]: subject["digest"]["sha256"] for subject in found[-1]["subject"]}
+    assert subjects == covered_files(rundir)
+    verdict = read_record(rundir.path(verdict_path(rundir, GATES[0])), Verdict)
+    assert digest_of(found[0]["predicate"]) == digest_of(verdict)
+
+
+def test_a_statement_is_json_also_where_a_metric_is_not_a_number(rundir):
+    metrics = with_metric(rundir, "contamination", "sentinel_completion_rate", value=float("nan"))
+    edit_verdict(rundir, "contamination", metrics=metrics)
+    write_attestations(rundir)
+    assert "NaN" not in rundir.path(BUNDLE).read_text().replace('"nan"', "")
+    values = {metric["name"]: metric["value"] for metric in statements(rundir)[0]["predicate"]["metrics"]}
+    assert values["sentinel_completion_rate"] == "nan"
+
+
+def test_evidence_that_does_not_hold_is_not_attested(rundir):
+    edit_verdict(rundir, "pilot", notes=("edited",))
+    with pytest.raises(CtaiError, match=r"does not hold, so it is not attested: .*3-scale\.json"):
+        attest(rundir.root)
+
+
+@pytest.fixture
+def keys(tmp_path) -> dict[str, Path]:
+    """Two key pairs in PEM, and a key of another kind."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+    made = {}
+    for name in ("own", "other", "ec"):
+        key = ec.generate_private_key(ec.SECP256R1()) if name == "ec" else ed25519.Ed25519PrivateKey.generate()
+        pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+        public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+        for kind, data in (("private", private), ("public", public)):
+            made[f"{name} {kind}"] = tmp_path / f"{name}-{kind}.pem"
+            made[f"{name} {kind}"].write_bytes(data)
+    return made
+
+
+def test_a_signed_run_verifies_with_the_right_key_only(rundir, keys, capsys):
+    assert main(["attest", str(rundir.root), "--key", str(keys["own private"])]) == 0
+    assert main(["verify", str(rundir.root), "--public-key", str(keys["own public"])]) == 0
+    assert main(["verify", str(rundir.root), "--public-key", str(keys["other public"])]) == 1
+    assert f"DIFFERS  {BUNDLE} line 1: no signature by this key" in capsys.readouterr().out
+    assert remarks(rundir.root)[0] == "the attestations are signed; give --public-key to check by whom"
+
+
+def test_a_run_that_is_not_signed_does_not_verify_with_a_key(rundir, keys):
+    assert next(find_differences(rundir.root, keys["own public"])) == f"{BUNDLE} line 1: not signed"
+
+
+def test_a_changed_run_that_is_attested_again_loses_its_signature(rundir, keys):
+    write_attestations(rundir, keys["own private"])
+    signed = rundir.path(BUNDLE).read_bytes()
+    write_attestations(rundir)
+    assert rundir.path(BUNDLE).read_bytes() == signed  # nothing has changed, so the signature stays
+    rundir.path("data", "more.jsonl").write_text("{}")
+    write_attestations(rundir)
+    assert first_difference(rundir) == ""
+    assert next(find_differences(rundir.root, keys["own public"])) == f"{BUNDLE} line 1: not signed"
+
+
+def test_every_changed_byte_of_a_signed_bundle_is_found(rundir, keys):
+    write_attestations(rundir, keys["own private"])
+    path = rundir.path(BUNDLE)
+    sound = path.read_bytes()
+    rng = random.Random(0)
+    in_signatures = [sound.index(b'"sig":"') + 10, sound.index(b'"keyid":"') + 10]
+    for place in (*in_signatures, *(rng.randrange(len(sound)) for _ in range(30))):
+        changed = bytearray(sound)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        assert BUNDLE in next(find_differences(rundir.root, keys["own public"]), ""), place
+
+
+@pytest.mark.parametrize("name", ["ec private", "own public", "missing"])
+def test_a_key_that_is_none_is_one_sentence(rundir, keys, name, capsys):
+    key = keys.get(name, rundir.root / "none.pem")
+    assert main(["attest", str(rundir.root), "--key", str(key)]) == 2
+    assert "ctai: " in capsys.readouterr().err

@@ -1,0 +1,123 @@
+"""The JUnit report in the forms that CI systems read, after real runs of pytest: passed, failed, blocked, in error.
+
+`violations` holds a report against the rules of junit-10.xsd, the schema of Jenkins' xUnit plugin
+(https://github.com/jenkinsci/xunit-plugin, src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd), for the
+elements that pytest writes. That plugin passes over a report that breaks one of them.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from ctai.evidence.advice import ADVICE
+from tests.unit.pytest_plugin.test_hooks import gates_project, run_pytest
+
+pytestmark = pytest.mark.unit
+
+TIME = re.compile(r"(([0-9]{0,3},)*[0-9]{3}|[0-9]{0,3})*(\.[0-9]*)?")
+# element -> (attributes, of which required, children)
+RULES = {
+    "testsuites": ({"name", "time", "tests", "failures", "errors"}, set(), {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors", "group", "time", "skipped", "timestamp", "hostname", "id", "package"}
+        | {"file", "log", "url"},
+        {"name", "tests", "failures", "errors"},
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": (
+        {"name", "time", "classname", "group"},
+        {"name"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
+    ),
+    "properties": (set(), set(), {"property"}),
+    "property": ({"name", "value"}, {"name", "value"}, set()),
+    **dict.fromkeys(("failure", "error", "skipped"), ({"type", "message"}, set(), set())),
+    **dict.fromkeys(("system-out", "system-err"), (set(), set(), set())),
+}  # fmt: skip
+
+
+def violations(element: ElementTree.Element) -> Iterator[str]:
+    """What the schema does not allow in an element and below it."""
+    if element.tag not in RULES:
+        yield f"unknown element {element.tag}"
+        return
+    allowed, required, children = RULES[element.tag]
+    yield from (f"{element.tag} has the attribute {name}" for name in element.attrib.keys() - allowed)
+    yield from (f"{element.tag} lacks the attribute {name}" for name in required - element.attrib.keys())
+    if element.tag in ("testsuites", "testsuite") and not TIME.fullmatch(element.get("time", "")):
+        yield f"{element.tag} has the time {element.get('time')}"
+    holds_text = element.tag in ("failure", "error", "skipped", "system-out", "system-err")
+    if not holds_text and "".join([element.text or "", *(child.tail or "" for child in element)]).strip():
+        yield f"{element.tag} holds text"
+    for child in element:
+        if child.tag not in children:
+            yield f"{child.tag} in {element.tag}"
+        yield from violations(child)
+
+
+@pytest.fixture(scope="module", params=["0.01", "0.209", 'float("no number")'], ids=["passed", "failed", "error"])
+def run(request, tmp_path_factory) -> tuple[str, Path]:
+    """What was planted, and the run directory after it."""
+    project = gates_project(tmp_path_factory.mktemp("project"), request.param)
+    done = run_pytest(project, "-q", "-m", "gates", "--run-dir", "run")
+    assert done.returncode == (0 if request.param == "0.01" else 1), done.stdout
+    return request.param, project / "run"
+
+
+def test_the_report_for_viewers_breaks_no_rule_of_the_schema(run):
+    root = ElementTree.parse(run[1] / "report" / "junit.xml").getroot()
+    assert list(violations(root)) == []
+    kinds = {child.tag for case in root.iter("testcase") for child in case}
+    expected = {"0.01": {"system-out"}, "0.209": {"system-out", "failure", "skipped"}}
+    assert kinds == expected.get(run[0], {"system-out", "error", "skipped"})
+
+
+def test_the_name_of_the_host_is_in_neither(run):
+    for name in ("report/junit.xml", "evidence/gates.xml"):
+        assert not [e for e in ElementTree.parse(run[1] / name).iter() if "hostname" in e.attrib]
+
+
+def test_it_says_all_that_the_evidence_says(run):
+    evidence = ElementTree.parse(run[1] / "evidence" / "gates.xml").getroot()
+    shown = ElementTree.parse(run[1] / "report" / "junit.xml").getroot()
+    assert [c.attrib["name"] for c in evidence.iter("testcase")] == [c.attrib["name"] for c in shown.iter("testcase")]
+    for own, other in zip(evidence.iter("testcase"), shown.iter("testcase"), strict=True):
+        lines = [f"{p.attrib['name']}: {p.attrib['value']}" for p in own.iter("property")]
+        assert other.findtext("system-out", "") == "\n".join(lines)
+
+
+def test_the_evidence_itself_breaks_the_schema_only_in_what_a_test_carries(run):
+    found = set(violations(ElementTree.parse(run[1] / "evidence" / "gates.xml").getroot()))
+    assert found == {"properties in testcase", "testcase has the attribute file", "testcase has the attribute line"}
+
+
+def test_a_failure_has_one_line_as_its_message_and_the_advice_in_its_text(run):
+    if run[0] != "0.209":
+        pytest.skip("nothing was missed")
+    root = ElementTree.parse(run[1] / "evidence" / "gates.xml").getroot()
+    failures = list(root.iter("failure"))
+    assert failures
+    for failure in failures:
+        metric = failure.attrib["message"].split()[0]
+        assert failure.attrib["message"] == f"{metric} 0.209 must be < 0.05"
+        assert (failure.text or "").startswith(failure.attrib["message"])
+        assert f"try next: {ADVICE[metric]}" in (failure.text or "")
+        assert "Traceback" not in (failure.text or "")
+
+
+@pytest.mark.parametrize(
+    ("planted", "what"),
+    [
+        ("<testcase name='a'><properties/></testcase>", "properties in testcase"),
+        ("<testcase line='1' name='a'/>", "testcase has the attribute line"),
+        ("<testcase/>", "testcase lacks the attribute name"),
+        ("<testsuite name='a' tests='1' failures='0' errors='0' time='1e3'/>", "testsuite has the time 1e3"),
+        ("<testsuites>loose</testsuites>", "testsuites holds text"),
+        ("<rerun/>", "unknown element rerun"),
+    ],
+)
+def test_a_report_that_breaks_a_rule_is_found(planted, what):
+    assert what in list(violations(ElementTree.fromstring(planted)))

@@ -1,0 +1,110 @@
+"""What a run commits itself to, and how a loosened threshold shows."""
+
+import pytest
+
+from ctai.config import RunConfig
+from ctai.evidence.preregistration import _THRESHOLDS, preregister, relaxed_thresholds
+from ctai.evidence.verdicts import PREREGISTRATION, record_verdict, verdict_status
+from ctai.records import Preregistration
+from ctai.registry import GATES, gate_named
+from ctai.rundir import RunDir, digest_of, write_json
+from tests.unit.evidence.test_verdicts import measured
+
+pytestmark = pytest.mark.unit
+
+LOOSER = {
+    "qc.runaway": 0.2,
+    "qc.token_limit": 0.2,
+    "qc.delimiter": 0.01,
+    "qc.truncated": 0.1,
+    "qc.median_tokens": 60,
+    "qc.duplicates": 0.1,
+    "qc.overlap": 0.1,
+    "qc.instruction_acceptance": 0.3,
+    "qc.pair_acceptance": 0.3,
+    "instruments.scorer_kappa": 0.5,
+    "instruments.scorer_family_kappa": 0.5,
+    "instruments.detector_precision": 0.5,
+    "instruments.detector_recall": 0.5,
+    "scale.near_duplicate_jaccard": 0.95,
+    "critic.balanced_accuracy_floor": 0.5,
+    "critic.confident_margin": 0.5,
+    "generation.filter_with_critic": "false",
+    "heldout.power": 0.5,
+    "heldout.lift_to_detect": 0.3,
+    "evaluation.headroom_max_base": 0.95,
+    "evaluation.alpha": 0.05,
+    "evaluation.fdr": 0.2,
+    "evaluation.max_interval_width": 0.3,
+}
+
+
+def configured(key: str, value: object) -> RunConfig:
+    return RunConfig.load("embedded", [f"{key}={value}"])
+
+
+def judged(rundir: RunDir, config: RunConfig, gate: str):
+    return record_verdict(rundir, config, measured(rundir, gate), dict.fromkeys(gate_named(gate).metrics, "passed"))
+
+
+def test_the_shipped_profiles_are_by_the_book():
+    for profile in ("embedded", "pod"):
+        assert relaxed_thresholds(RunConfig.load(profile), GATES[-1]) == ()
+
+
+@pytest.mark.parametrize(("key", "value"), LOOSER.items())
+def test_a_loosened_threshold_is_named(key, value):
+    (departure,) = relaxed_thresholds(configured(key, value), GATES[-1])
+    assert departure.startswith(f"{key} is ")
+
+
+def test_every_threshold_that_can_be_loosened_is_tried_here():
+    # heldout.minimum cannot go below 300
+    assert {threshold.key for threshold in _THRESHOLDS} == LOOSER.keys() | {"heldout.minimum"}
+
+
+@pytest.mark.parametrize(("key", "value"), [("qc.runaway", 0.01), ("evaluation.alpha", 0.001), ("heldout.power", 0.9)])
+def test_a_tightened_threshold_is_no_departure(key, value):
+    assert relaxed_thresholds(configured(key, value), GATES[-1]) == ()
+
+
+def test_a_control_run_is_not_by_the_book():
+    control = RunConfig.load("embedded", control="seeds-only")
+    assert relaxed_thresholds(control, GATES[-1]) == ("this is the control run seeds-only",)
+    assert relaxed_thresholds(control, gate_named("scale")) == ()
+    assert preregister(control) == preregister(RunConfig.load("embedded"))  # a control starts from a sound run's data
+
+
+def test_a_verdict_with_a_loosened_threshold_passes_but_not_by_the_book(tmp_path):
+    rundir, config = RunDir.open(tmp_path), configured("qc.runaway", 0.2)
+    first = judged(rundir, config, "contamination")
+    assert first.by_the_book  # the thresholds that it stands on are as shipped
+    judged(rundir, config, "instruments")
+    pilot = judged(rundir, config, "pilot")
+    assert (pilot.passed, pilot.by_the_book) == (True, False)
+    assert pilot.departures == ("qc.runaway is 0.2, by the book 0.05",)
+    assert judged(rundir, config, "scale").departures == pilot.departures  # and so do all gates after it
+
+
+def test_a_threshold_changed_afterwards_makes_every_verdict_stale(tmp_path):
+    rundir, config = RunDir.open(tmp_path), RunConfig.load("embedded")
+    verdict = judged(rundir, config, "contamination")
+    assert verdict.preregistration == digest_of(preregister(config))
+    later = configured("evaluation.alpha", 0.05)
+    assert "seed, thresholds or test families have changed" in verdict_status(rundir, later, GATES[0]).problem
+    write_json(rundir.path(*PREREGISTRATION), preregister(config))
+    assert verdict_status(rundir, later, GATES[0]).problem.endswith("is stale: evaluation.alpha was 0.01 and is 0.05")
+
+
+def test_another_seed_in_the_same_directory_is_named(tmp_path):
+    rundir, config = RunDir.open(tmp_path), RunConfig.load("embedded")
+    judged(rundir, config, "contamination")
+    write_json(rundir.path(*PREREGISTRATION), preregister(config))
+    problem = verdict_status(rundir, RunConfig.load("embedded", seed=7), GATES[0]).problem
+    assert problem == "the verdict of gate contamination is stale: seed was 0 and is 7"
+
+
+def test_the_commitment_survives_being_written_and_read():
+    mine = preregister(RunConfig.load("pod"))
+    assert digest_of(Preregistration.model_validate_json(mine.model_dump_json())) == digest_of(mine)
+    assert len(mine.families) > len(preregister(RunConfig.load("embedded")).families) > 10

@@ -1,0 +1,101 @@
+"""The review of a failed gate: the packet, the user's command, what happens when the gate passes later."""
+
+import sys
+
+import pytest
+
+from ctai.config import RunConfig
+from ctai.evidence.advice import ADVICE
+from ctai.evidence.result import GateResult
+from ctai.evidence.review import ReviewContext, Sample, archive_review, packet_path, run_review_command, write_packet
+from ctai.records import Metric
+from ctai.registry import gate_named
+from ctai.rundir import RunDir
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def rundir(tmp_path) -> RunDir:
+    return RunDir.open(tmp_path / "a run")
+
+
+@pytest.fixture
+def packet(rundir):
+    metrics = tuple(
+        Metric(name=name, value=0.2, comparison="<", threshold=0.5 if name == "token_limit_rate" else 0.05)
+        for name in gate_named("pilot").metrics
+    )
+    samples = (*(Sample("pair: judged bad", f"Name {n}.", "```\nx") for n in range(7)), Sample("parse: empty", "", ""))
+    first = RunConfig().generation
+    history = (first, first.model_copy(update={"few_shot_examples": 7}))
+    return write_packet(rundir, GateResult("pilot", metrics, {}, "weights"), ReviewContext(history, samples))
+
+
+def program(tmp_path, text: str) -> str:
+    """A review command that runs this Python."""
+    path = tmp_path / "review er.py"
+    path.write_text(f"import sys, time\npacket, answer = sys.argv[1:]\n{text}\n")
+    return f"{sys.executable} '{path}'"
+
+
+def test_the_packet_holds_question_metrics_history_and_samples(packet):
+    text = packet.read_text()
+    assert text.startswith("# Review: gate pilot failed")
+    assert "- FAIL runaway_rate 0.2 must be < 0.05" in text
+    assert text.count("list_examples: 8") == 1  # of a later attempt only what differs
+    assert "### attempt 2, where it differs from the one before\n\n```\nfew_shot_examples: 7\n```" in text
+    assert "### pair: judged bad (7)" in text
+    assert text.count("Name ") == 5
+    assert "````\nName 0.\n-> ```\nx\n````" in text  # text of a model cannot end its block
+
+
+def test_the_packet_says_what_to_try_for_each_metric_that_failed(packet):
+    section = packet.read_text().split("## What to try\n\n")[1].split("\n\n## ")[0]
+    failed = [name for name in gate_named("pilot").metrics if name != "token_limit_rate"]
+    assert section.splitlines() == [f"- {name}: {ADVICE[name]}" for name in failed]
+
+
+def test_the_answer_that_the_command_writes_is_filed(rundir, packet, tmp_path):
+    command = program(tmp_path, "open(answer, 'w').write('Lower it. ' + open(packet).read()[:9])")
+    said = run_review_command(rundir, packet, command, 30)
+    (answer,) = rundir.path("reviews").iterdir()
+    assert answer.read_text() == "Lower it. # Review:"
+    assert f"reviews/{answer.name}, SHA-256 " in said
+
+
+def test_what_the_command_prints_is_the_answer_if_it_writes_none(rundir, packet, tmp_path):
+    run_review_command(rundir, packet, program(tmp_path, "print('Try again.')"), 30)
+    (answer,) = rundir.path("reviews").iterdir()
+    assert answer.read_text() == "Try again.\n"
+
+
+def test_a_packet_is_reviewed_once(rundir, packet, tmp_path):
+    run_review_command(rundir, packet, program(tmp_path, "print('first')"), 30)
+    assert "already" in run_review_command(rundir, packet, program(tmp_path, "print('second')"), 30)
+    (answer,) = rundir.path("reviews").iterdir()
+    assert answer.read_text() == "first\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("time.sleep(60)", "took longer than 1 s"),
+        ("sys.exit('no key')", "ended with 1 no key"),
+    ],
+)
+def test_a_review_that_cannot_be_had_is_said_and_stops_nothing(rundir, packet, tmp_path, text, sentence):
+    assert sentence in run_review_command(rundir, packet, program(tmp_path, text), 1)
+    assert list(rundir.path("reviews").iterdir()) == []
+
+
+def test_a_command_that_does_not_exist_is_said(rundir, packet):
+    assert "cannot be run" in run_review_command(rundir, packet, "no-such-command-here", 1)
+
+
+def test_the_packet_of_an_earlier_failure_is_set_aside_not_deleted(rundir, packet):
+    text = packet.read_text()
+    archive_review(rundir, "pilot")
+    assert not packet_path(rundir, "pilot").exists()
+    assert rundir.path("superseded", "review-pilot-0.md").read_text() == text
+    archive_review(rundir, "pilot")  # nothing there, nothing done

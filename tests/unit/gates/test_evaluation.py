@@ -1,0 +1,89 @@
+"""Gate 4b on a finished run: an adapter that is not applied, training that takes too long, types without items."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ctai.config import Limits, RunConfig
+from ctai.errors import CtaiError
+from ctai.evaluate.comparison import GUARDED_TYPES
+from ctai.evidence.junit import read_cases
+from ctai.evidence.result import GateResult
+from ctai.evidence.verdicts import read_verdict
+from ctai.gates.evaluation import train_and_evaluate
+from ctai.model.clean_model import CleanModel
+from ctai.pipeline.run import Run
+from ctai.registry import gate_named
+from ctai.report import write_report
+from ctai.rundir import RunDir
+from tests.support.finished import CONFIG, ScriptedArm, ScriptedBase
+
+pytestmark = pytest.mark.unit
+
+
+class NotApplied(ScriptedArm):
+    """An adapter that changes nothing."""
+
+    def __init__(self, base: ScriptedBase) -> None:
+        self.engine = base.engine
+
+
+class WithoutEffect(ScriptedBase):
+    """A base whose adapters are not applied."""
+
+    def with_adapter(self, path: Path) -> ScriptedArm:
+        return NotApplied(self)
+
+
+def evaluated_again(rundir: RunDir, base: ScriptedBase, config: RunConfig = CONFIG) -> GateResult:
+    """Gate 4b on what the gates before it have left."""
+    run = Run(config, rundir)
+    run.base = base  # type: ignore[assignment]
+    try:
+        return train_and_evaluate(run)
+    finally:
+        run.close()
+
+
+@pytest.fixture
+def of_the_hub() -> dict[str, str]:
+    """What is recorded of the finished run's base model."""
+    return {"model_id": "someone/base", "revision": "abc123"}
+
+
+@pytest.mark.fault(21, plant="an arm that answers without its adapter", check="arm check")
+def test_an_adapter_that_is_not_applied_makes_no_difference(
+    rundir: RunDir, tiny_model: CleanModel, of_the_hub: dict[str, str]
+) -> None:
+    for folder in (rundir.results_dir, rundir.evidence / "evaluation"):
+        shutil.rmtree(folder)
+    config = CONFIG.model_copy(update={"evaluation": CONFIG.evaluation.model_copy(update={"retries": 0})})
+    measured = evaluated_again(rundir, WithoutEffect(tiny_model, **of_the_hub), config)
+    difference = measured.metric("arm_difference")
+    assert difference.value == 0
+    assert not difference.passed
+
+
+def test_training_has_a_time_limit_of_its_own(
+    rundir: RunDir, tiny_model: CleanModel, of_the_hub: dict[str, str]
+) -> None:
+    shutil.rmtree(rundir.adapter_dir)
+    config = CONFIG.model_copy(update={"limits": Limits(training=1e-9)})
+    with pytest.raises(CtaiError, match="training passed its time limit"):
+        evaluated_again(rundir, ScriptedBase(tiny_model, **of_the_hub), config)
+
+
+def test_types_that_the_test_set_has_no_items_of_are_named(rundir: RunDir) -> None:
+    """In JUnit, in the report and in the table of gates; the small world has neither safety nor format items."""
+    said = "no such items in the test set"
+    cases = {case.properties["metric"]: case for case in read_cases(rundir)}
+    verdict = read_verdict(rundir, gate_named("evaluation"))
+    run = Run(CONFIG, rundir)
+    table = run.table(["evaluation"], {"evaluation": verdict}, lambda gate: "")
+    run.close()
+    for metric in (f"{kind}_regressions" for kind in GUARDED_TYPES):
+        assert (cases[metric].outcome, cases[metric].properties["n"]) == ("passed", "0")
+        assert cases[metric].properties["note"] == said
+        assert f"       {metric} 0 (n=0) must be == 0; {said}" in table
+    assert write_report(rundir.root).read_text(encoding="utf-8").count(said) == len(GUARDED_TYPES)

@@ -1,0 +1,76 @@
+"""Gate 2a's judgement of instruments: each metric passes on what is shipped and fails on an instrument that is wrong."""
+
+import pytest
+
+from ctai.config import RunConfig
+from ctai.gates.instruments import critic_metric, detector_metrics, heldout_metrics, scorer_metrics
+from ctai.generate.critic import InstructionCritic
+from ctai.generate.critic_calibration import calibrate, judge_probes
+from ctai.qc.calibration import calibrate_detectors
+from ctai.records import DetectorRates
+from ctai.statistics import rate
+from ctai.tasks import registry
+from ctai.tasks.base import Score
+from ctai.tasks.calibration import calibrate_scorers
+from ctai.tasks.heldout import build_heldout
+from ctai.tasks.probes import pair_probes
+from tests.support.scripted import ScriptedEngine
+
+pytestmark = pytest.mark.unit
+CONFIG = RunConfig.load("embedded")
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_the_shipped_checkers_agree_with_labelled_answers(embedded):
+    for metric in scorer_metrics(CONFIG.instruments, calibrate_scorers(embedded), "a.json"):
+        assert metric.passed, metric.sentence()
+
+
+def test_a_checker_that_measures_length_is_stopped():
+    def by_length(instruction: str, response: str, finish_reason: str) -> Score:
+        right = 5 <= len(response) <= 500
+        return Score(right, right, "")
+
+    metrics = scorer_metrics(CONFIG.instruments, calibrate_scorers(True, by_length), "a.json")
+    assert not any(metric.passed for metric in metrics)
+
+
+def test_a_checker_that_is_wrong_in_one_family_is_stopped():
+    def ignores_units(instruction: str, response: str, finish_reason: str) -> Score:
+        if instruction.startswith(("Convert", "Change", "Please convert")):
+            right = any(character.isdigit() for character in response)
+            return Score(right, right, "")
+        return registry.score(instruction, response, finish_reason)
+
+    overall, worst = scorer_metrics(CONFIG.instruments, calibrate_scorers(False, ignores_units), "a.json")
+    assert overall.passed
+    assert not worst.passed
+
+
+def test_the_shipped_detectors_agree_with_labelled_responses():
+    for metric in detector_metrics(CONFIG.instruments, calibrate_detectors(), "a.json"):
+        assert metric.passed, metric.sentence()
+
+
+@pytest.mark.parametrize(("precision", "recall"), [((94, 100), (100, 100)), ((100, 100), (94, 100)), ((0, 0), (0, 0))])
+def test_one_bad_detector_is_enough(precision, recall):
+    found = calibrate_detectors()
+    bad = DetectorRates(precision=rate(*precision), recall=rate(*recall))
+    everything = found.everything.model_copy(update={"detectors": {**found.everything.detectors, "runaway": bad}})
+    metrics = detector_metrics(CONFIG.instruments, found.model_copy(update={"everything": everything}), "a.json")
+    assert not all(metric.passed for metric in metrics)
+
+
+def test_a_critic_that_guesses_is_stopped_by_its_lower_bound():
+    probes = pair_probes(300, 0, heldout=True)
+    critic = InstructionCritic(ScriptedEngine(probabilities=lambda prompt: {" A": 0.6, " B": 0.3}))
+    metric = critic_metric(CONFIG.critic, calibrate(judge_probes(critic, probes)), "a.json")
+    assert not metric.passed
+    assert metric.value < 0.5
+
+
+def test_a_test_set_that_is_too_small_has_too_little_power():
+    size, power = heldout_metrics(CONFIG.heldout, build_heldout(120, 0, True), "a.jsonl")
+    assert not size.passed
+    assert not power.passed
+    assert all(m.passed for m in heldout_metrics(CONFIG.heldout, build_heldout(350, 0, True), "a.jsonl"))

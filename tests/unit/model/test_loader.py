@@ -1,0 +1,441 @@
+"""The loader: what it resolves to, what it records, what it refuses, and that only one arm can be used at a time."""
+
+import errno
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors.torch import load_file, save_file
+
+from ctai.errors import ContaminationError, CtaiError
+from ctai.model import sources
+from ctai.model.clean_model import CleanModel
+from ctai.model.loader import CleanModelLoader, as_loaded
+from ctai.model.sources import adapter_digest
+from ctai.records import Sampling
+from tests.support import tiny
+
+pytestmark = pytest.mark.unit
+
+GREEDY = Sampling(max_new_tokens=12)
+PROMPTS = ["The capital of France is", "Instruction: Name two colors.\nResponse:"]
+
+
+@pytest.fixture
+def folder(tiny_model_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model that a test may change."""
+    return Path(shutil.copytree(tiny_model_folder, tmp_path / "model"))
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No hub, as in offline mode; the constant is read at import."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+# ----------------------------------------------------------------------------------------------------- finding
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    "name", ["./nowhere", "no/such/folder", "weights.gguf", "/nowhere", "nobody/no-such-model", ""]
+)
+def test_a_model_that_is_nowhere_is_one_sentence(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CtaiError, match=r"(?s)^model '.{0,30}'.{20,400}$") as caught:
+        CleanModelLoader(name or "./").load()
+    assert "\n" not in str(caught.value)
+
+
+class BrokenConnectionError(Exception):
+    """As HTTP libraries have them: of no class that Python knows."""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            BrokenConnectionError("peer closed connection\nwithout the rest"),
+            "the download of model 'some/model' broke off (BrokenConnectionError: peer closed connection); "
+            "run the same command again, it resumes",
+        ),
+        (
+            TimeoutError("read timed out"),
+            "the download of model 'some/model' broke off (TimeoutError: read timed out); "
+            "run the same command again, it resumes",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/hub/blobs/abc"),
+            "cannot use /hub/blobs/abc: No space left on device; "
+            "when that is mended, the same command goes on where this one stopped",
+        ),
+        (
+            LocalEntryNotFoundError("the hub cannot be reached"),
+            "model 'some/model' is no local folder, and the hub does not give it "
+            "(LocalEntryNotFoundError: the hub cannot be reached)",
+        ),
+    ],
+)
+def test_a_download_that_fails_is_one_sentence(
+    error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ctai.model.hub.snapshot_download", fail)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(CtaiError) as caught:
+        sources.resolve("some/model")
+    assert str(caught.value) == sentence
+    assert caught.value.__cause__ is error
+
+
+def test_a_local_folder_is_preferred_over_the_hub(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sources.resolve("model").folder == Path("model")
+    (tmp_path / "owner").mkdir()
+    shutil.copytree(folder, tmp_path / "owner" / "name")
+    source = sources.resolve("owner/name")
+    assert (source.model_id, source.revision, source.weight_files) == ("name", None, ("model.safetensors",))
+
+
+def test_a_gguf_file_and_its_folder_are_the_same_model(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    file = tmp_path / "m" / "base.gguf"
+    file.write_bytes(b"GGUF")
+    assert (
+        sources.resolve(str(file)).weight_files == sources.resolve(str(tmp_path / "m")).weight_files == ("base.gguf",)
+    )
+    (tmp_path / "m" / "other.gguf").write_bytes(b"GGUF")
+    with pytest.raises(CtaiError, match=r"2 \.gguf files; name one of them: base\.gguf, other\.gguf"):
+        sources.resolve(str(tmp_path / "m"))
+
+
+def test_files_that_hold_no_model_are_refused(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(CtaiError, match=r"folder without config\.json"):
+        sources.resolve(str(tmp_path))
+    with pytest.raises(CtaiError, match=r"not a \.gguf file"):
+        sources.resolve(str(folder / "config.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"quantization": "int8"}, "choose none, nf4 or auto"), ({"device": "tpu"}, "choose cpu or cuda")],
+)
+def test_unknown_arguments_are_refused(arguments: dict[str, str], message: str) -> None:
+    with pytest.raises(CtaiError, match=message):
+        CleanModelLoader("embedded", **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_cuda_is_never_replaced_by_the_cpu(folder: Path) -> None:
+    with pytest.raises(CtaiError, match="no CUDA device"):
+        CleanModelLoader(str(folder), device="cuda").load()
+
+
+def test_nf4_of_a_gguf_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "base.gguf").write_bytes(b"GGUF")
+    with pytest.raises(CtaiError, match="load it with quantization none"):
+        CleanModelLoader(str(tmp_path / "base.gguf"), quantization="nf4").load()
+
+
+def test_auto_does_not_quantize_a_gguf_file_again(tmp_path: Path) -> None:
+    (tmp_path / "base.gguf").write_bytes(b"GGUF, but no more of it")
+    with pytest.raises(CtaiError, match="cannot be loaded"):
+        CleanModelLoader(str(tmp_path / "base.gguf"), quantization="auto").load()
+
+
+# ----------------------------------------------------------------------------------------------------- loading
+
+
+def test_attention_on_a_gpu_is_not_left_to_cudnn(tiny_model: CleanModel) -> None:
+    enabled = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        as_loaded(tiny_model.module, "cpu")
+        assert torch.backends.cuda.cudnn_sdp_enabled()
+        as_loaded(tiny_model.module, "cuda")
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(enabled)
+
+
+def test_provenance_is_complete(tiny_model: CleanModel, tiny_model_folder: Path) -> None:
+    provenance = tiny_model.provenance
+    expected = {
+        "requested": str(tiny_model_folder),
+        "model_id": "model",
+        "revision": None,
+        "architecture": "LlamaForCausalLM",
+        "parameters": sum(p.numel() for p in tiny_model.module.parameters()),
+        "requested_quantization": "none",
+        "quantization": "none",
+        "double_quantization": False,
+        "compute_dtype": "float32",
+        "device": "cpu",
+        "template_disabled": True,
+        "template_was_present": True,
+        "add_special_tokens": False,
+        "bos_allowed": False,
+        "special_token_delta": 0,
+        "control_tokens": tiny.CHAT_TOKENS,
+        "adapter_digest": None,
+        "sentinels": None,
+    }
+    assert {name: getattr(provenance, name) for name in expected} == expected
+    assert provenance.loader_version.startswith("0.1.0+")
+    assert len(provenance.weights_digest) == len(provenance.tokenizer_digest) == 64
+
+
+def test_the_weights_digest_is_of_the_weights(folder: Path, tiny_model: CleanModel) -> None:
+    same = sources.weights_digest(sources.resolve(str(folder)))
+    assert same == tiny_model.provenance.weights_digest
+    tensors = load_file(folder / "model.safetensors")
+    next(iter(tensors.values()))[0, 0] += 1e-3
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    assert sources.weights_digest(sources.resolve(str(folder))) != same
+
+
+def test_the_tokenizer_digest_is_of_the_tokenizer_in_use(folder: Path, tiny_model: CleanModel) -> None:
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    content["model"]["merges"].pop()
+    file.write_text(json.dumps(content))
+    changed = CleanModelLoader(str(folder)).load(sentinels=False).provenance
+    assert changed.tokenizer_digest != tiny_model.provenance.tokenizer_digest
+    assert changed.weights_digest == tiny_model.provenance.weights_digest
+
+
+def test_loading_is_silent(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    CleanModelLoader(str(folder)).load(sentinels=False)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_missing_tensors_are_an_error_and_not_random(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in tensors if "mlp" in name)
+    del tensors[name]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CtaiError, match=r"lack 1 tensor\(s\), such as model\.layers"):
+        CleanModelLoader(str(folder)).load(sentinels=False)
+
+
+def test_tensors_of_another_shape_are_an_error(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 96}))
+    with pytest.raises(
+        CtaiError, match=r"have 6 tensor\(s\) of another shape than its config\.json says, such as model\."
+    ):
+        CleanModelLoader(str(folder)).load(sentinels=False)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA error: an illegal memory access"), KeyError("a_name"), TypeError("no such argument")]
+)
+def test_a_bug_or_a_fault_of_the_device_keeps_its_traceback(
+    error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ctai.model.loader.AutoModelForCausalLM.from_pretrained", fail)
+    with pytest.raises(type(error)) as caught:
+        CleanModelLoader(str(folder)).load(sentinels=False)
+    assert caught.value is error
+
+
+def test_memory_that_is_too_small_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("ctai.model.loader.AutoModelForCausalLM.from_pretrained", fail)
+    with pytest.raises(CtaiError, match="does not fit into the memory of the device"):
+        CleanModelLoader(str(folder)).load(sentinels=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("config.json", "{nope"), ("config.json", "{}"), ("config.json", "[1]"), ("config.json", None),
+        ("tokenizer_config.json", "[1]"), ("tokenizer.json", '{"version": "1.0", "model": 5}'),
+        ("tokenizer.json", "{}"), ("tokenizer.json", "{nope"), ("tokenizer_config.json", "{nope"),
+    ],
+)  # fmt: skip
+def test_damaged_files_beside_the_weights_are_one_sentence(file: str, text: str | None, folder: Path) -> None:
+    config = (folder / "config.json").read_text()
+    (folder / file).write_text(json.dumps({**json.loads(config), "hidden_size": "wide"}) if text is None else text)
+    with pytest.raises(CtaiError, match="cannot be loaded") as caught:
+        CleanModelLoader(str(folder)).load(sentinels=False)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hidden_act": "nope"}, {"num_attention_heads": 0}, {"dtype": "float33"}, {"rope_parameters": {"rope_type": "x"}},
+        {"vocab_size": -1}, {"model_type": "nope"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_config_that_describes_no_model_is_one_sentence(wrong: dict[str, object], folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **wrong}))
+    with pytest.raises(CtaiError, match="cannot be loaded") as caught:
+        CleanModelLoader(str(folder)).load(sentinels=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_cut_off_weights_are_one_sentence(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(CtaiError, match="cannot be loaded") as caught:
+        CleanModelLoader(str(folder)).load(sentinels=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_code_beside_the_weights_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody was asked whether to run it"))
+    (folder / "evil.py").write_text("raise SystemExit('run')")
+    config = json.loads((folder / "config.json").read_text())
+    config["model_type"] = "unheard_of"
+    config["auto_map"] = {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CtaiError, match="cannot be loaded"):
+        CleanModelLoader(str(folder)).load(sentinels=False)
+
+
+def test_nf4_loads_and_stays_near_the_full_weights(tiny_model_folder: Path, tiny_model: CleanModel) -> None:
+    model = CleanModelLoader(str(tiny_model_folder), quantization="nf4").load(sentinels=False)
+    assert (model.provenance.quantization, model.provenance.double_quantization) == ("nf4", True)
+    assert model.provenance.compute_dtype == "float32"
+    kinds = {type(module).__name__ for module in model.module.modules()}
+    assert "Linear4bit" in kinds
+    tokens = range(tiny_model.module.config.vocab_size)
+    quantized = torch.from_numpy(model.engine.token_logprobs(PROMPTS, tokens))
+    full = torch.from_numpy(tiny_model.engine.token_logprobs(PROMPTS, tokens))
+    likeness = torch.corrcoef(torch.stack([quantized[0], full[0]]))[0, 1]
+    assert 0.8 < likeness < 0.99999
+    assert model.engine.generate(PROMPTS, GREEDY) == model.engine.generate(PROMPTS, GREEDY)
+
+
+def test_nf4_weights_that_were_dequantized_once_compute_the_same_bits(tiny_model_folder: Path) -> None:
+    module = CleanModelLoader(str(tiny_model_folder), quantization="nf4").load(sentinels=False).module
+    layers = [layer for layer in module.modules() if hasattr(getattr(layer, "weight", None), "quant_state")]
+    assert len(layers) == 7 * module.config.num_hidden_layers
+    for layer in layers:
+        inputs = torch.randn(5, layer.in_features, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        ours, theirs = layer(inputs), type(layer).forward(layer, inputs)
+        assert ours.grad_fn is not None
+        assert torch.equal(ours, theirs)
+        (our_gradient,), (their_gradient,) = (torch.autograd.grad(y.square().sum(), inputs) for y in (ours, theirs))
+        assert torch.equal(our_gradient, their_gradient)
+
+
+def test_nf4_computes_with_the_loaded_weights_on_every_call(tiny_model_folder: Path) -> None:
+    model = CleanModelLoader(str(tiny_model_folder), quantization="nf4").load(sentinels=False)
+    layer = next(m for m in model.module.modules() if type(m).__name__ == "Linear4bit")
+    before = layer.weight.data.clone()
+    first = model.engine.token_logprobs(PROMPTS, [5])
+    model.module.train()
+    model.module.eval()
+    assert torch.equal(layer.weight.data, before)
+    assert (model.engine.token_logprobs(PROMPTS, [5]) == first).all()
+
+
+def test_the_tokenizer_alone(tiny_model_folder: Path) -> None:
+    tokenizer = CleanModelLoader(str(tiny_model_folder)).load_tokenizer()
+    with pytest.raises(ContaminationError):
+        tokenizer.apply_chat_template([{"role": "user", "content": "x"}])
+
+
+def test_the_embedded_model_is_part_of_the_package() -> None:
+    source = sources.resolve("embedded")
+    assert source.model_id == "embedded"
+    assert source.weight_files == ("model.safetensors",)
+
+
+# ----------------------------------------------------------------------------------------------------- adapters
+
+
+def test_an_adapter_changes_the_model_and_comes_off_again(tiny_model_folder: Path, tiny_adapter: Path) -> None:
+    model = CleanModelLoader(str(tiny_model_folder)).load(sentinels=False)
+    before = model.engine.token_logprobs(PROMPTS, range(50))
+    texts = model.engine.generate(PROMPTS, GREEDY)
+    for _ in range(2):
+        with model.with_adapter(tiny_adapter) as adapted:
+            assert abs(adapted.engine.token_logprobs(PROMPTS, range(50)) - before).max() > 0.1
+            assert adapted.engine.generate(PROMPTS, GREEDY) != texts
+            assert adapted.provenance.adapter_digest == adapter_digest(tiny_adapter)
+            assert adapted.provenance.weights_digest == model.provenance.weights_digest
+        assert (model.engine.token_logprobs(PROMPTS, range(50)) == before).all()
+        assert model.engine.generate(PROMPTS, GREEDY) == texts
+    assert model.provenance.adapter_digest is None
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_an_adapters_digest_is_of_both_its_files(tmp_path: Path, tiny_adapter: Path, name: str) -> None:
+    folder = shutil.copytree(tiny_adapter, tmp_path / "adapter")
+    assert adapter_digest(folder) == adapter_digest(tiny_adapter)
+    (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+    assert adapter_digest(folder) != adapter_digest(tiny_adapter)
+
+
+@pytest.mark.fault(
+    3, plant="the base used while an adapter is attached, and an adapter on an adapter", check="suspended engine"
+)
+def test_only_one_arm_can_be_used_at_a_time(tiny_model_folder: Path, tiny_adapter: Path) -> None:
+    model = CleanModelLoader(str(tiny_model_folder)).load(sentinels=False)
+    adapted = model.with_adapter(tiny_adapter)
+    with pytest.raises(CtaiError, match="an adapter is attached"):
+        model.engine.generate(PROMPTS, GREEDY)
+    with pytest.raises(CtaiError, match="not put on top"):
+        adapted.with_adapter(tiny_adapter)
+    with pytest.raises(CtaiError, match="not put on top"):
+        model.with_adapter(tiny_adapter)
+    assert adapted.unload() is model
+    with pytest.raises(CtaiError, match="was unloaded"):
+        adapted.engine.token_logprobs(PROMPTS, [1])
+    with pytest.raises(CtaiError, match="no adapter to unload"):
+        model.unload()
+
+
+@pytest.mark.fault(23, plant="both arms asked for at once", check="one set of weights in memory")
+def test_adapter_and_base_share_their_weights(tiny_model_folder: Path, tiny_adapter: Path) -> None:
+    model = CleanModelLoader(str(tiny_model_folder)).load(sentinels=False)
+    embedding = model.module.get_input_embeddings().weight
+    with model.with_adapter(tiny_adapter) as adapted:
+        assert adapted.module.get_input_embeddings().weight is embedding
+
+
+def test_an_adapter_that_does_not_fit_leaves_the_base_usable(
+    tiny_model_folder: Path, tiny_adapter: Path, tmp_path: Path
+) -> None:
+    model = CleanModelLoader(str(tiny_model_folder)).load(sentinels=False)
+    before = model.engine.token_logprobs(PROMPTS, [1, 2])
+    with pytest.raises(CtaiError, match=r"lacks adapter_config\.json and adapter_model\.safetensors"):
+        model.with_adapter(tmp_path)
+    wrong = Path(shutil.copytree(tiny_adapter, tmp_path / "wrong"))
+    config = json.loads((wrong / "adapter_config.json").read_text())
+    (wrong / "adapter_config.json").write_text(json.dumps({**config, "r": 8}))
+    with pytest.raises(CtaiError, match="does not fit"):
+        model.with_adapter(wrong)
+    renamed = {f"x.{name}": value for name, value in load_file(tiny_adapter / "adapter_model.safetensors").items()}
+    (wrong / "adapter_config.json").write_text(json.dumps(config))
+    save_file(renamed, wrong / "adapter_model.safetensors")
+    with pytest.raises(CtaiError, match="do not match its configuration"):
+        model.with_adapter(wrong)
+    assert (model.engine.token_logprobs(PROMPTS, [1, 2]) == before).all()
+    with model.with_adapter(tiny_adapter) as adapted:
+        assert (adapted.engine.token_logprobs(PROMPTS, [1, 2]) != before).any()
+
+
+def test_pickled_adapters_are_not_loaded(tiny_model: CleanModel, tiny_adapter: Path, tmp_path: Path) -> None:
+    shutil.copy(tiny_adapter / "adapter_config.json", tmp_path)
+    (tmp_path / "adapter_model.bin").write_bytes(b"\x80")
+    with pytest.raises(CtaiError, match=r"lacks adapter_model\.safetensors"):
+        tiny_model.with_adapter(tmp_path)
