@@ -49,7 +49,10 @@ def comparison_number(rundir: RunDir, adapter_digest: str) -> int:
     Raises:
         CtaiError: the list of looks cannot be read, or does not hold it.
     """
-    looks, look = read_jsonl(rundir.path(*COMPARISONS), TestSetComparison), TestSetComparison(adapter_digest=adapter_digest)
+    looks, look = (
+        read_jsonl(rundir.path(*COMPARISONS), TestSetComparison),
+        TestSetComparison(adapter_digest=adapter_digest),
+    )
     if look not in looks:
         raise CtaiError(f"{'/'.join(COMPARISONS)} does not hold the adapter {adapter_digest[:12]} that was compared")
     return looks.index(look) + 1

@@ -172,7 +172,9 @@ def verdict_status(rundir: RunDir, config: RunConfig, gate: GateSpec) -> Verdict
         if not path.is_file():
             return VerdictStatus(None, f"the verdict of gate {gate.name} is stale: {name} is missing")
         if sha256_file(path) != digest:
-            return VerdictStatus(None, f"the verdict of gate {gate.name} is stale: {name} was changed after the gate passed")
+            return VerdictStatus(
+                None, f"the verdict of gate {gate.name} is stale: {name} was changed after the gate passed"
+            )
     return VerdictStatus(verdict, "")
 
 

@@ -47,7 +47,10 @@ def _content(items: Sequence[EvaluationItem]) -> Rate:
 def base_answers(run: Run) -> dict[str, ArmResult]:
     """Answers of the base model, by arm."""
     heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
-    return {arm.name: evaluate_arm(run.base, arm, heldout, run, _base_folder(run, arm.name)) for arm in base_arms(run.config)}
+    return {
+        arm.name: evaluate_arm(run.base, arm, heldout, run, _base_folder(run, arm.name))
+        for arm in base_arms(run.config)
+    }
 
 
 def _base_folder(run: Run, arm: str) -> Path:

@@ -43,9 +43,7 @@ class MergedDataset(NamedTuple):
     reused: bool
 
 
-def merge_shards(
-    context: StageContext, folders: Sequence[Path], heldout: Sequence[HeldoutItem]
-) -> MergedDataset:
+def merge_shards(context: StageContext, folders: Sequence[Path], heldout: Sequence[HeldoutItem]) -> MergedDataset:
     """Merge finished shards into the training data, or reuse a complete merge.
 
     All unique examples are kept, also beyond the configured count.

@@ -109,7 +109,9 @@ class RoundGenerator:
 
     # -- instructions ------------------------------------------------------------------------------------------------
 
-    def _fresh(self, proposals: Sequence[InstructionList], first_item: int, rejections: list[Rejection]) -> list[_Fresh]:
+    def _fresh(
+        self, proposals: Sequence[InstructionList], first_item: int, rejections: list[Rejection]
+    ) -> list[_Fresh]:
         """Number the instructions; keep those that are fit to be sent, new to the shard and not held out."""
         fresh: list[_Fresh] = []
         texts = [text for proposal in proposals for text in proposal.instructions]

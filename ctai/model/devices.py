@@ -21,7 +21,9 @@ def device_info(device: str) -> DeviceInfo:
 @lru_cache(maxsize=8)
 def compute_stack(device: str) -> Mapping[str, str]:
     """Device and library versions that a model computes with; only answers of equal stacks are compared."""
-    versions = {name: installed_version(name) or "not installed" for name in ("torch", "transformers", "peft", "bitsandbytes")}
+    versions = {
+        name: installed_version(name) or "not installed" for name in ("torch", "transformers", "peft", "bitsandbytes")
+    }
     return MappingProxyType({"device": device_info(device).name, **versions})
 
 

@@ -61,7 +61,9 @@ def download(name: str, revision: str | None) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
         raise _not_there(name, revision, error) from error
     except Exception as error:  # of the libraries that the hub's client downloads with: they share no class of errors
-        broken = f"the download of model {name!r} broke off ({short_error(error)}); run the same command again, it resumes"
+        broken = (
+            f"the download of model {name!r} broke off ({short_error(error)}); run the same command again, it resumes"
+        )
         raise CtaiError(disk_error_message(error) or broken) from error
 
 

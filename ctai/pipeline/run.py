@@ -250,7 +250,13 @@ class Run(RunContext):
         lines = []
         for gate in (gate_named(name) for name in selected):
             verdict = verdicts.get(gate.name)
-            word = verdict.outcome if verdict else "blocked" if "blocked by" in failure_reason(gate.name) else "not measured"
+            word = (
+                verdict.outcome
+                if verdict
+                else "blocked"
+                if "blocked by" in failure_reason(gate.name)
+                else "not measured"
+            )
             seconds = f"{self.seconds[gate.name]:.0f} s" if gate.name in self.seconds else ""
             reused = "(reused)" if gate.name in self.reused else ""
             lines.append(f"{gate.number:>3}  {gate.name:<14}{word.upper():<13}{seconds:>6} {reused}".rstrip())

@@ -31,9 +31,7 @@ class StageContext:
 
     def with_config(self, config: RunConfig) -> "StageContext":
         """Return the same context with another configuration, such as that of a retry."""
-        return StageContext(
-            config=config, rundir=self.rundir, run_id=self.run_id, git=self.git, progress=self.progress
-        )
+        return StageContext(config=config, rundir=self.rundir, run_id=self.run_id, git=self.git, progress=self.progress)
 
     def stage(self, name: str, folder: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> Stage:
         """Return a stage keyed by its parameters, its inputs and the digest of the code."""

@@ -126,4 +126,3 @@ def installed_version(package: str) -> str | None:
 
 def _installed(package: str) -> str:
     return installed_version(package) or "not installed"
-

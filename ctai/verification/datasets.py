@@ -111,7 +111,11 @@ def recompute_scale(
 
 
 def _union(
-    rundir: RunDir, config: RunConfig, shards: Sequence[RecomputedShard], heldout: Sequence[HeldoutItem], found: list[str]
+    rundir: RunDir,
+    config: RunConfig,
+    shards: Sequence[RecomputedShard],
+    heldout: Sequence[HeldoutItem],
+    found: list[str],
 ) -> QcSummary:
     """The union's quality control; what differs from the merged files goes to `found`."""
     jaccard = config.scale.near_duplicate_jaccard

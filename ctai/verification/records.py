@@ -47,7 +47,9 @@ class RunRecords:
         except ValidationError as error:
             raise CtaiError(f"the verdict of gate {gate} names a configuration that is none: {error}") from error
         if "generation" in verdict.config:  # gate 1 asks no families
-            plugins.require(config.generation.families_sha256)  # their code is never run because a run directory names it
+            plugins.require(
+                config.generation.families_sha256
+            )  # their code is never run because a run directory names it
         return config
 
     def verdict(self, gate: str) -> Verdict:
@@ -102,7 +104,5 @@ class RunRecords:
     @cached_property
     def evaluation(self) -> RecomputedEvaluation:
         """The evaluation judged again."""
-        records = EvaluationRecords(
-            self.rundir, self.heldout, self.base_arms, self.provenance, self.verdict("scale")
-        )
+        records = EvaluationRecords(self.rundir, self.heldout, self.base_arms, self.provenance, self.verdict("scale"))
         return recompute_evaluation(records, self.config("evaluation"))

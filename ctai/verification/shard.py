@@ -69,7 +69,9 @@ class _RecordedDraft(NamedTuple):
     fate: Fate
 
 
-def recompute_shard(folder: Path, name: str, artifact: str, plan: ShardPlan, heldout: Sequence[HeldoutItem]) -> RecomputedShard:
+def recompute_shard(
+    folder: Path, name: str, artifact: str, plan: ShardPlan, heldout: Sequence[HeldoutItem]
+) -> RecomputedShard:
     """Judge a shard again.
 
     Args:
@@ -110,7 +112,11 @@ class _ShardRecomputation:
     """Goes through the rounds of a shard as it was made, and takes every decision again."""
 
     def __init__(
-        self, plan: ShardPlan, heldout: Sequence[HeldoutItem], examples: Sequence[Example], rejections: Sequence[Rejection]
+        self,
+        plan: ShardPlan,
+        heldout: Sequence[HeldoutItem],
+        examples: Sequence[Example],
+        rejections: Sequence[Rejection],
     ) -> None:
         self._plan = plan
         self._settings = plan.config.generation

@@ -163,7 +163,9 @@ def _run_bare(engine: TextEngine, rng: random.Random, control: frozenset[int]) -
         followed = item.fulfilled(written.raw)
         bad = followed and _stopped(written)
         detail = "followed" + (" and stopped" if bad else "") if followed else ""
-        judged.append(_judged("bare_instruction", item.name, prompt, written, control, _Outcome(followed, not bad, detail)))
+        judged.append(
+            _judged("bare_instruction", item.name, prompt, written, control, _Outcome(followed, not bad, detail))
+        )
     return judged
 
 
@@ -176,7 +178,9 @@ def _run_worksheets(engine: TextEngine, rng: random.Random, control: frozenset[i
     for (item, form, prompt), written in zip(sent, completions, strict=True):
         followed, stopped = item.fulfilled(written.raw), _stopped(written)
         detail = f"{'followed' if followed else 'not followed'}{' and stopped' if stopped else ''}"
-        judged[form].append(_judged("worksheet", item.name, prompt, written, control, _Outcome(followed, not stopped, detail)))
+        judged[form].append(
+            _judged("worksheet", item.name, prompt, written, control, _Outcome(followed, not stopped, detail))
+        )
     return judged
 
 

@@ -48,7 +48,9 @@ class Runner:
         columns, and the window of GPT-Neo (`window_size`) is one that its cache does not know of.
         """
         window = getattr(self._model.config, "window_size", None) or columns
-        return "position_ids" in self._accepts and columns <= window and supports_masked_gaps(self.empty_cache(), columns)
+        return (
+            "position_ids" in self._accepts and columns <= window and supports_masked_gaps(self.empty_cache(), columns)
+        )
 
     def prefix(self, tokens: Sequence[int]) -> DynamicCache:
         """Run the tokens that all prompts share; their keys and values as one row."""

@@ -81,9 +81,7 @@ def _check_ownership(context: RunContext, stage: Stage, manifest: StageManifest)
             f"{name} was made elsewhere and does not belong to this run: {why}; make it there with the same ctai, model and "
             f"settings, or remove {stage.folder} to have it made here"
         )
-    context.report(
-        f"{name} was made from something else and is made again, the old one goes to superseded/: {why}"
-    )
+    context.report(f"{name} was made from something else and is made again, the old one goes to superseded/: {why}")
 
 
 def describe_differences(manifest: StageManifest, stage: Stage) -> list[str]:

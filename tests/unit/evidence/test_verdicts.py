@@ -140,7 +140,9 @@ def test_deciding_an_earlier_gate_again_with_another_result_makes_later_verdicts
     pass_gate(rundir, "instruments")
     names = gate_named("contamination").metrics
     record_verdict(rundir, DEFAULTS, measured(rundir, "contamination", 0.01), dict.fromkeys(names, "passed"))
-    assert "a gate before it was decided again" in verdict_status(rundir, RunConfig(), gate_named("instruments")).problem
+    assert (
+        "a gate before it was decided again" in verdict_status(rundir, RunConfig(), gate_named("instruments")).problem
+    )
 
 
 @pytest.mark.fault(28, plant="a verdict of other code", check="verdict: code")

@@ -75,7 +75,9 @@ def test_padding_does_not_change_the_loss(tiny_model):
 
 
 def test_packing_changes_neither_the_loss_nor_its_gradient(tiny_model):
-    batch = collate([TokenizedPair((5, 6), (7, 0)), TokenizedPair((8, 9, 10), (11, 12, 13, 0)), TokenizedPair((5,), (6, 0))], 0)
+    batch = collate(
+        [TokenizedPair((5, 6), (7, 0)), TokenizedPair((8, 9, 10), (11, 12, 13, 0)), TokenizedPair((5,), (6, 0))], 0
+    )
     found = {}
     for loss_of in (summed_loss, summed_loss_packed):
         weight = tiny_model.module.model.layers[0].self_attn.q_proj.weight.requires_grad_()

@@ -30,7 +30,9 @@ class Item:
     number: int
 
 
-def reasons(texts: list[str], against: list[str] | None = None, threshold: float = deduplication.NEAR_JACCARD) -> list[str]:
+def reasons(
+    texts: list[str], against: list[str] | None = None, threshold: float = deduplication.NEAR_JACCARD
+) -> list[str]:
     return [dropped.reason for dropped in deduplicate(texts, against or [], threshold).dropped]
 
 
@@ -188,9 +190,12 @@ def test_a_dropped_record_leaves_no_trace() -> None:
         words.replace("alpha beta gamma delta ", ""),
     )
     similarities = [
-        normalization.jaccard(normalization.shingles(a), normalization.shingles(b)) for a, b in [(first, second), (second, third)]
+        normalization.jaccard(normalization.shingles(a), normalization.shingles(b))
+        for a, b in [(first, second), (second, third)]
     ]
-    assert min(similarities) >= 0.8 > normalization.jaccard(normalization.shingles(first), normalization.shingles(third))
+    assert (
+        min(similarities) >= 0.8 > normalization.jaccard(normalization.shingles(first), normalization.shingles(third))
+    )
     assert deduplicate([first, second, third]).kept == [first, third]
 
 
@@ -212,7 +217,9 @@ def test_no_near_duplicate_is_missed_and_none_invented() -> None:
             texts.append(" ".join(changed))
     kept: list[str] = []
     for text in texts:
-        alike = (normalization.jaccard(normalization.shingles(text), normalization.shingles(other)) >= 0.7 for other in kept)
+        alike = (
+            normalization.jaccard(normalization.shingles(text), normalization.shingles(other)) >= 0.7 for other in kept
+        )
         agree = (normalization.salient_tokens(text) == normalization.salient_tokens(other) for other in kept)
         if not any(a and m for a, m in zip(alike, agree, strict=True)):
             kept.append(text)
