@@ -6,7 +6,7 @@ import pytest
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.generate.dedup import deduplication as merging
+from ctai.generate import merge as merging
 from ctai.generate.dedup.deduplication import OnlineDeduplicator
 from ctai.generate.merge import MergedDataset, merge_shards
 from ctai.generate.shard import ShardSpec, make_shard

@@ -14,7 +14,7 @@ from ctai.pipeline.executor.options import ExecutionOptions, parse_execution_opt
 from ctai.pipeline.executor.specs import LOCAL, ExecutorSpec, default_executor, parse_executor
 from ctai.pipeline.executor.task import ShardTask, for_workers, make_on_worker
 from ctai.pipeline.run import Run
-from ctai.provenance import code_digest
+from ctai.provenance import GitState, code_digest
 from ctai.records import Example, PilotAttempt, PilotHistory, SessionManifest, StageManifest
 from ctai.rundir import RunDir, digest_of, read_jsonl, read_record, sha256_tree, write_json, write_jsonl
 from ctai.tasks.heldout import build_heldout

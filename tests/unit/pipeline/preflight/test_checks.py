@@ -72,7 +72,7 @@ def pod(folder: Path, *settings: str) -> RunConfig:
 
 def test_versions_are_compared_with_what_the_package_asks_for(monkeypatch):
     assert check("versions").ok
-    monkeypatch.setattr("ctai.pipeline.preflight.packages.needed", lambda: ["torch>=99"])
+    monkeypatch.setattr("ctai.pipeline.preflight.checks.needed", lambda: ["torch>=99"])
     found = check("versions")
     assert not found.ok
     assert found.message.endswith(": pip install 'torch>=99'")
