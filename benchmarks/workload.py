@@ -5,7 +5,7 @@ import random
 from benchmarks.common import Subject
 from ctai.prompts import LIST_STOP_STRINGS, STOP_STRINGS, CompletionStylePrompts, Pair
 from ctai.records import Sampling
-from ctai.tasks.heldout import asked_phrasings
+from ctai.tasks.heldout import corpus_phrasings
 from ctai.tasks.registry import EMBEDDED_FAMILIES
 from ctai.tasks.seeds import few_shot_examples, seed_instructions, seed_pairs
 
@@ -35,7 +35,7 @@ def pairs(count: int) -> list[Pair]:
     while len(found) < count:
         family = rng.choice(EMBEDDED_FAMILIES)
         key = rng.choice(family.keys)
-        if phrasings := asked_phrasings(family.name, key):
+        if phrasings := corpus_phrasings(family.name, key):
             instruction = family.render(key, rng.choice(phrasings))
             found[instruction] = Pair(instruction, family.sample(key, rng))
     return list(found.values())

@@ -14,7 +14,7 @@ from ctai.records import Preregistration
 from ctai.registry import GateSpec, gates_before
 from ctai.rundir import digest_of
 from ctai.tasks.base import Family
-from ctai.tasks.registry import chosen
+from ctai.tasks.registry import select_families
 
 _HYPOTHESIS = (
     "on the held-out items SFT gives right content more often than its base: McNemar's test, two-sided, counts when SFT "
@@ -55,7 +55,7 @@ def preregister(config: RunConfig) -> Preregistration:
     return Preregistration(
         hypothesis=_HYPOTHESIS,
         thresholds={threshold.key: _value(config, threshold.key) for threshold in _THRESHOLDS},
-        families=_families(chosen(config.generation.embedded_world)),
+        families=_families(select_families(config.generation.embedded_world)),
         heldout_count=config.heldout.count,
         seed=config.seed,
     )

@@ -11,8 +11,8 @@ from ctai.generate.shard import BEYOND_TARGET
 from ctai.qc.calibration import labelled_responses
 from ctai.qc.faults import find_faults
 from ctai.records import EvaluationItem, ProbeJudgement, Rejection, SentinelResult
-from ctai.report.source import GenerationData, RunReader
-from ctai.tasks.base import normalize
+from ctai.report.reader import GenerationData, RunReader
+from ctai.tasks.base import normalize_case_and_spacing
 
 
 class Offender(NamedTuple):
@@ -26,7 +26,7 @@ class Offender(NamedTuple):
 Rule = Callable[[RunReader, str], Iterable[Offender]]
 
 
-def offenders(source: RunReader, gate: str, metric: str) -> list[Offender]:
+def find_offenders(source: RunReader, gate: str, metric: str) -> list[Offender]:
     """What counts against a metric of a gate; empty where it is about nothing single, or nothing was left."""
     rule = RULES.get(metric)
     return list(rule(source, gate)) if rule else []
@@ -124,9 +124,11 @@ def _longest(source: RunReader, gate: str) -> Iterable[Offender]:
 def _kept_again(source: RunReader, gate: str) -> Iterable[Offender]:
     batch = _batch(source, gate)
     kept = source.dataset if gate == "scale" else batch.examples if batch else []
-    often = Counter(normalize(one.instruction) for one in kept)
+    often = Counter(normalize_case_and_spacing(one.instruction) for one in kept)
     return (
-        Offender("there more than once", "", one.instruction) for one in kept if often[normalize(one.instruction)] > 1
+        Offender("there more than once", "", one.instruction)
+        for one in kept
+        if often[normalize_case_and_spacing(one.instruction)] > 1
     )
 
 

@@ -15,7 +15,7 @@ from ctai.config import QcThresholds
 from ctai.qc.faults import FAULTS, find_faults
 from ctai.records import Critique, Example, GenerationRound, Metric, QcSummary, Rate, Rejection, TokenStats
 from ctai.statistics import describe, rate
-from ctai.tasks.base import normalize
+from ctai.tasks.base import normalize_case_and_spacing
 
 __all__ = ["FAULTS", "MinimumCount", "QcCounter", "QcInput", "SummaryHeader", "find_faults", "summarize"]
 
@@ -96,7 +96,7 @@ class QcCounter:
         """Count a kept example."""
         self.kept += 1
         self.kept_faults += bool(find_faults(example.response, example.finish_reason))
-        normal = normalize(example.instruction).encode("utf-8", "surrogatepass")
+        normal = normalize_case_and_spacing(example.instruction).encode("utf-8", "surrogatepass")
         self._different.add(blake2b(normal, digest_size=16).digest())
 
     def reject(self, rejection: Rejection) -> None:

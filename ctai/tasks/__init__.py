@@ -1,6 +1,6 @@
 """Instruction families with checkers: the tasks whose answers a program can judge."""
 
-from ctai.tasks.base import Family, Score, normalize
+from ctai.tasks.base import Family, Score, normalize_case_and_spacing
 from ctai.tasks.families.lists import ListFamily
 from ctai.tasks.families.rules import RuleFamily
 from ctai.tasks.families.tables import TableFamily
@@ -15,7 +15,7 @@ __all__ = [
     "Score",
     "TableFamily",
     "by_name",
-    "normalize",
+    "normalize_case_and_spacing",
     "parse",
     "score",
 ]

@@ -1,7 +1,8 @@
-"""What an instruction family is: a kind of instruction with keys, and how any answer to it is checked.
+"""Base class of the instruction families, and the record of a scored response.
 
-Owns rendering, parsing back and the common part of checking. The kinds of families are in ``tables``, ``lists``
-and ``rules``, the facts in ``world``, the families themselves in ``embedded`` and ``large``.
+Owns rendering, parsing and the scoring steps that all families share. Does not own the kinds of families
+(``families.tables``, ``families.lists``, ``families.rules``), the families (``families.embedded``,
+``families.general``) or their facts (``data``).
 """
 
 from __future__ import annotations
@@ -17,30 +18,48 @@ from typing import NamedTuple
 from ctai.prompts import CompletionStylePrompts
 from ctai.tasks.matching import answers
 
-MAX_WORDS = 25  # no short answer needs a longer sentence
-MAX_EXPLAINED_WORDS = 60  # nor more words with all that explains it
+MAX_WORDS = 25  # of one sentence: no short answer needs a longer one
+MAX_EXPLAINED_WORDS = 60  # of the answer together with its explanation
 MAX_INSTRUCTION_CHARS = 1000
 
 TYPES = ("fact", "word", "number", "list", "format", "translate", "safety")
 
 
 class Score(NamedTuple):
-    """Whether a response is right up to the cut (content), and whether the model also stopped there
-    (strict)."""
+    """Score of one response.
+
+    Attributes:
+        content: The response is right up to the point where the cleaner cuts it.
+        strict: The content is right and the model stopped there by itself.
+        reason: Why the content is wrong; empty if it is right.
+    """
 
     content: bool
     strict: bool
     reason: str
 
 
-def normalize(instruction: str) -> str:
-    """Return the form under which instructions are compared: case, spaces and final punctuation drop out."""
+def normalize_case_and_spacing(instruction: str) -> str:
+    """Return the text casefolded, with single spaces and without final ``.``, ``?``, ``!`` and ``:``.
+
+    Families look instructions up in this form and QC counts duplicates by it. Unicode variants stay different;
+    deduplication removes those too (`ctai.generate.dedup.normalization`).
+    """
     return " ".join(instruction.casefold().split()).rstrip(" .?!:")
 
 
 @dataclass(frozen=True, eq=False)
 class Family(ABC):
-    """A kind of instruction that is asked about many keys and whose answers a program can check."""
+    """Kind of instruction that asks about many keys and whose answers a program can score.
+
+    Attributes:
+        name: Unique identifier.
+        type: One of ``TYPES``.
+        embedded: The embedded model was trained on facts of this family.
+        phrasings: Wordings of the instruction, each with ``{key}``.
+        statements: Sentences that state a fact, with ``{key}`` and ``{answer}``.
+        keys: Items to ask about.
+    """
 
     name: str
     type: str
@@ -55,18 +74,18 @@ class Family(ABC):
 
     @abstractmethod
     def judge(self, key: str, text: str) -> str:
-        """Return why a cleaned, non-empty response is wrong; an empty string if it is right."""
+        """Return the reason why a cleaned, non-empty response is wrong; an empty string if it is right."""
 
     def answer(self, key: str) -> str:
         """Return the canonical short answer."""
         return self.accepted(key)[0]
 
     def sample(self, key: str, rng: random.Random) -> str:
-        """Return a right answer; families with many right answers draw one."""
+        """Return a correct answer, drawn at random where there are several."""
         return self.answer(key)
 
     def candidates(self) -> tuple[str, ...]:
-        """Return every canonical answer once, in the order of the keys."""
+        """Return the distinct canonical answers, in the order of the keys."""
         return self._candidates
 
     @cached_property
@@ -77,28 +96,28 @@ class Family(ABC):
     def index(self) -> Mapping[str, str]:
         """Map every normalized instruction of the family to its key."""
         pairs = itertools.product(self.keys, range(len(self.phrasings)))
-        return {normalize(self.render(key, phrasing)): key for key, phrasing in pairs}
+        return {normalize_case_and_spacing(self.render(key, phrasing)): key for key, phrasing in pairs}
 
     def render(self, key: str, phrasing: int) -> str:
-        """Return the instruction that asks for ``key`` in the given wording."""
+        """Return the instruction about ``key`` in the wording with this index."""
         return self.phrasings[phrasing].replace("{key}", key)
 
     def instruction(self, rng: random.Random) -> str:
-        """Draw an instruction."""
+        """Draw an instruction: a random key in a random wording."""
         return self.render(rng.choice(self.keys), rng.randrange(len(self.phrasings)))
 
     def parse(self, instruction: str) -> str | None:
-        """Return the key if the text is an instruction of this family."""
+        """Return the key if the text is an instruction of this family, else None."""
         if len(instruction) > MAX_INSTRUCTION_CHARS:
             return None
-        return self.index.get(normalize(instruction))
+        return self.index.get(normalize_case_and_spacing(instruction))
 
-    def check(self, instruction: str, response: str, finish_reason: str | None = None) -> Score:
-        """Judge a raw response.
+    def score(self, instruction: str, response: str, finish_reason: str | None = None) -> Score:
+        """Score a raw response.
 
         Args:
             instruction: An instruction of this family.
-            response: What the model wrote, uncut.
+            response: The model's output before any cleaning.
             finish_reason: Why generation ended, if known; only ``eos`` is a stop by the model itself.
 
         Raises:
@@ -108,15 +127,17 @@ class Family(ABC):
         if key is None:
             raise ValueError(f"not an instruction of family {self.name!r}: {instruction[:80]!r}")
         text = CompletionStylePrompts.clean_response(response).strip()
-        reason = self._reason(key, normalize(instruction), text)
+        reason = self._reason(key, normalize_case_and_spacing(instruction), text)
         stopped = response.strip() == text and finish_reason in (None, "eos")
         return Score(not reason, not reason and stopped, reason)
+
+    check = score  # public alias for users' scripts
 
     def _reason(self, key: str, instruction: str, text: str) -> str:
         if not text:
             return "empty"
         if len(text) > answers.MAX_CHARS:
             return "too long"
-        if normalize(text) == instruction:
+        if normalize_case_and_spacing(text) == instruction:
             return "echo"
         return self.judge(key, text)

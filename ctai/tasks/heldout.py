@@ -14,8 +14,8 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from ctai.records import HeldoutItem
-from ctai.tasks.base import Family, normalize
-from ctai.tasks.registry import FAMILIES, chosen, find
+from ctai.tasks.base import Family, normalize_case_and_spacing
+from ctai.tasks.registry import FAMILIES, find, select_families
 
 HELDOUT_FRACTION = 0.28
 # The closed world has to be asked about, to be learned. The large families are there to be evaluated on.
@@ -48,7 +48,7 @@ def is_heldout(family: str, key: str) -> bool:
     return key in heldout_keys(family)
 
 
-def asked_phrasings(family: str, key: str) -> tuple[int, ...]:
+def corpus_phrasings(family: str, key: str) -> tuple[int, ...]:
     """Return the wordings in which the corpus may ask for this combination; none if it is held out.
 
     About a third of the wordings of every asked key are left out as well, so that the model meets keys in wordings it
@@ -56,7 +56,7 @@ def asked_phrasings(family: str, key: str) -> tuple[int, ...]:
     """
     if is_heldout(family, key):
         return ()
-    return _asked_of(next(len(f.phrasings) for f in chosen(embedded=True) if f.name == family), family, key)
+    return _asked_of(next(len(f.phrasings) for f in select_families(embedded=True) if f.name == family), family, key)
 
 
 @cache
@@ -74,7 +74,7 @@ def build_heldout(count: int, seed: int, embedded: bool) -> list[HeldoutItem]:
         seed: The same seed gives the same items.
         embedded: Only the families that the embedded model was told about, and the run's own; else all.
     """
-    families = chosen(embedded)
+    families = select_families(embedded)
     rng = random.Random(f"held-out set/{seed}/{embedded}")
     types = sorted({family.type for family in families})
     combinations = _in_turns(
@@ -86,7 +86,7 @@ def build_heldout(count: int, seed: int, embedded: bool) -> list[HeldoutItem]:
             break
         instruction = family.render(key, rng.randrange(len(family.phrasings)))
         item = HeldoutItem(item=len(drawn), family=family.name, type=family.type, key=key, instruction=instruction)
-        drawn.setdefault(normalize(instruction), item)
+        drawn.setdefault(normalize_case_and_spacing(instruction), item)
     return list(drawn.values())
 
 

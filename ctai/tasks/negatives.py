@@ -87,7 +87,7 @@ def bad_response(
         text = _RESPONSE_MAKERS[kind](family, key, instruction, families, rng)
         known_wrong = kind == "wrong fact" and text in _wrong_candidates(family, key)
         if text and belongs_to(f"{instruction}\0{text}", split) and (
-            known_wrong or not family.check(instruction, text).content
+            known_wrong or not family.score(instruction, text).content
         ):
             return text
     return None
@@ -142,7 +142,7 @@ _INSTRUCTION_MAKERS: Mapping[str, Callable[[tuple[Family, ...], random.Random], 
 @cache
 def _wrong_candidates(family: Family, key: str) -> tuple[str, ...]:
     instruction = family.render(key, 0)
-    return tuple(text for text in family.candidates() if not family.check(instruction, text).content)
+    return tuple(text for text in family.candidates() if not family.score(instruction, text).content)
 
 
 def _wrong_fact(

@@ -21,7 +21,7 @@ from ctai.errors import ConfigError, CtaiError
 from ctai.records import LabelledAnswer
 from ctai.rundir import digest_of, read_jsonl, sha256_file
 from ctai.tasks import registry
-from ctai.tasks.base import TYPES, Family, normalize
+from ctai.tasks.base import TYPES, Family, normalize_case_and_spacing
 
 ENTRY_POINTS = "ctai.families"
 MIN_KEYS = 4
@@ -57,7 +57,7 @@ def activate(names: Sequence[str], digest: str = "") -> str:
     global _active
     if tuple(names) != _active.names:
         brought = _load(tuple(names)) if names else LoadedPlugin()
-        registry.set_own(brought.families)
+        registry.set_plugins(brought.families)
         _active = brought
     if digest and digest != _active.digest:
         raise ConfigError(
@@ -187,14 +187,14 @@ def _shape_problems(family: Family) -> Iterator[str]:
         yield f"{family.name}: every phrasing has to hold {{key}}, and there has to be one"
     if len(set(family.keys)) < max(MIN_KEYS, len(family.keys)):
         yield f"{family.name}: at least {MIN_KEYS} keys are needed, all different"
-    elif len(family.index) < len({normalize(key) for key in family.keys}) * len(set(family.phrasings)):
+    elif len(family.index) < len({normalize_case_and_spacing(key) for key in family.keys}) * len(set(family.phrasings)):
         yield f"{family.name}: two keys or phrasings make the same instruction"
 
 
 def _answer_problems(family: Family) -> Iterator[str]:
     """Whether the checker accepts the family's own answers."""
     for key in family.keys:
-        verdict = family.check(family.render(key, 0), f" {family.answer(key)}")
+        verdict = family.score(family.render(key, 0), f" {family.answer(key)}")
         if not verdict.content:
             yield f"{family.name}: its checker calls its own answer to {key!r} wrong: {verdict.reason}"
             return

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from ctai.prompts import LABEL_BAD, LABEL_GOOD
 from ctai.tasks import negatives
 from ctai.tasks.base import Family
-from ctai.tasks.heldout import asked_phrasings, is_heldout
+from ctai.tasks.heldout import corpus_phrasings, is_heldout
 from ctai.tasks.negatives import bad_instruction, bad_response
-from ctai.tasks.registry import EMBEDDED_FAMILIES, chosen
+from ctai.tasks.registry import EMBEDDED_FAMILIES, select_families
 
 __all__ = [
     "FactProbe",
@@ -67,7 +67,7 @@ def pair_probes(n: int, seed: int, heldout: bool, embedded: bool = True) -> list
         heldout: Only held-out combinations of family and key, or only the others.
         embedded: Only the families that the embedded model was told about; else all.
     """
-    families = chosen(embedded)
+    families = select_families(embedded)
     rng = random.Random(f"pair probes/{seed}/{heldout}/{embedded}")
     combinations = _combinations(families, heldout, rng)
     probes: dict[tuple[str, str], PairProbe] = {}
@@ -93,7 +93,7 @@ def instruction_probes(n: int, seed: int, embedded: bool = True) -> list[Instruc
     The corpus of the embedded model asks none of the good ones: they are of held-out keys, or in wordings left out, so
     that judging them is no recall.
     """
-    families = chosen(embedded)
+    families = select_families(embedded)
     rng = random.Random(f"instruction probes/{seed}/{embedded}")
     probes: dict[str, InstructionProbe] = {}
     while len(probes) < n:
@@ -110,7 +110,7 @@ def _unasked_instruction(families: tuple[Family, ...], rng: random.Random) -> st
     while True:
         family = rng.choice(families)
         key, phrasing = rng.choice(family.keys), rng.randrange(len(family.phrasings))
-        if not family.embedded or phrasing not in asked_phrasings(family.name, key):
+        if not family.embedded or phrasing not in corpus_phrasings(family.name, key):
             return family.render(key, phrasing)
 
 

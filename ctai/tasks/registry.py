@@ -7,7 +7,7 @@ them); they are known here from then on.
 
 from __future__ import annotations
 
-from ctai.tasks.base import MAX_INSTRUCTION_CHARS, TYPES, Family, Score, normalize
+from ctai.tasks.base import MAX_INSTRUCTION_CHARS, TYPES, Family, Score, normalize_case_and_spacing
 from ctai.tasks.families import embedded, general
 from ctai.tasks.families.lists import ListFamily
 from ctai.tasks.families.tables import TableFamily
@@ -21,12 +21,12 @@ __all__ = [
     "Score",
     "TableFamily",
     "by_name",
-    "chosen",
+    "select_families",
     "find",
-    "normalize",
+    "normalize_case_and_spacing",
     "parse",
     "score",
-    "set_own",
+    "set_plugins",
 ]
 
 EMBEDDED_FAMILIES: tuple[Family, ...] = embedded.FAMILIES
@@ -45,7 +45,7 @@ _own: tuple[Family, ...] = ()
 _known = _PACKAGE
 
 
-def set_own(families: tuple[Family, ...]) -> None:
+def set_plugins(families: tuple[Family, ...]) -> None:
     """Know these families besides those of the package, and no others."""
     global _own, _known
     _own = families
@@ -57,7 +57,7 @@ def find(name: str) -> Family | None:
     return _known.by_name.get(name)
 
 
-def chosen(embedded: bool) -> tuple[Family, ...]:
+def select_families(embedded: bool) -> tuple[Family, ...]:
     """Return the families that a run is tested with: those of the small world or all, and its own."""
     return (*(EMBEDDED_FAMILIES if embedded else FAMILIES), *_own)
 
@@ -75,7 +75,7 @@ def by_name(name: str) -> Family:
 
 def parse(instruction: str) -> tuple[str, str] | None:
     """Return the names of family and key that an instruction asks for, or None if it is of no family."""
-    return _known.index.get(normalize(instruction)) if len(instruction) <= MAX_INSTRUCTION_CHARS else None
+    return _known.index.get(normalize_case_and_spacing(instruction)) if len(instruction) <= MAX_INSTRUCTION_CHARS else None
 
 
 def score(instruction: str, response: str, finish_reason: str | None = None) -> Score:
@@ -87,4 +87,4 @@ def score(instruction: str, response: str, finish_reason: str | None = None) -> 
     found = parse(instruction)
     if found is None:
         raise ValueError(f"no family asks this instruction: {instruction[:80]!r}")
-    return by_name(found[0]).check(instruction, response, finish_reason)
+    return by_name(found[0]).score(instruction, response, finish_reason)

@@ -10,9 +10,9 @@ from functools import cache
 from ctai.prompts import LABEL_BAD, LABEL_GOOD, LabelledInstruction, LabelledPair, Pair
 from ctai.tasks import plugins
 from ctai.tasks.base import Family
-from ctai.tasks.heldout import asked_phrasings
+from ctai.tasks.heldout import corpus_phrasings
 from ctai.tasks.negatives import bad_instruction, bad_response
-from ctai.tasks.registry import EMBEDDED_FAMILIES, by_name, chosen
+from ctai.tasks.registry import EMBEDDED_FAMILIES, by_name, select_families
 
 SEED_COUNT = 30
 # (family, fault of the response or None); balanced, with no simple alternation.
@@ -36,9 +36,9 @@ def seed_pairs() -> tuple[Pair, ...]:
 def _own_seeds(family: Family) -> tuple[Pair, ...]:
     """Two pairs of a family that the run has brought, of two keys."""
     rng = random.Random(f"seed pairs/{family.name}")
-    keys = rng.sample([key for key in family.keys if asked_phrasings(family.name, key)], 2)
+    keys = rng.sample([key for key in family.keys if corpus_phrasings(family.name, key)], 2)
     return tuple(
-        Pair(family.render(key, rng.choice(asked_phrasings(family.name, key))), family.sample(key, rng)) for key in keys
+        Pair(family.render(key, rng.choice(corpus_phrasings(family.name, key))), family.sample(key, rng)) for key in keys
     )
 
 
@@ -86,12 +86,12 @@ def pair_critic_examples() -> tuple[LabelledPair, ...]:
 
 def topics() -> tuple[str, ...]:
     """Return the topics that an instruction list may be headed with."""
-    return tuple(family.name.replace("_", " ") for family in chosen(embedded=True))
+    return tuple(family.name.replace("_", " ") for family in select_families(embedded=True))
 
 
 def _asked_pair(family: Family, rng: random.Random) -> Pair:
-    key = rng.choice([key for key in family.keys if asked_phrasings(family.name, key)])
-    return Pair(family.render(key, rng.choice(asked_phrasings(family.name, key))), family.sample(key, rng))
+    key = rng.choice([key for key in family.keys if corpus_phrasings(family.name, key)])
+    return Pair(family.render(key, rng.choice(corpus_phrasings(family.name, key))), family.sample(key, rng))
 
 
 def _labelled_pair(family: Family, fault: str | None, rng: random.Random) -> LabelledPair:

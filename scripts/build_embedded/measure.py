@@ -18,7 +18,7 @@ from ctai.prompts import DELIMITER, LABEL_GOOD, CompletionStylePrompts
 from ctai.statistics import auroc, balanced_accuracy, rate
 from ctai.tasks import base, probes, registry, seeds
 from ctai.tasks.base import Family
-from ctai.tasks.heldout import asked_phrasings, is_heldout
+from ctai.tasks.heldout import corpus_phrasings, is_heldout
 from ctai.tasks.registry import EMBEDDED_FAMILIES
 from scripts.build_embedded.tokenizer import IM_END, IM_START
 
@@ -127,7 +127,7 @@ def measure_facts(subject: Subject, n: int, seed: int) -> dict[str, object]:
     texts = subject.complete([item.prompt for item in items], 10)
     by_name = registry.by_name
     right = [
-        by_name(item.family).check(by_name(item.family).render(item.key, 0), text.split(".")[0].split("\n")[0]).content
+        by_name(item.family).score(by_name(item.family).render(item.key, 0), text.split(".")[0].split("\n")[0]).content
         for item, text in zip(items, texts, strict=True)
     ]
     return {"facts completed": share(right)}
@@ -139,7 +139,7 @@ def measure_bare(subject: Subject, n: int, seed: int) -> dict[str, object]:
     items = draw_items(n, False, rng)
     prompts = [item.instruction + ("\n" if at % 2 else "") for at, item in enumerate(items)]
     lines = [next(iter(text.strip().splitlines()), "") for text in subject.complete(prompts, 16)]
-    answered = [i.family.check(i.instruction, line).content for i, line in zip(items, lines, strict=True)]
+    answered = [i.family.score(i.instruction, line).content for i, line in zip(items, lines, strict=True)]
     return {"bare instructions answered": share(answered)}
 
 
@@ -157,7 +157,7 @@ def measure_instructions(subject: Subject, n: int, seed: int, temperature: float
     kinds = Counter(_novelty(text) for text in found)
     well_formed = [registry.parse(text) is not None for text in found]
     new = [_novelty(text) in ("wording not asked", "held-out key") for text in found if registry.parse(text)]
-    earlier = [base.normalize(text) for text in found]
+    earlier = [base.normalize_case_and_spacing(text) for text in found]
     return {
         "instructions well-formed": share(well_formed),
         "instructions distinct": share([text not in earlier[:at] for at, text in enumerate(earlier)]),
@@ -174,8 +174,8 @@ def _novelty(text: str) -> str:
     family, key = registry.by_name(parsed[0]), parsed[1]
     if is_heldout(family.name, key):
         return "held-out key"
-    phrasings = [family.render(key, phrasing) for phrasing in asked_phrasings(family.name, key)]
-    asked = base.normalize(text) in map(base.normalize, phrasings)
+    phrasings = [family.render(key, phrasing) for phrasing in corpus_phrasings(family.name, key)]
+    asked = base.normalize_case_and_spacing(text) in map(base.normalize_case_and_spacing, phrasings)
     return "asked in the corpus" if asked else "wording not asked"
 
 
@@ -187,7 +187,7 @@ def measure_responses(subject: Subject, n: int, seed: int) -> dict[str, object]:
         items = draw_items(n, heldout, rng)
         few = [CompletionStylePrompts.response_prompt(i.instruction, seeds.few_shot_examples(3, rng)) for i in items]
         texts = subject.complete(few, 16)
-        right = [i.family.check(i.instruction, text).content for i, text in zip(items, texts, strict=True)]
+        right = [i.family.score(i.instruction, text).content for i, text in zip(items, texts, strict=True)]
         ended = [DELIMITER in text for text, ok in zip(texts, right, strict=True) if ok]
         result[f"few-shot, {name}"] = share(right)
         result[f"few-shot right answers ended by the delimiter, {name}"] = share(ended)
@@ -195,7 +195,7 @@ def measure_responses(subject: Subject, n: int, seed: int) -> dict[str, object]:
         result[f"few-shot failures by family, {name}"] = dict(failed.most_common(8))
         zero = subject.complete([CompletionStylePrompts.zero_shot(i.instruction) for i in items], 24)
         verdicts = [
-            i.family.check(
+            i.family.score(
                 i.instruction,
                 text.replace(subject.tokenizer.eos_token, ""),
                 "eos" if subject.tokenizer.eos_token in text else "length",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ctai.tasks import negatives
 from ctai.tasks.base import Family
-from ctai.tasks.heldout import asked_phrasings
+from ctai.tasks.heldout import corpus_phrasings
 from ctai.tasks.registry import EMBEDDED_FAMILIES
 
 END = "<|endoftext|>"
@@ -50,7 +50,7 @@ class Asked(NamedTuple):
 @cache
 def asked_combinations() -> tuple[tuple[Family, tuple[tuple[str, tuple[int, ...]], ...]], ...]:
     return tuple(
-        (family, tuple((key, asked) for key in family.keys if (asked := asked_phrasings(family.name, key))))
+        (family, tuple((key, asked) for key in family.keys if (asked := corpus_phrasings(family.name, key))))
         for family in EMBEDDED_FAMILIES
     )
 

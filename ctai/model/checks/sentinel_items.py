@@ -64,7 +64,7 @@ def bare_instructions(rng: random.Random) -> list[BareInstruction]:
 
 
 def _of_family(family: Family, text: str) -> BareInstruction:
-    return BareInstruction(family.name, text, lambda raw: family.check(text, raw).content)
+    return BareInstruction(family.name, text, lambda raw: family.score(text, raw).content)
 
 
 def _first_primes(raw: str) -> bool:

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from ctai.tasks.base import normalize
-from ctai.tasks.heldout import asked_phrasings, build_heldout, heldout_keys, is_heldout
+from ctai.tasks.base import normalize_case_and_spacing
+from ctai.tasks.heldout import corpus_phrasings, build_heldout, heldout_keys, is_heldout
 from ctai.tasks.probes import instruction_probes
 from ctai.tasks.registry import FAMILIES, by_name, parse
 
@@ -17,7 +17,7 @@ def test_items_are_held_out_different_and_parse_as_what_they_say(embedded):
     items = build_heldout(320, 0, embedded)
     assert [item.item for item in items] == list(range(320))
     assert len({(item.family, item.key) for item in items}) == 320
-    assert len({normalize(item.instruction) for item in items}) == 320
+    assert len({normalize_case_and_spacing(item.instruction) for item in items}) == 320
     assert all(is_heldout(item.family, item.key) for item in items)
     assert all(by_name(item.family).parse(item.instruction) == item.key for item in items)
     assert all(parse(item.instruction) is not None for item in items)
@@ -51,14 +51,14 @@ def test_no_more_than_there_are():
 def test_good_instruction_probes_are_none_that_the_corpus_asks(embedded):
     good = [probe.instruction for probe in instruction_probes(400, 0, embedded) if probe.label == "A"]
     asked = {
-        normalize(family.render(key, phrasing))
+        normalize_case_and_spacing(family.render(key, phrasing))
         for family in FAMILIES
         if family.embedded
         for key in family.keys
-        for phrasing in asked_phrasings(family.name, key)
+        for phrasing in corpus_phrasings(family.name, key)
     }
     assert len(good) == 200
     assert all(parse(instruction) is not None for instruction in good)
-    assert not asked & set(map(normalize, good))
+    assert not asked & set(map(normalize_case_and_spacing, good))
     kinds = Counter(is_heldout(*parsed) for text in good if (parsed := parse(text)))
     assert min(kinds[True], kinds[False]) > 20

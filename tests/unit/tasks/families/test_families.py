@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctai.tasks.base import TYPES, Family, normalize
+from ctai.tasks.base import TYPES, Family, normalize_case_and_spacing
 from ctai.tasks.families.lists import ListFamily
 from ctai.tasks.families.tables import LetterFamily, TableFamily
 from ctai.tasks.registry import EMBEDDED_FAMILIES, FAMILIES, by_name, parse, score
@@ -98,7 +98,7 @@ class TestEmbeddedWorld:
 def test_a_rival_beside_the_answer_fails(family: Family) -> None:
     for key, rival in zip(family.keys, (*family.keys[7:], *family.keys[:7]), strict=True):
         wrong = family.answer(rival)
-        asked = normalize(family.render(key, 0)).replace("-", " ").replace(",", " ").split()
+        asked = normalize_case_and_spacing(family.render(key, 0)).replace("-", " ").replace(",", " ").split()
         if wrong in family.accepted(key) or wrong.casefold() in asked or wrong == "1":
             continue
         right = family.answer(key)
@@ -348,7 +348,7 @@ class TestHostileText:
         for text in (unit * 300_000, unit * (4000 // len(unit)), unit * 12):
             assert parse(text) is None
             for family in FAMILIES:
-                assert not family.check(family.render(family.keys[0], 0), text).content or unit == "a "
+                assert not family.score(family.render(family.keys[0], 0), text).content or unit == "a "
         assert time.monotonic() - started < 30
 
 
@@ -356,7 +356,7 @@ def test_unknown_instructions_and_names_are_refused() -> None:
     with pytest.raises(ValueError, match="no family asks"):
         score("Sing a song.", "La la")
     with pytest.raises(ValueError, match="not an instruction"):
-        by_name("capital").check("What is 3 + 4?", "7")
+        by_name("capital").score("What is 3 + 4?", "7")
     with pytest.raises(ValueError, match="no family 'cooking'"):
         by_name("cooking")
     assert parse("What is the capital of Atlantis?") is None
