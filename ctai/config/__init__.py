@@ -21,6 +21,7 @@ from ctai.config.schema import (
     resolve,
 )
 from ctai.config.sources import BUILT_IN_PROFILES, profile_text
+from ctai.config.thresholds import MetricValue, gate_metrics, setting_value, threshold_of, to_metric
 
 __all__ = [
     "BUILT_IN_PROFILES",
@@ -31,6 +32,7 @@ __all__ = [
     "HeldoutSettings",
     "InstrumentSettings",
     "Limits",
+    "MetricValue",
     "ModelSettings",
     "PilotSettings",
     "QcThresholds",
@@ -38,6 +40,10 @@ __all__ = [
     "RunConfig",
     "ScaleSettings",
     "TrainingSettings",
+    "gate_metrics",
     "profile_text",
     "resolve",
+    "setting_value",
+    "threshold_of",
+    "to_metric",
 ]

@@ -1,8 +1,8 @@
-"""Configuration: every setting and every threshold, typed, with its meaning.
+"""Schema of the settings and thresholds of a run.
 
-A run is configured by defaults, then a profile (TOML), then `--set KEY=VALUE`, then the options that have a name of their
-own. All mistakes are reported at once. Nothing here reads the environment or touches a model; how layers are read and
-merged is `config_layers`', how a configuration is written down `config_text`'s.
+Owns types, defaults, bounds and descriptions. Precedence of values, lowest first: default,
+profile (TOML), `--set KEY=VALUE`, named option such as `--seed`. All mistakes are
+reported at once. Does not merge the sources (`ctai.config.sources`) and does not write TOML (`ctai.config.toml`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from pydantic import (
     model_serializer,
 )
 
-from ctai.config.sources import BUILT_IN_PROFILES, ConfigSources, explain, is_noise, profile_text
+from ctai.config.sources import BUILT_IN_PROFILES, ConfigSources, error_message, is_repeated, profile_text
 from ctai.errors import ConfigError
 from ctai.prompts import LIST_STOP_STRINGS, STOP_STRINGS
 from ctai.records import Record, Sampling
@@ -29,185 +29,231 @@ Control = Literal["none", "shuffled", "foreign", "random-text", "seeds-only", "n
 
 
 class Settings(Record):
-    """A part of the configuration. A threshold of infinity could not fail, so numbers are finite."""
+    """Base class of the sections of the configuration.
+
+    Numbers are finite, because a threshold of infinity could not fail.
+    """
 
     model_config = ConfigDict(allow_inf_nan=False)
 
 
 class ModelSettings(Settings):
-    """Which base model, and how it is loaded."""
+    """Base model and how it is loaded."""
 
-    name: str = Field("embedded", description='a hub id, a folder of safetensors, a .gguf file, or "embedded"')
-    revision: str | None = Field(None, description="commit, tag or branch on the hub; without it the newest")
-    quantization: Literal["auto", "none", "nf4"] = Field("auto", description="auto is nf4, or none for a GGUF file")
-    device: Literal["cpu", "cuda"] = Field("cpu", description="--gpu sets cuda")
-    allow_bos: bool = Field(False, description="allow a tokenizer to add a BOS token; the evidence says so")
-    batch_size: int = Field(64, ge=1, description="texts that the model works on at once")
+    name: str = Field("embedded", description='hub id, folder of safetensors, .gguf file, or "embedded"')
+    revision: str | None = Field(None, description="commit, tag or branch on the hub; the default branch if not set")
+    quantization: Literal["auto", "none", "nf4"] = Field(
+        "auto", description="weight quantization; auto selects nf4, or none for a GGUF file"
+    )
+    device: Literal["cpu", "cuda"] = Field("cpu", description="compute device; --gpu sets cuda")
+    allow_bos: bool = Field(False, description="allow a tokenizer that adds a BOS token; recorded in the evidence")
+    batch_size: int = Field(64, ge=1, description="maximum sequences per batch")
     batch_tokens: int = Field(
-        32_768, ge=1, description="tokens of these texts and their completions, each padded to the longest, likewise"
+        32_768, ge=1, description="maximum tokens per batch, prompts and completions padded to the longest sequence"
     )
 
 
 class GenerationSettings(Settings):
-    """How instructions and responses are generated."""
+    """Generation of instructions and responses."""
 
     instruction_sampling: Sampling = Field(
         Sampling(temperature=0.7, top_p=0.9, repetition_penalty=1.1, max_new_tokens=200, stop=LIST_STOP_STRINGS),
-        description="how lists of instructions are sampled",
+        description="sampling parameters of instruction lists",
     )
     response_sampling: Sampling = Field(
         Sampling(temperature=0.4, top_p=0.9, repetition_penalty=1.1, max_new_tokens=200, stop=STOP_STRINGS),
-        description="how responses are sampled",
+        description="sampling parameters of responses",
     )
-    list_examples: int = Field(8, ge=2, description="examples at the head of a list of instructions")
-    few_shot_examples: int = Field(3, ge=1, description="worked examples before an instruction")
-    batch_size: int = Field(64, ge=1, description="prompts a batch; part of the data's definition")
-    max_batches_per_item: float = Field(4.0, gt=0, description="gives up after this many times the expected batches")
-    example_rotation: int = Field(0, ge=0, description="another number draws other examples and seeds")
-    embedded_world: bool = Field(False, description="test only with the families that a tiny model can know")
-    filter_with_critic: bool = Field(True, description="keep only what the critic accepts")
+    list_examples: int = Field(8, ge=2, description="few-shot examples at the start of an instruction list prompt")
+    few_shot_examples: int = Field(3, ge=1, description="few-shot examples before the instruction in a response prompt")
+    batch_size: int = Field(64, ge=1, description="prompts per generation batch; another value generates other data")
+    max_batches_per_item: float = Field(
+        4.0, gt=0, description="maximum generation batches, as a multiple of the expected number"
+    )
+    example_rotation: int = Field(0, ge=0, description="index of the few-shot and seed rotation")
+    embedded_world: bool = Field(
+        False, description="draw test set, probes and labels only from the embedded model's instruction families"
+    )
+    filter_with_critic: bool = Field(True, description="keep only instructions and pairs that the critic accepts")
     families: tuple[str, ...] = Field(
         (),
-        description="your own instruction families: names of entry points, modules, or .py files (docs/own_families.md)",
+        description="user-defined instruction families: entry points, modules or .py files (docs/own_families.md)",
     )
     families_sha256: str = Field(
-        "", description="digest of their files; ctai fills it in, and refuses others if it is given"
+        "", description="SHA-256 of the family files, filled in by ctai; if it is set, other files are refused"
     )
 
     @field_validator("families", mode="before")
     @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
+    def _wrap_single_name(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) and value else value or ()
 
     @model_serializer(mode="wrap")
-    def _without_what_is_not_used(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave own families out where there are none, so that a run without them keeps its digest."""
+    def _omit_unused_families(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Omit user-defined families where there are none, so that a run without them keeps its digest."""
         values: dict[str, Any] = serialize(self)
-        own = ("families", "families_sha256")
-        return {key: value for key, value in values.items() if key not in own or value}
+        optional = ("families", "families_sha256")
+        return {key: value for key, value in values.items() if key not in optional or value}
 
 
 class PilotSettings(Settings):
-    """Gate 2b: a small batch, which may be tried again with changed parameters."""
+    """Gate pilot: a small dataset, with retries under changed parameters."""
 
     count: int = Field(120, ge=100, le=200, description="examples to keep")
-    retries: int = Field(2, ge=0, le=2, description="how often it may be tried again")
+    retries: int = Field(2, ge=0, le=2, description="maximum retries")
 
 
 class ScaleSettings(Settings):
-    """Gate 3: the dataset, made in shards and merged."""
+    """Gate scale: the full dataset, generated in shards and merged."""
 
-    count: int = Field(15000, ge=1, description="unique examples to reach (--count)")
-    shards: int = Field(8, ge=1, description="parts, each with seeds of its own")
+    count: int = Field(15000, ge=1, description="unique examples to reach; set by --count")
+    shards: int = Field(8, ge=1, description="number of shards, each with separate seeds; set by --shards")
     oversample: float = Field(
-        1.3, ge=1, description="kept examples asked of all shards, over the count, for merging losses"
+        1.3, ge=1, description="kept examples over all shards as a multiple of the count, to cover losses in the merge"
     )
-    near_duplicate_jaccard: float = Field(0.8, gt=0, le=1, description="instructions at least this alike are one")
+    near_duplicate_jaccard: float = Field(
+        0.8, gt=0, le=1, description="minimum Jaccard similarity of two instructions to count as near-duplicates"
+    )
 
 
 class HeldoutSettings(Settings):
-    """Gate 2a: the frozen test set."""
+    """Gate instruments: the frozen held-out test set."""
 
     count: int = Field(800, ge=1, description="items to draw")
-    minimum: int = Field(300, ge=300, description="threshold: items that there must be")
-    lift_to_detect: float = Field(0.10, gt=0, lt=1, description="the lift of the success rate that the run is after")
-    power: float = Field(0.80, gt=0, lt=1, description="threshold: chance to see that lift")
+    minimum: int = Field(300, ge=300, description="threshold: minimum number of items")
+    lift_to_detect: float = Field(
+        0.10, gt=0, lt=1, description="lift of the success rate that the test set must be able to detect"
+    )
+    power: float = Field(0.80, gt=0, lt=1, description="threshold: minimum power of McNemar's test to detect that lift")
 
 
 class CriticSettings(Settings):
-    """Gate 2a: the critic, and what it must show on labelled probes before its acceptance counts."""
+    """Gate instruments: the critic and its calibration on labelled probes."""
 
-    confident_margin: float = Field(1.0, ge=0, description="least difference of the two labels' log-probabilities")
-    probes: int = Field(300, ge=100, description="labelled probes of each kind")
-    balanced_accuracy_floor: float = Field(0.6, ge=0, le=1, description="threshold for the lower bound")
+    confident_margin: float = Field(
+        1.0,
+        ge=0,
+        description="minimum difference of the two labels' log-probabilities, in nats, for a confident judgement",
+    )
+    probes: int = Field(300, ge=100, description="labelled probes of instructions, and as many of pairs")
+    balanced_accuracy_floor: float = Field(
+        0.6, ge=0, le=1, description="threshold: minimum lower 95% bound of the balanced accuracy"
+    )
 
 
 class InstrumentSettings(Settings):
-    """Gate 2a: how well checkers and detectors must agree with labelled texts."""
+    """Gate instruments: agreement of checkers and detectors with labelled texts."""
 
-    scorer_kappa: float = Field(0.9, ge=0, le=1, description="threshold: Cohen's kappa over all families, lower bound")
-    scorer_family_kappa: float = Field(0.8, ge=0, le=1, description="threshold: Cohen's kappa of the worst family")
-    detector_precision: float = Field(0.95, ge=0, le=1, description="threshold for the worst detector")
-    detector_recall: float = Field(0.95, ge=0, le=1, description="threshold for the worst detector")
+    scorer_kappa: float = Field(
+        0.9, ge=0, le=1, description="threshold: minimum lower 95% bound of Cohen's kappa over all families"
+    )
+    scorer_family_kappa: float = Field(
+        0.8, ge=0, le=1, description="threshold: minimum Cohen's kappa of the weakest family"
+    )
+    detector_precision: float = Field(
+        0.95, ge=0, le=1, description="threshold: minimum precision of the worst detector"
+    )
+    detector_recall: float = Field(0.95, ge=0, le=1, description="threshold: minimum recall of the worst detector")
 
 
 class QcThresholds(Settings):
-    """Gates 2b and 3: thresholds for the pilot, each shard and the merged union."""
+    """Gates pilot and scale: QC thresholds of the pilot, each shard and the merged dataset."""
 
-    runaway: float = Field(0.05, ge=0, le=1, description="rate below which responses may run on")
-    token_limit: float = Field(0.10, ge=0, le=1, description="rate below which responses may use up their budget")
-    delimiter: float = Field(0.0, ge=0, le=1, description="largest rate of responses with a piece of the delimiter")
-    truncated: float = Field(0.02, ge=0, le=1, description="rate below which responses may be cut off")
-    median_tokens: float = Field(40, gt=0, description="tokens that the median response must stay below")
-    instruction_acceptance: float = Field(
-        0.50, ge=0, le=1, description="least share of instructions that the critic accepts"
+    runaway: float = Field(0.05, ge=0, le=1, description="maximum rate of runaway responses, exclusive")
+    token_limit: float = Field(
+        0.10, ge=0, le=1, description="maximum rate of responses that reach the token limit, exclusive"
     )
-    pair_acceptance: float = Field(0.50, ge=0, le=1, description="least share of pairs that the critic accepts")
-    duplicates: float = Field(0.0, ge=0, le=1, description="largest rate of instructions that are there twice")
-    overlap: float = Field(0.0, ge=0, le=1, description="largest rate of examples that ask what the test set asks")
+    delimiter: float = Field(0.0, ge=0, le=1, description="maximum rate of responses with leaked delimiter text")
+    truncated: float = Field(0.02, ge=0, le=1, description="maximum rate of truncated responses, exclusive")
+    median_tokens: float = Field(40, gt=0, description="maximum median response length in tokens, exclusive")
+    instruction_acceptance: float = Field(
+        0.50, ge=0, le=1, description="minimum acceptance rate of instructions by the critic"
+    )
+    pair_acceptance: float = Field(0.50, ge=0, le=1, description="minimum acceptance rate of pairs by the critic")
+    duplicates: float = Field(0.0, ge=0, le=1, description="maximum duplicate rate")
+    overlap: float = Field(0.0, ge=0, le=1, description="maximum rate of examples that overlap the held-out test set")
 
 
 class TrainingSettings(Settings):
-    """Gate 4b: QLoRA."""
+    """Gate evaluation: supervised fine-tuning with QLoRA."""
 
-    rank: int = Field(16, ge=1, description="rank of the adapter")
-    alpha: int = Field(16, ge=1, description="scale of the adapter is alpha over rank")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout of the adapter's input")
-    target_modules: str | tuple[str, ...] = Field("all-linear", description='"all-linear" or names of modules')
-    learning_rate: float = Field(2e-4, gt=0, description="its peak; cosine decay to 0")
-    warmup: float = Field(0.03, ge=0, lt=1, description="share of the steps")
-    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
-    gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    batch_size: int = Field(16, ge=1, description="effective batch size")
-    device_batch_size: int = Field(4, ge=1, description="examples at once on the device")
-    epochs: float = Field(3.0, gt=0, description="passes over the data")
-    max_tokens: int = Field(512, ge=16, description="longest example")
-    gradient_checkpointing: bool | None = Field(
-        None, description="less memory for more time; by default where the memory of a GPU needs it"
+    rank: int = Field(16, ge=1, description="LoRA rank")
+    alpha: int = Field(16, ge=1, description="LoRA alpha; the adapter is scaled by alpha / rank")
+    dropout: float = Field(0.1, ge=0, lt=1, description="LoRA dropout")
+    target_modules: str | tuple[str, ...] = Field(
+        "all-linear", description='"all-linear" or the names of the modules to adapt'
     )
-    checkpoints_per_epoch: int = Field(1, ge=1, description="how often training can be resumed from")
-    retry_learning_rate_factor: float = Field(0.5, gt=0, description="for the one retry of gate 4b")
-    retry_epochs_factor: float = Field(1.5, gt=0, description="for the one retry of gate 4b")
+    learning_rate: float = Field(2e-4, gt=0, description="peak learning rate, decayed to 0 by a cosine schedule")
+    warmup: float = Field(0.03, ge=0, lt=1, description="fraction of the steps with linear learning rate warmup")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW weight decay")
+    gradient_clip: float = Field(1.0, gt=0, description="maximum gradient norm")
+    batch_size: int = Field(16, ge=1, description="effective batch size: examples per optimizer step")
+    device_batch_size: int = Field(4, ge=1, description="micro-batch size: examples per forward pass on the device")
+    epochs: float = Field(3.0, gt=0, description="passes over the training data")
+    max_tokens: int = Field(512, ge=16, description="maximum tokens per example; longer examples are left out")
+    gradient_checkpointing: bool | None = Field(
+        None, description="recompute activations to save memory; if not set, only where GPU memory requires it"
+    )
+    checkpoints_per_epoch: int = Field(1, ge=1, description="checkpoints kept per epoch")
+    retry_learning_rate_factor: float = Field(
+        0.5, gt=0, description="factor on the learning rate in the retry of gate evaluation"
+    )
+    retry_epochs_factor: float = Field(1.5, gt=0, description="factor on the epochs in the retry of gate evaluation")
 
 
 class EvaluationSettings(Settings):
-    """Gates 4a and 4b: answering the test set, and what counts as better."""
+    """Gates headroom and evaluation: answers on the test set and statistical tests."""
 
-    max_new_tokens: int = Field(64, ge=1, description="budget of an answer")
-    alpha: float = Field(0.01, gt=0, lt=1, description="threshold for the p-value of McNemar's test")
-    fdr: float = Field(0.10, gt=0, lt=1, description="false discovery rate of the comparisons by type")
-    max_interval_width: float = Field(0.15, gt=0, description="threshold for the width of the lift's 95% interval")
-    bootstrap_samples: int = Field(9999, ge=999, description="for that interval")
-    headroom_max_base: float = Field(0.80, gt=0, le=1, description="threshold for the base's success before training")
+    max_new_tokens: int = Field(64, ge=1, description="maximum new tokens per answer")
+    alpha: float = Field(0.01, gt=0, lt=1, description="threshold: significance level of McNemar's test")
+    fdr: float = Field(
+        0.10, gt=0, lt=1, description="false discovery rate of the comparisons by type (Benjamini-Hochberg)"
+    )
+    max_interval_width: float = Field(0.15, gt=0, description="threshold: maximum width of the lift's 95% interval")
+    bootstrap_samples: int = Field(9999, ge=999, description="bootstrap samples for the lift's 95% interval")
+    headroom_max_base: float = Field(
+        0.80, gt=0, le=1, description="threshold: maximum success rate of the base model before training"
+    )
     retries: int = Field(
-        1, ge=0, le=1, description="second training with tuned parameters: another look, at half the alpha"
+        1,
+        ge=0,
+        le=1,
+        description="maximum retries of training with tuned parameters; the second comparison is made at half the alpha",
     )
 
 
 class Limits(Settings):
-    """Seconds that each stage may take in a session, what a crash may cost, and the budget. No part of what is made."""
+    """Time limits per session (seconds), checkpoint interval, budget and disk space; without effect on results."""
 
-    contamination: float = Field(1800, description="gate 1")
-    instruments: float = Field(3600, description="gate 2a")
-    pilot: float = Field(7200, description="gate 2b")
-    scale: float = Field(86400, description="gate 3")
-    headroom: float = Field(7200, description="gate 4a")
-    training: float = Field(43200, description="training, in gate 4b")
-    evaluation: float = Field(14400, description="gate 4b")
+    contamination: float = Field(1800, description="gate contamination")
+    instruments: float = Field(3600, description="gate instruments")
+    pilot: float = Field(7200, description="gate pilot")
+    scale: float = Field(86400, description="gate scale")
+    headroom: float = Field(7200, description="gate headroom")
+    training: float = Field(43200, description="training, within gate evaluation")
+    evaluation: float = Field(14400, description="gate evaluation")
     review: float = Field(600, description="the program named by CTAI_REVIEW_COMMAND")
-    checkpoint_seconds: float = Field(60.0, ge=0, description="seconds of training that a crash may cost")
-    cost_per_hour_usd: float = Field(0.0, ge=0, description="price of the machine; 0 sets no budget")
-    budget_usd: float = Field(300.0, ge=0, description="no stage is started or goes on that would pass it")
-    minimum_free_gb: float = Field(2.0, ge=0, description="free disk space to ask for, less the weights that are there")
+    checkpoint_seconds: float = Field(60.0, ge=0, description="maximum seconds between training checkpoints")
+    cost_per_hour_usd: float = Field(
+        0.0, ge=0, description="price of the machine in USD per hour; 0 disables the budget"
+    )
+    budget_usd: float = Field(
+        300.0, ge=0, description="budget in USD; a stage that would exceed it is not started, or is stopped"
+    )
+    minimum_free_gb: float = Field(
+        2.0, ge=0, description="required free disk space in GiB, less the weights already on disk"
+    )
 
 
 class RunConfig(Settings):
-    """Everything that defines a run, apart from where it is written."""
+    """Complete configuration of a run, except for its run directory."""
 
-    profile: str = Field("embedded", description="name of the profile; part of the default run directory's name")
-    seed: int = Field(0, description="seed of the run (--seed)")
-    control: Control = Field("none", description="a control run leaves out what should matter (--control)")
-    control_data: str = Field("", description="the dataset of another run, for control foreign")
+    profile: str = Field("embedded", description="name of the profile, part of the default run directory's name")
+    seed: int = Field(0, description="random seed of the run (--seed)")
+    control: Control = Field(
+        "none", description="negative control (--control): removes or replaces an ingredient that should matter"
+    )
+    control_data: str = Field("", description="dataset of another run (JSONL file), required by control foreign")
     model: ModelSettings = ModelSettings()
     generation: GenerationSettings = GenerationSettings()
     pilot: PilotSettings = PilotSettings()
@@ -222,18 +268,26 @@ class RunConfig(Settings):
 
     @classmethod
     def load(cls, profile: str = "embedded", settings: Sequence[str] = (), **top: Any) -> "RunConfig":
-        """The configuration of a built-in profile or a TOML file, changed by `KEY=VALUE` settings.
+        """Load a built-in profile or a TOML file and apply settings to it.
 
-        `top` sets top-level keys such as `seed` or `control`.
+        Args:
+            profile: Name of a built-in profile, or path of a TOML file.
+            settings: `KEY=VALUE` each, with a dotted key.
+            **top: Values of top-level keys such as `seed` or `control`.
 
         Raises:
-            ConfigError: with every unknown key, wrong value and unreadable file, one a line.
+            ConfigError: A key is unknown, a value is invalid or the file is unreadable; lists all problems, one a line.
         """
         return resolve(profile, settings, {key: (value, "option") for key, value in top.items()}).config
 
 
 class ResolvedConfig(NamedTuple):
-    """A configuration, and where each value came from: `origins` by dotted key; what is not in it is a default."""
+    """A configuration with the origin of each value.
+
+    Attributes:
+        config: The configuration.
+        origins: Origin by dotted key, such as `profile pod` or `--set`; keys that are missing have their default.
+    """
 
     config: RunConfig
     origins: Mapping[str, str]
@@ -242,30 +296,30 @@ class ResolvedConfig(NamedTuple):
 def resolve(
     profile: str, settings: Sequence[str] = (), options: Mapping[str, tuple[Any, str]] | None = None
 ) -> ResolvedConfig:
-    """A configuration from a profile, then settings, then options.
+    """Resolve a configuration from a profile, settings and options, in order of increasing precedence.
 
     Args:
-        profile: the name of a built-in profile, or a TOML file.
-        settings: each `KEY=VALUE`, the value in TOML or else a plain string.
-        options: by dotted key the value, None if it was not given, and the option that sets it.
+        profile: Name of a built-in profile, or path of a TOML file.
+        settings: `KEY=VALUE` each; the value is TOML, or else a plain string.
+        options: Dotted key -> (value, name of the option); the value is None if the option was not given.
 
     Raises:
-        ConfigError: with every mistake, one a line.
+        ConfigError: The configuration has mistakes; lists all of them, one a line.
     """
-    layers = ConfigSources()
-    layers.read_profile(profile)
-    layers.default("profile", profile if profile in BUILT_IN_PROFILES else Path(profile).stem)
+    sources = ConfigSources()
+    sources.read_profile(profile)
+    sources.set_default("profile", profile if profile in BUILT_IN_PROFILES else Path(profile).stem)
     for setting in settings:
-        layers.assign(setting)
+        sources.read_setting(setting)
     for key, (value, origin) in (options or {}).items():
         if value is not None:
-            layers.put(key, value, origin)
-    problems = list(layers.problems)
+            sources.set_value(key, value, origin)
+    problems = list(sources.problems)
     try:
-        config = RunConfig.model_validate(layers.values)
+        config = RunConfig.model_validate(sources.values)
     except ValidationError as error:
-        found = [dict(item) for item in error.errors() if not is_noise(dict(item), error.errors())]
-        problems += [explain(item, RunConfig, layers.origins) for item in found]
+        details = [dict(detail) for detail in error.errors()]
+        problems += [error_message(d, RunConfig, sources.origins) for d in details if not is_repeated(d, details)]
     if problems:
         raise ConfigError("the configuration has mistakes:\n  " + "\n  ".join(problems))
-    return ResolvedConfig(config, layers.origins)
+    return ResolvedConfig(config, sources.origins)

@@ -1,6 +1,6 @@
-"""The layers of a configuration: profile, settings, options; merged with where each value came from, and their mistakes.
+"""Sources of a configuration: profile, settings and options, merged with the origin of each value.
 
-Owns reading and merging, and the sentence for each mistake. Which settings there are is `config`'s.
+Owns reading, merging and the messages for mistakes. Does not define the settings (`ctai.config.schema`).
 """
 
 import difflib
@@ -20,17 +20,17 @@ BUILT_IN_PROFILES = ("embedded", "pod")
 
 
 def profile_text(name: str) -> str:
-    """The TOML text of a built-in profile."""
+    """Return the TOML text of a built-in profile."""
     return resources.files("ctai").joinpath("config", "profiles", f"{name}.toml").read_text(encoding="utf-8")
 
 
 class ConfigSources:
-    """Values as nested dicts, each later layer over the earlier ones.
+    """Merged values of all sources read so far; a later source overrides an earlier one.
 
     Attributes:
-        values: what was set.
-        origins: for each dotted key of `values` where it came from, such as `profile pod` or `--set`.
-        problems: settings that could not be read, a sentence each.
+        values: Values as nested dicts.
+        origins: Origin of each dotted key of `values`, such as `profile pod` or `--set`.
+        problems: One sentence for each setting that could not be read.
     """
 
     def __init__(self) -> None:
@@ -39,20 +39,20 @@ class ConfigSources:
         self.problems: list[str] = []
 
     def read_profile(self, profile: str) -> None:
-        """Take a built-in profile or a TOML file.
+        """Set all values of a built-in profile or a TOML file.
 
         Raises:
-            ConfigError: there is none, or it is not TOML.
+            ConfigError: The profile does not exist or is not valid TOML.
         """
         for key, value in leaves(_read_profile(profile)):
-            self.put(key, value, f"profile {profile}")
+            self.set_value(key, value, f"profile {profile}")
 
-    def default(self, key: str, value: Any) -> None:
-        """A value for a key of the top level that no layer before has set; it counts as a default."""
+    def set_default(self, key: str, value: Any) -> None:
+        """Set a top-level key that no earlier source has set; the value counts as a default."""
         self.values.setdefault(key, value)
 
-    def assign(self, setting: str) -> None:
-        """Take one `KEY=VALUE`; the value is read as TOML, else taken as a string."""
+    def read_setting(self, setting: str) -> None:
+        """Set the value of one `KEY=VALUE`, read as TOML or else as a string."""
         key, separator, text = setting.partition("=")
         if not separator or not key.strip():
             self.problems.append(f"--set {setting}: write KEY=VALUE, such as pilot.count=150")
@@ -61,10 +61,10 @@ class ConfigSources:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             value = text
-        self.put(key.strip(), value, "--set")
+        self.set_value(key.strip(), value, "--set")
 
-    def put(self, key: str, value: Any, origin: str) -> None:
-        """Take one value."""
+    def set_value(self, key: str, value: Any, origin: str) -> None:
+        """Set the value of a dotted key."""
         *sections, last = key.split(".")
         target = self.values
         for section in sections:
@@ -83,8 +83,8 @@ def _read_profile(profile: str) -> dict[str, Any]:
     if not path.is_file():
         nearest = difflib.get_close_matches(profile, BUILT_IN_PROFILES, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        known = " nor ".join(BUILT_IN_PROFILES)
-        raise ConfigError(f"profile {profile!r} is neither {known} nor a TOML file that exists{hint}")
+        built_in = " nor ".join(BUILT_IN_PROFILES)
+        raise ConfigError(f"profile {profile!r} is neither {built_in} nor a TOML file that exists{hint}")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -93,34 +93,34 @@ def _read_profile(profile: str) -> dict[str, Any]:
         raise ConfigError(f"profile {profile} cannot be read: {error.strerror}") from error
 
 
-# ------------------------------------------------------------------------------------------------------- mistakes
+# ------------------------------------------------------------------------------------------------------- messages
 
 
-def is_noise(problem: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a pydantic error says of a later alternative of a union what was said of the first already."""
-    at = next(index for index, other in enumerate(others) if other["loc"] == problem["loc"])
-    return any(_key(other) == _key(problem) for other in others[:at])
+def is_repeated(detail: Mapping[str, Any], details: Sequence[Mapping[str, Any]]) -> bool:
+    """Return True if an earlier pydantic error is about the same key: pydantic reports every alternative of a union."""
+    position = next(index for index, earlier in enumerate(details) if earlier["loc"] == detail["loc"])
+    return any(_key(earlier) == _key(detail) for earlier in details[:position])
 
 
-def explain(problem: Mapping[str, Any], model: type[BaseModel], origins: Mapping[str, str]) -> str:
-    """One sentence for one pydantic error: the key, what is wrong, what is allowed, and where the value came from."""
-    key, kind = _key(problem), problem["type"]
-    source = next((origins[found] for found in origins if found == key or found.startswith(f"{key}.")), "")
-    from_where = f" (from {source})" if source else ""
+def error_message(detail: Mapping[str, Any], model: type[BaseModel], origins: Mapping[str, str]) -> str:
+    """Return one sentence for a pydantic error: key, problem, allowed values and origin of the value."""
+    key, kind = _key(detail), detail["type"]
+    source = next((origin for name, origin in origins.items() if name == key or name.startswith(f"{key}.")), "")
+    origin = f" (from {source})" if source else ""
     if kind == "extra_forbidden":
-        return f"{key}: unknown; {_hint(key, model)}{from_where}"
+        return f"{key}: unknown setting; {_hint(key, model)}{origin}"
     if kind == "model_type":
-        return f"{key}: is a table of settings, such as [{key}] in a profile{from_where}"
-    sentence = f"{key}: {problem['msg']} (got {problem.get('input')!r})"
-    allowed = re.findall(r"'([^']*)'", str(problem.get("ctx", {}).get("expected", "")))
-    nearest = difflib.get_close_matches(str(problem.get("input")), allowed, n=1)
-    return sentence + (f"; did you mean {nearest[0]}?" if nearest else "") + from_where
+        return f"{key}: must be a table of settings, such as [{key}] in a profile{origin}"
+    sentence = f"{key}: {detail['msg']} (got {detail.get('input')!r})"
+    allowed = re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
+    nearest = difflib.get_close_matches(str(detail.get("input")), allowed, n=1)
+    return sentence + (f"; did you mean {nearest[0]}?" if nearest else "") + origin
 
 
-def _key(problem: Mapping[str, Any]) -> str:
-    """The dotted key; pydantic adds the number of an element and the alternative of a union, which are none of its parts."""
+def _key(detail: Mapping[str, Any]) -> str:
+    """Return the dotted key of an error, without the element index and union alternative that pydantic appends."""
     names = []
-    for part in problem["loc"]:
+    for part in detail["loc"]:
         if not isinstance(part, str) or not re.fullmatch(r"[\w-]+", part) or part == "str":
             break
         names.append(part)
@@ -133,15 +133,15 @@ def _hint(key: str, model: type[BaseModel]) -> str:
     for section in sections:
         table = table.model_fields[section].annotation
     names = list(table.model_fields)
-    elsewhere = [known for known in setting_names(model) if known.split(".")[-1] == last]
-    meant = elsewhere or difflib.get_close_matches(last, names, n=1)
-    return f"did you mean {' or '.join(meant)}?" if meant else f"known here: {', '.join(names)}"
+    elsewhere = [name for name in _setting_names(model) if name.split(".")[-1] == last]
+    suggestions = elsewhere or difflib.get_close_matches(last, names, n=1)
+    return f"did you mean {' or '.join(suggestions)}?" if suggestions else f"allowed: {', '.join(names)}"
 
 
-def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """The dotted keys of all settings, in their order."""
+def _setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted keys of all settings in order of definition."""
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from setting_names(field.annotation, f"{prefix}{name}.")
+            yield from _setting_names(field.annotation, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"

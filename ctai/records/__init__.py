@@ -1,6 +1,7 @@
-"""Every record that reaches a disk: typed, frozen, and with a schema version.
+"""On-disk records: typed, frozen and, where they are files or lines of files, with a schema version.
 
-This package defines shapes only. It computes nothing but properties that follow from a record's own fields.
+Owns the shapes. Computes nothing beyond properties that follow from the fields of a record; reading and writing is
+`ctai.rundir`.
 """
 
 from ctai.records.core import (

@@ -1,4 +1,4 @@
-"""What all records share, and the small ones that others are made of: rates, metrics, sampling, critiques."""
+"""Base classes of all records and the building blocks of larger ones: rates, metrics, sampling parameters, critiques."""
 
 from datetime import UTC, datetime
 from typing import Literal
@@ -13,26 +13,26 @@ Outcome = Literal["passed", "failed", "incomplete"]
 
 
 class Record(BaseModel):
-    """Base of all records: immutable, and strict about unknown fields."""
+    """Base class of all records: immutable, unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class VersionedRecord(Record):
-    """A record that is a file, or a line of one, of its own; it names its schema version."""
+    """Record that is a whole file or a whole line of a file, and therefore carries its schema version."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
 
 
 class Interval(Record):
-    """A closed interval [low, high]."""
+    """Closed interval [low, high]."""
 
     low: float
     high: float
 
 
 class Rate(Record):
-    """`k` of `n`, with the Wilson 95% interval; `value` is nan when n is 0, so that it passes no threshold."""
+    """Proportion `k` of `n` with its Wilson 95% interval; `value` is nan if n is 0, so that it passes no threshold."""
 
     k: int
     n: int
@@ -41,10 +41,17 @@ class Rate(Record):
 
 
 class Metric(Record):
-    """One number that a gate judges by one threshold.
+    """Value that a gate compares with one threshold.
 
-    `value` is compared with `threshold`; nan never passes. `note` says what the sample can and cannot show.
-    `artifact` is the path, relative to the run directory, of the file the number was computed from.
+    Attributes:
+        name: Name in the registry of gates, such as `runaway_rate`.
+        value: Left side of the comparison; nan never passes.
+        comparison: Operator that must hold.
+        threshold: Right side of the comparison.
+        interval: 95% interval of the value, if there is one.
+        n: Sample size, if there is one.
+        artifact: File from which the value was computed, relative to the run directory.
+        note: Limits of the sample, or the details behind the value.
     """
 
     name: str
@@ -58,38 +65,41 @@ class Metric(Record):
 
     @property
     def passed(self) -> bool:
-        """Whether the value meets the threshold."""
+        """True if the value meets the threshold."""
         v, t = self.value, self.threshold
         return {"<": v < t, "<=": v <= t, ">": v > t, ">=": v >= t, "==": v == t}[self.comparison]
 
     def sentence(self) -> str:
-        """The number, its interval and the threshold in a line: `runaway_rate 0.21 [0.15, 0.28] (n=150) must be < 0.05`."""
+        """Return value, interval and threshold in a line: `runaway_rate 0.21 [0.15, 0.28] (n=150) must be < 0.05`."""
         interval = f" [{self.interval.low:.3g}, {self.interval.high:.3g}]" if self.interval else ""
         count = f" (n={self.n})" if self.n is not None else ""
         note = f"; {self.note}" if self.note else ""
         return f"{self.name} {self.value:.4g}{interval}{count} must be {self.comparison} {self.threshold:g}{note}"
 
     def failure(self) -> str:
-        """What went wrong in a few words, such as `runaway_rate 0.209 >= 0.05`."""
+        """Return the failed comparison, such as `runaway_rate 0.209 >= 0.05`."""
         inverse = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!="}[self.comparison]
         return f"{self.name} {self.value:.3g} {inverse} {self.threshold:g}"
 
 
 class Sampling(Record):
-    """How to generate. `temperature` 0 is greedy; `top_p` 1 and `repetition_penalty` 1 change nothing."""
+    """Sampling parameters of a generation; the defaults are greedy decoding."""
 
-    temperature: float = Field(0.0, ge=0, le=5, description="0 is greedy")
-    top_p: float = Field(1.0, gt=0, le=1, description="least mass of the likeliest tokens to draw from")
-    repetition_penalty: float = Field(1.0, gt=0, le=5, description="1 is none")
-    max_new_tokens: int = Field(200, ge=1, description="budget of one text")
-    stop: tuple[str, ...] = Field((), description="strings that end a text")
+    temperature: float = Field(0.0, ge=0, le=5, description="sampling temperature; 0 is greedy decoding")
+    top_p: float = Field(1.0, gt=0, le=1, description="nucleus sampling probability mass (top-p)")
+    repetition_penalty: float = Field(1.0, gt=0, le=5, description="repetition penalty; 1 disables it")
+    max_new_tokens: int = Field(200, ge=1, description="maximum new tokens per completion")
+    stop: tuple[str, ...] = Field((), description="stop strings, which end a completion")
 
 
 class Completion(Record):
-    """What a model wrote after a prompt.
+    """Completion of a prompt by a model.
 
-    `text` is decoded, up to and without the stop string; `raw` is all that was generated, decoded, the stop string
-    included and special tokens left out; `token_ids` are all generated ids, the end-of-text id included.
+    Attributes:
+        text: Decoded text up to the stop string, which is excluded.
+        raw: Decoded text of everything that was generated, including the stop string, without special tokens.
+        token_ids: All generated token ids, including the end-of-text id.
+        finish_reason: `stop` (stop string), `eos` (end-of-text token) or `length` (token limit).
     """
 
     text: str
@@ -99,7 +109,16 @@ class Completion(Record):
 
 
 class Critique(Record):
-    """An A/B judgement by next-token log-probabilities (natural logarithm)."""
+    """A/B judgement by next-token log-probabilities.
+
+    Attributes:
+        is_good: The predicted label is the one that stands for good.
+        predicted_label: Label with the higher log-probability.
+        logp_a: Log-probability of label A (nats).
+        logp_b: Log-probability of label B (nats).
+        margin: Absolute difference of the two log-probabilities (nats).
+        confident: The margin reaches `critic.confident_margin`.
+    """
 
     is_good: bool
     predicted_label: Literal["A", "B"]
@@ -110,10 +129,10 @@ class Critique(Record):
 
     @property
     def accepted(self) -> bool:
-        """Good and confident: the one definition of acceptance."""
+        """True if good and confident: the single definition of acceptance."""
         return self.is_good and self.confident
 
 
 def utc_now() -> datetime:
-    """The time with its zone, UTC."""
+    """Return the current time, with the zone UTC."""
     return datetime.now(UTC)

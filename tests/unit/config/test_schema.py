@@ -43,11 +43,11 @@ def test_all_mistakes_are_reported_at_once_with_the_nearest_spelling():
     with pytest.raises(ConfigError) as caught:
         RunConfig.load("embedded", settings)
     message = str(caught.value)
-    assert "pilot.cuont: unknown; did you mean count?" in message
+    assert "pilot.cuont: unknown setting; did you mean count?" in message
     assert "scale.count" in message
     assert "nonsense: write KEY=VALUE" in message
     assert "pilot.count: Input should be greater than or equal to 100" in message
-    assert "zzz: unknown; known here: profile, seed" in message
+    assert "zzz: unknown setting; allowed: profile, seed" in message
     assert len(message.splitlines()) == 6
 
 
@@ -74,19 +74,22 @@ def test_a_profile_with_three_mistakes_has_three_lines_with_what_is_allowed(tmp_
     assert head == "the configuration has mistakes:"
     source = f"(from profile {path})"
     assert sorted(line.strip() for line in lines) == sorted([
-        f"pilot.cuont: unknown; did you mean count? {source}",
+        f"pilot.cuont: unknown setting; did you mean count? {source}",
         f"pilot.count: Input should be greater than or equal to 100 (got 20) {source}",
         f"model.quantization: Input should be 'auto', 'none' or 'nf4' (got 'nf5'); did you mean nf4? {source}",
-        f"modle: unknown; did you mean model? {source}",
+        f"modle: unknown setting; did you mean model? {source}",
     ])  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("pilot=3", "pilot: is a table of settings, such as [pilot] in a profile (from --set)"),
-        ("shards=3", "shards: unknown; did you mean scale.shards? (from --set)"),
-        ("generation.response_sampling.temprature=1", "temprature: unknown; did you mean temperature? (from --set)"),
+        ("pilot=3", "pilot: must be a table of settings, such as [pilot] in a profile (from --set)"),
+        ("shards=3", "shards: unknown setting; did you mean scale.shards? (from --set)"),
+        (
+            "generation.response_sampling.temprature=1",
+            "temprature: unknown setting; did you mean temperature? (from --set)",
+        ),
         ("seed.x=1", "seed: Input should be a valid integer"),
         ("scale.count=2.5", "scale.count: Input should be a valid integer, got a number with a fractional part"),
         ("training.target_modules=3", "training.target_modules: Input should be a valid string (got 3) (from --set)"),
@@ -150,4 +153,4 @@ def test_each_value_says_where_it_comes_from():
     assert "count = 1000  # from profile embedded" in lines
     at = lines.index("count = 150  # from --set")
     assert lines[at - 1] == "# examples to keep (at least 100, at most 200)"
-    assert lines[at - 2].startswith("[pilot]  # Gate 2b")
+    assert lines[at - 2].startswith("[pilot]  # Gate pilot")

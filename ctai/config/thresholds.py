@@ -1,0 +1,68 @@
+"""Metrics held against thresholds: registry rows resolved with a configuration."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ctai.config.schema import RunConfig
+from ctai.records import Interval, Metric
+from ctai.registry import MetricSpec, gate_named
+
+
+class MetricValue(NamedTuple):
+    """A computed metric before it is held against its threshold.
+
+    Attributes:
+        value: the number that is compared; nan meets no threshold.
+        interval: its 95% interval.
+        n: size of the sample.
+        artifact: the file that it was computed from, relative to the run directory.
+        note: what the sample can and cannot show.
+    """
+
+    value: float
+    interval: Interval | None = None
+    n: int | None = None
+    artifact: str | None = None
+    note: str = ""
+
+
+def setting_value(config: RunConfig, key: str) -> Any:
+    """Return the value of a setting by its dotted key."""
+    value: Any = config
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def threshold_of(spec: MetricSpec, config: RunConfig) -> float:
+    """Return the threshold of a metric: that of its setting, or the fixed one."""
+    return float(setting_value(config, spec.setting)) if spec.setting else spec.threshold
+
+
+def to_metric(spec: MetricSpec, computed: MetricValue, threshold: float) -> Metric:
+    """Return the metric of a row; where its lower bound is compared, that is its value."""
+    interval = computed.interval
+    value = interval.low if spec.bound == "lower" and interval is not None else computed.value
+    return Metric(
+        name=spec.name,
+        value=value,
+        comparison=spec.comparison,
+        threshold=threshold,
+        interval=interval,
+        n=computed.n,
+        artifact=computed.artifact,
+        note=computed.note,
+    )
+
+
+def gate_metrics(gate: str, config: RunConfig, values: Mapping[str, MetricValue]) -> tuple[Metric, ...]:
+    """Return the metrics of a gate, in the order of the registry.
+
+    Args:
+        gate: its name.
+        config: with the thresholds.
+        values: one for every metric of the gate.
+    """
+    specs = gate_named(gate).metrics
+    assert values.keys() == {spec.name for spec in specs}, f"gate {gate}: {sorted(values)}"
+    return tuple(to_metric(spec, values[spec.name], threshold_of(spec, config)) for spec in specs)
