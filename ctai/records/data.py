@@ -1,4 +1,4 @@
-"""Records about data: examples, what was rejected and why, what was generated, quality control, the test set."""
+"""Records of data: examples, rejections, generation rounds, calibrations, quality control and the held-out test set."""
 
 from typing import Any, Literal
 
@@ -6,7 +6,7 @@ from ctai.records.core import Critique, FinishReason, Interval, Metric, Rate, Re
 
 
 class ExampleMetadata(Record):
-    """Where an example comes from; with the recorded prompt it is enough to make the example again.
+    """Origin of an example; together with the recorded prompt it suffices to reproduce the example.
 
     An example of a model whose template was not disabled, or whose sentinels failed, can be neither written nor read.
     """
@@ -29,7 +29,7 @@ class ExampleMetadata(Record):
 
 
 class Example(VersionedRecord):
-    """One line of a dataset: a pair, how it was made and how it was judged."""
+    """Line of a dataset: instruction and response with the raw completion, both critiques and the origin."""
 
     instruction: str
     response: str
@@ -42,9 +42,12 @@ class Example(VersionedRecord):
 
 
 class Rejection(VersionedRecord):
-    """Something generated that was not kept, with the phase and the reason, so that no loss is silent.
+    """Generated text that was rejected, with phase and reason, so that no loss is silent.
 
-    `prompt` and `seed` are those of the response, where there was one; those of lists are in the `GenerationRound`.
+    Attributes:
+        repeats: Instruction that a duplicate repeats.
+        prompt: Prompt of the response, if there was one; those of lists are in the `GenerationRound`.
+        seed: Seed of the response, if there was one.
     """
 
     phase: Literal["parse", "instruction", "response", "pair", "dedup", "decontaminate"]
@@ -62,10 +65,13 @@ class Rejection(VersionedRecord):
 
 
 class GeneratedResponse(Record):
-    """What quality control needs to know of one generated response, kept or not.
+    """Quality control input for one generated response, kept or rejected.
 
-    `tokens` counts the cleaned text. `faults` are those of the cleaned text, `raw_faults` those of all that the model
-    wrote. `heuristic_cut` says that the cleaner had to cut more than the stop string and what follows it.
+    Attributes:
+        tokens: Length of the cleaned text in tokens.
+        heuristic_cut: The cleaner removed more than the stop string and the text after it.
+        faults: Faults of the cleaned text.
+        raw_faults: Faults of the whole completion.
     """
 
     item: int
@@ -78,7 +84,7 @@ class GeneratedResponse(Record):
 
 
 class GeneratedList(Record):
-    """One list of instructions as it was asked for and as it came back."""
+    """Generated list of instructions with its prompt and seed."""
 
     prompt: str
     seed: int
@@ -87,10 +93,13 @@ class GeneratedList(Record):
 
 
 class GenerationRound(VersionedRecord):
-    """Everything that one round of a shard generated and judged, so that rates are over all of it.
+    """Complete output of one generation round of a shard, so that rates are over everything generated.
 
-    `list_lines` counts the lines in the generated lists, `parsed` the instructions found in them, `batch_splits` how
-    often a batch was halved for want of memory: other batches, other rounding, so perhaps another text.
+    Attributes:
+        batch_splits: Number of batches halved because memory was short; another batch size may change the rounding and
+            so the text.
+        list_lines: Lines in the generated lists.
+        parsed: Instructions parsed from those lines.
     """
 
     shard: int
@@ -105,7 +114,7 @@ class GenerationRound(VersionedRecord):
 
 
 class RoundBatch(VersionedRecord):
-    """The file of one finished round: what it generated, what was kept of it and what was not."""
+    """File of one finished round: everything generated, the examples kept and the rejections."""
 
     generation: GenerationRound
     examples: tuple[Example, ...]
@@ -113,10 +122,14 @@ class RoundBatch(VersionedRecord):
 
 
 class ProbeJudgement(VersionedRecord):
-    """What the critic says of one labelled probe, or of one input with nothing to judge.
+    """Judgements of the critic on one labelled probe, or on one content-free input.
 
-    `fault` is `good`, the probe's fault, or `content-free`, whose `label` is empty. `reverse` is the judgement with the
-    worked examples in reverse order, `swapped` the one asked with the letters exchanged: B for good.
+    Attributes:
+        fault: `good`, the fault of the probe, or `content-free`.
+        label: Expected label; empty for a content-free input.
+        critique: Judgement in the form that generation uses.
+        reverse: Judgement with the few-shot examples in reverse order.
+        swapped: Judgement with exchanged letters: B stands for good.
     """
 
     kind: Literal["instructions", "pairs"]
@@ -130,13 +143,20 @@ class ProbeJudgement(VersionedRecord):
 
 
 class CriticCalibration(VersionedRecord):
-    """How well the critic agrees with labelled probes on the model at hand; all of it follows from `ProbeJudgement`s.
+    """Agreement of the critic with labelled probes on the model in use, computed from `ProbeJudgement`s.
 
-    `balanced_accuracy` is of `is_good`, `auroc` of `logp_a - logp_b`. `coverage_mean` is the mean of P(A) + P(B).
-    `label_bias` is the mean P(A) / (P(A) + P(B)) where there is nothing to judge; 0.5 is no bias. `order_agreement` is
-    the rate of the same verdict when the worked examples stand in reverse order. `swapped_balanced_accuracy` and
-    `swapped_label_bias` are measured with the letters exchanged: near or below 0.5 the critic knows the letter, not what
-    it means. `acceptance` is the rate of accepted probes by fault; `good` ones should be.
+    Attributes:
+        n: Number of labelled probes.
+        balanced_accuracy: Balanced accuracy of `is_good`.
+        auroc: Area under the ROC curve of `logp_a - logp_b`.
+        coverage_mean: Mean of P(A) + P(B).
+        coverage_minimum: Minimum of P(A) + P(B).
+        label_bias: Mean of P(A) / (P(A) + P(B)) on content-free inputs; 0.5 is unbiased.
+        order_agreement: Rate of equal judgements when the few-shot examples are reversed.
+        swapped_balanced_accuracy: Balanced accuracy with exchanged letters; at or below about 0.5 the critic knows the
+            letter, not its meaning.
+        swapped_label_bias: Label bias with exchanged letters.
+        acceptance: Rate of accepted probes by fault; only `good` ones should be accepted.
     """
 
     kind: Literal["instructions", "pairs"]
@@ -156,9 +176,12 @@ class CriticCalibration(VersionedRecord):
 
 
 class LabelledAnswer(Record):
-    """An answer that a reader has judged: is it right (`content`), and did the model also stop there (`strict`).
+    """Answer labelled by a reader.
 
-    `kind` says what sort of answer it is, such as `hedge`.
+    Attributes:
+        content: The answer is correct.
+        strict: The answer is correct, and the model stopped by itself.
+        kind: Kind of answer, such as `hedge`.
     """
 
     family: str
@@ -171,7 +194,7 @@ class LabelledAnswer(Record):
 
 
 class FamilyAgreement(Record):
-    """How well the checker of one family agrees with the labels on content; `disagreements` are the responses."""
+    """Agreement of one family's checker with the labels on content; `disagreements` lists the responses."""
 
     n: int
     kappa: float
@@ -179,11 +202,18 @@ class FamilyAgreement(Record):
 
 
 class ScorerCalibration(VersionedRecord):
-    """How well the families' checkers agree with labelled answers.
+    """Agreement of the families' checkers with labelled answers.
 
-    `kappa` is on content, `strict_kappa` on strict success. `agreement` is the rate of the same verdict on content,
-    `false_passes` that of wrong answers judged right, `false_failures` that of right answers judged wrong. `by_kind` is
-    the agreement by kind of answer. `labels_sha256` names the labelled file.
+    Attributes:
+        labels_sha256: SHA-256 of the labelled file.
+        n: Number of labelled answers.
+        kappa: Cohen's kappa on content.
+        strict_kappa: Cohen's kappa on strict success.
+        agreement: Rate of equal judgements on content.
+        false_passes: Rate of wrong answers that pass.
+        false_failures: Rate of correct answers that fail.
+        by_family: Agreement by family.
+        by_kind: Agreement by kind of answer.
     """
 
     labels_sha256: str
@@ -200,12 +230,12 @@ class ScorerCalibration(VersionedRecord):
 
     @property
     def weakest_family(self) -> str:
-        """The family whose checker agrees least; one whose kappa is not a number comes first."""
+        """Family with the lowest kappa; a kappa of nan counts as lowest."""
         return min(self.by_family, key=lambda name: (self.by_family[name].kappa >= -1, self.by_family[name].kappa))
 
 
 class TokenStats(Record):
-    """Response lengths in tokens."""
+    """Summary statistics of response lengths in tokens."""
 
     n: int
     median: float
@@ -215,7 +245,7 @@ class TokenStats(Record):
 
 
 class QcSummary(VersionedRecord):
-    """Quality control of a pilot, a shard or the merged union."""
+    """QC summary of a pilot, a shard or the merged dataset."""
 
     stage: str
     counts: dict[str, int]
@@ -231,7 +261,7 @@ class QcSummary(VersionedRecord):
 
 
 class HeldoutItem(VersionedRecord):
-    """One instruction of the frozen test set; its family's checker scores the answers."""
+    """Instruction of the frozen test set; the checker of its family scores the answers."""
 
     item: int
     family: str
@@ -241,7 +271,7 @@ class HeldoutItem(VersionedRecord):
 
 
 class PilotAttempt(Record):
-    """One rung of the pilot's ladder: the parameters it used, and what quality control said."""
+    """Attempt at the pilot: its folder, its generation settings and the result of quality control."""
 
     folder: str
     generation: dict[str, Any]
@@ -250,6 +280,6 @@ class PilotAttempt(Record):
 
 
 class PilotHistory(VersionedRecord):
-    """The pilot and its retries, in order; the last one is the pilot that the gate judges."""
+    """Pilot and its retries, in order; the gate judges the last one."""
 
     attempts: tuple[PilotAttempt, ...]

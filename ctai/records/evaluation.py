@@ -1,4 +1,4 @@
-"""Records about training and evaluation: the adapter's manifest, answers, and the comparison of the arms."""
+"""Records of training and evaluation: training manifest, scored answers and the comparison of the arms."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from ctai.records.core import FinishReason, Interval, Rate, Record, VersionedRec
 
 
 class TrainingManifest(VersionedRecord):
-    """What an adapter was trained on, and how it went."""
+    """Manifest of a trained adapter: data, hyperparameters, losses (nats) and digests."""
 
     dataset: str
     dataset_digest: str
@@ -31,7 +31,7 @@ class TrainingManifest(VersionedRecord):
 
 
 class TrainingStep(Record):
-    """One optimizer step; `loss` is the mean over the step's supervised tokens, in nats."""
+    """Optimizer step; `loss` is the mean over the supervised tokens of the step, in nats."""
 
     step: int
     epoch: float
@@ -40,7 +40,13 @@ class TrainingStep(Record):
 
 
 class EvaluationItem(VersionedRecord):
-    """One answer of one arm to one held-out item, scored on raw output."""
+    """Answer of one arm to one held-out item, scored on the raw output.
+
+    Attributes:
+        content: The answer is correct up to the point where a stop rule cuts it.
+        strict: The content is correct, and the model stopped by itself.
+        tokens: Generated tokens.
+    """
 
     arm: str
     item: int
@@ -58,7 +64,15 @@ class EvaluationItem(VersionedRecord):
 
 
 class McNemar(Record):
-    """McNemar's test on paired outcomes: the two discordant counts, named so that they cannot be swapped."""
+    """McNemar's test on paired outcomes (McNemar 1947), with discordant counts named so that they cannot be swapped.
+
+    Attributes:
+        only_base: Pairs in which only the base succeeds.
+        only_sft: Pairs in which only SFT succeeds.
+        statistic: Test statistic.
+        p_value: Two-sided p-value.
+        exact: The p-value is that of the exact binomial test.
+    """
 
     only_base: int
     only_sft: int
@@ -68,12 +82,12 @@ class McNemar(Record):
 
     @property
     def p_gain(self) -> float:
-        """The p-value as evidence that SFT is better: 1 where it wins no more pairs than it loses."""
+        """p-value as evidence that SFT is better: 1 if it does not win more discordant pairs than it loses."""
         return self.p_value if self.only_sft > self.only_base else 1.0
 
 
 class PairedComparison(Record):
-    """Two arms on the same items, on one success level."""
+    """Comparison of two arms on the same items at one success level."""
 
     n: int
     base: Rate
@@ -88,16 +102,24 @@ class PairedComparison(Record):
 
 
 class TestSetComparison(VersionedRecord):
-    """That an adapter was compared with its base on the test set of a run directory."""
+    """Log entry of one comparison on the test set: the adapter that was compared with its base."""
 
     adapter_digest: str
 
 
 class EvaluationSummary(VersionedRecord):
-    """The evaluation of one adapter against its base.
+    """Evaluation of one adapter against its base.
 
-    `overall` compares with the base zero-shot, on content, which a stop rule gives the base for free;
-    `overall_strict` adds what was learned about stopping. `against` compares SFT with each cheap baseline, on content.
+    Attributes:
+        overall: SFT against the zero-shot base on content, where a stop rule ends the base's answers.
+        overall_strict: The same comparison on strict success, which includes stopping.
+        by_type: Comparison by type of item.
+        baselines: Success rate of each baseline arm.
+        against: SFT against each baseline arm on content.
+        bh_correction: Benjamini-Hochberg correction over types: `fdr`, number of `tests` and of `significant` ones.
+        logit_difference: Maximum difference of a log-probability between the arms (nats).
+        noise_floor: Rate of items on whose content two runs of the base in different batches disagree.
+        go: All criteria are met.
     """
 
     overall: PairedComparison

@@ -1,4 +1,4 @@
-"""Records of instruments that are held against labels which people gave."""
+"""Records of the calibration of detectors on labelled responses."""
 
 from typing import Literal
 
@@ -6,10 +6,12 @@ from ctai.records.core import FinishReason, Rate, Record, VersionedRecord
 
 
 class LabelledResponse(Record):
-    """A response with the faults that it has, and why.
+    """Response with labelled faults.
 
-    `origin` says how the detectors know it: `tuned` ones they were made with; `a` and `b` were labelled later by a
-    reader who did not know the detectors, which were repaired on them; `c` likewise, and nothing was repaired on it.
+    Attributes:
+        origin: `tuned`: used to develop the detectors. `a`, `b`: labelled later by a reader who did not know the
+            detectors, and used to repair them. `c`: labelled likewise and never used for repairs.
+        note: Reason for the labels.
     """
 
     text: str
@@ -20,14 +22,14 @@ class LabelledResponse(Record):
 
 
 class DetectorRates(Record):
-    """How right a detector is: `precision` is over what it found, `recall` over what the labels say; `k` of both agree."""
+    """Precision and recall of a detector; `k` of both counts the true positives."""
 
     precision: Rate
     recall: Rate
 
 
 class DetectorSample(Record):
-    """All detectors on `n` labelled responses, `clean` of them without a fault."""
+    """Rates of all detectors on `n` labelled responses, of which `clean` have no fault."""
 
     n: int
     clean: int
@@ -35,9 +37,12 @@ class DetectorSample(Record):
 
 
 class DetectorCalibration(VersionedRecord):
-    """How well the detectors agree with labelled responses: on all of them, and on those of each origin.
+    """Agreement of the detectors with labelled responses, in total and by origin.
 
-    `labels` is the SHA-256 of the labelled file.
+    Attributes:
+        labels: SHA-256 of the labelled file.
+        everything: Rates on all labelled responses.
+        origins: Rates by origin of the responses.
     """
 
     labels: str

@@ -1,4 +1,4 @@
-"""Records about a model: what it ran on, how it was loaded, and what the contamination checks found."""
+"""Records of a model: environment, provenance, sentinel results and contamination findings."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from ctai.records.core import FinishReason, Rate, Record, VersionedRecord
 
 
 class SentinelResult(Record):
-    """One prompt of the sentinel suite and what the model did with it."""
+    """Prompt of the sentinel suite with the model's response and its result."""
 
     name: str
     kind: Literal["completion", "bare_instruction", "control_token", "worksheet"]
@@ -19,10 +19,12 @@ class SentinelResult(Record):
 
 
 class WorksheetRates(Record):
-    """Instructions in one form of worksheet: how many were answered rightly, and after how many the text just ended.
+    """Rates of the sentinel suite on instructions in one prompt format.
 
-    `stopped` is of the answers, right or wrong, empty ones left out: those that the model ended itself, with nothing
-    after them.
+    Attributes:
+        form: Name of the prompt format.
+        followed: Rate of correct answers.
+        stopped: Rate of non-empty answers, correct or not, after which the model stopped by itself.
     """
 
     form: str
@@ -31,7 +33,7 @@ class WorksheetRates(Record):
 
 
 class SentinelReport(Record):
-    """The suite's two findings, kept apart: instruct weights (stops everything) and instruction-following (reported)."""
+    """Result of the sentinel suite: instruct weights (stops the run) and instruction-following (reported), kept apart."""
 
     completion_rate: Rate
     followed_rate: Rate
@@ -46,7 +48,7 @@ class SentinelReport(Record):
 
 
 class Environment(Record):
-    """What the code ran on. Times and host names are not here: they belong to the session manifest."""
+    """Code version, package versions and device; times and host names belong to the `SessionManifest`."""
 
     git_commit: str
     git_branch: str
@@ -65,7 +67,7 @@ class Environment(Record):
 
 
 class ModelProvenance(Record):
-    """Which model was loaded, how, and what the checks said. `requested_*` is what was asked for."""
+    """Provenance of a loaded model: identity, loading parameters and sentinel results; `requested*` are the arguments."""
 
     loader_version: str
     requested: str
@@ -91,7 +93,7 @@ class ModelProvenance(Record):
     sentinels: SentinelReport | None = None
 
     def identity(self) -> dict[str, str]:
-        """All that was resolved and changes what the base computes, as inputs of a stage; an adapter comes on top."""
+        """Return the stage inputs that determine what the base computes; an adapter is not included."""
         return {
             "weights_digest": self.weights_digest,
             "tokenizer_digest": self.tokenizer_digest,
@@ -103,14 +105,14 @@ class ModelProvenance(Record):
 
 
 class ContaminationFinding(Record):
-    """One reason why a model must not be used as a base model."""
+    """Reason why a model must not be used as a base model."""
 
     name: str
     message: str
 
 
 class ContaminationReport(VersionedRecord):
-    """What gate 1 found; `provenance` is None when a finding forbade even to load the weights."""
+    """Result of the contamination checks; `provenance` is None if a finding ruled out loading the weights."""
 
     findings: tuple[ContaminationFinding, ...]
     provenance: ModelProvenance | None

@@ -1,4 +1,4 @@
-"""Records about a run: stages, verdicts, and the session manifest."""
+"""Records of a run: preregistration, verdicts, stage and session manifests, budget."""
 
 from datetime import datetime
 from typing import Any
@@ -10,9 +10,11 @@ from ctai.records.model import Environment
 
 
 class Preregistration(VersionedRecord):
-    """What a run commits itself to before it measures anything.
+    """Hypothesis, thresholds and test set that a run is committed to before it measures anything.
 
-    `thresholds` maps settings to values, `families` the test set's families to the digest of what they can ask.
+    Attributes:
+        thresholds: Setting -> value.
+        families: Family of the test set -> digest of the instructions that it can produce.
     """
 
     hypothesis: str
@@ -23,12 +25,16 @@ class Preregistration(VersionedRecord):
 
 
 class Verdict(VersionedRecord):
-    """What a gate decided, bound to what it judged.
+    """Verdict of a gate, bound by digests to the artifacts that it judged.
 
-    `artifacts` maps paths relative to the run directory to SHA-256; `previous` is the digest of the verdict before
-    it; `key` is the digest of everything the gate depends on, of which `config` is the part that was configured;
-    `preregistration` is that of what the run had committed itself to. `departures` names each threshold that is looser
-    than ctai's own. A verdict is `incomplete` when not all of the gate's tests ran.
+    Attributes:
+        outcome: Result; `incomplete` if not all tests of the gate ran.
+        key: Digest of everything the gate depends on.
+        artifacts: Path relative to the run directory -> SHA-256.
+        previous: Digest of the verdict before this one.
+        config: Part of the configuration on which the gate depends.
+        preregistration: Digest of the `Preregistration`.
+        departures: Thresholds that are looser than the defaults.
     """
 
     gate: str
@@ -48,17 +54,17 @@ class Verdict(VersionedRecord):
 
     @property
     def passed(self) -> bool:
-        """Whether the next gate may start."""
+        """True if the next gate may start."""
         return self.outcome == "passed"
 
     @property
     def by_the_book(self) -> bool:
-        """Whether the gate has passed with thresholds no looser than ctai's own."""
+        """True if the gate passed without relaxed thresholds."""
         return self.passed and not self.departures
 
 
 class StageManifest(VersionedRecord):
-    """Written last by a stage: its existence means that the stage is complete."""
+    """Manifest of a stage, written last: its existence means that the stage is complete."""
 
     stage: str
     key: str
@@ -71,7 +77,7 @@ class StageManifest(VersionedRecord):
 
 
 class BudgetEntry(Record):
-    """What one stage has used so far, over all sessions."""
+    """Time used by one stage so far, over all sessions."""
 
     stage: str
     seconds: float
@@ -79,7 +85,7 @@ class BudgetEntry(Record):
 
 
 class BudgetLedger(VersionedRecord):
-    """What a run directory has cost; `hours` are those of all machines together."""
+    """Cost of a run directory; `hours` are the sum over all machines."""
 
     cost_per_hour_usd: float
     budget_usd: float
@@ -89,7 +95,7 @@ class BudgetLedger(VersionedRecord):
 
 
 class Phase(Record):
-    """One entry of the session manifest."""
+    """Entry of the session manifest: one phase of a session, with its outcome."""
 
     name: str
     started: datetime
@@ -103,7 +109,7 @@ class Phase(Record):
 
 
 class SessionManifest(VersionedRecord):
-    """The log of a run directory: every phase of every session appends to it."""
+    """Log of a run directory, to which every phase of every session is appended."""
 
     session_id: str
     run_id: str
