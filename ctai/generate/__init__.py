@@ -1,1 +1,1 @@
-"""Generation: instructions, responses, the critic of both, deduplication, shards and their merging."""
+"""Data generation: instructions, responses, their critic, deduplication, shards and their merge."""

@@ -1,7 +1,7 @@
-"""The critic: single-token A/B judgements of instructions and pairs by next-token log-probabilities.
+"""Critic of instructions and pairs: single-token A/B judgements by next-token log-probabilities.
 
-Owns the labels' scoring. The rubrics are `ctai.prompts`', the worked examples `ctai.tasks`'; how good the critic is on a
-model is measured by `ctai.generate.critic_calibration`. Nothing is sampled.
+Owns the scoring of the labels; nothing is sampled. Does not own the rubrics (`ctai.prompts`), the worked examples
+(`ctai.tasks`) or the measurement of its accuracy (`ctai.generate.critic_calibration`).
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,26 @@ __all__ = ["InstructionCritic"]
 
 
 class _Labels(NamedTuple):
-    """Token ids of the spellings of both labels: of A first, then of B."""
+    """Token ids of the spellings of both labels: those of A, then those of B.
+
+    Attributes:
+        ids: of both labels.
+        first: number of ids that belong to A.
+    """
 
     ids: tuple[int, ...]
     first: int
 
 
 class InstructionCritic:
-    """Judges instructions, and pairs of instruction and response.
+    """Judge of instructions, and of pairs of instruction and response.
 
     Args:
         engine: the model that judges.
-        margin: least |logp_a - logp_b| of a confident judgement.
+        margin: minimum |logp_a - logp_b| of a confident judgement, in nats.
         instruction_examples: worked examples of the instruction critic; by default those of `ctai.tasks.seeds`.
         pair_examples: worked examples of the pair critic; likewise.
-        swapped: exchange what the letters mean, in rubric and examples: for calibration only.
+        swapped: exchange the meaning of the letters in rubric and examples; for calibration only.
 
     Raises:
         CtaiError: a label has no spelling that is a single token of this model.
@@ -61,13 +66,22 @@ class InstructionCritic:
     def judge_instructions(self, instructions: Sequence[str]) -> list[Critique]:
         """Judge whether each instruction is clear, specific, possible and safe.
 
+        Returns:
+            One critique per instruction, in order.
+
         Raises:
             CtaiError: an instruction does not fit into the context.
         """
         return self._judge([self.instruction_prompt(text) for text in instructions])
 
     def judge_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[Critique]:
-        """Judge whether each response does what its instruction asks, correctly and in the right form.
+        """Judge whether each response fulfils its instruction, correctly and in the right form.
+
+        Args:
+            pairs: instruction and response.
+
+        Returns:
+            One critique per pair, in order.
 
         Raises:
             CtaiError: a pair does not fit into the context.
@@ -75,20 +89,20 @@ class InstructionCritic:
         return self._judge([self.pair_prompt(*pair) for pair in pairs])
 
     def instruction_prompt(self, instruction: str) -> str:
-        """The prompt whose next token is the label of an instruction."""
+        """Return the prompt whose next token is the label of an instruction."""
         return CompletionStylePrompts.instruction_critic(instruction, self._instruction_examples, self._swapped)
 
     def pair_prompt(self, instruction: str, response: str) -> str:
-        """The prompt whose next token is the label of a pair."""
+        """Return the prompt whose next token is the label of a pair."""
         return CompletionStylePrompts.pair_critic(instruction, response, self._pair_examples, self._swapped)
 
     def with_reversed_examples(self) -> "InstructionCritic":
-        """The same critic with its worked examples in reverse order."""
+        """Return this critic with its worked examples in reverse order."""
         reverse = (self._instruction_examples[::-1], self._pair_examples[::-1])
         return InstructionCritic(self._engine, self._margin, *reverse, self._swapped)
 
     def with_swapped_meaning(self) -> "InstructionCritic":
-        """The same critic, asked with the letters exchanged: A for bad, B for good."""
+        """Return this critic with the letters exchanged: A for bad, B for good."""
         examples = (self._instruction_examples, self._pair_examples)
         return InstructionCritic(self._engine, self._margin, *examples, not self._swapped)
 
@@ -96,14 +110,14 @@ class InstructionCritic:
         if not prompts:
             return []
         logprobs = self._engine.token_logprobs(prompts, self._labels.ids)
-        first = _logsumexp(logprobs[:, : self._labels.first])
-        second = _logsumexp(logprobs[:, self._labels.first :])
-        both = zip(first.tolist(), second.tolist(), strict=True)
-        return [critique_of(a, b, self._margin, self._swapped) for a, b in both]
+        logp_a = _logsumexp(logprobs[:, : self._labels.first])
+        logp_b = _logsumexp(logprobs[:, self._labels.first :])
+        scores = zip(logp_a.tolist(), logp_b.tolist(), strict=True)
+        return [critique_of(a, b, self._margin, self._swapped) for a, b in scores]
 
 
 def _spellings(engine: TextEngine, label: str) -> list[int]:
-    """Token ids of a label with and without a leading space; a spelling of several tokens is left out."""
+    """Return the token ids of a label with and without a leading space; spellings of several tokens are left out."""
     encoded = [engine.encode(spelling) for spelling in (f" {label}", label)]
     single = list(dict.fromkeys(ids[0] for ids in encoded if len(ids) == 1))
     if not single:
@@ -112,7 +126,7 @@ def _spellings(engine: TextEngine, label: str) -> list[int]:
 
 
 def _logsumexp(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log of the summed probability of the columns; -inf where all are, nan where any is."""
+    """Return the log of the summed probability of each row, [rows]; -inf where all columns are, nan where any is."""
     highest = values.max(axis=1)
     shift = np.where(np.isfinite(highest), highest, 0.0)
     with np.errstate(divide="ignore"):
@@ -121,7 +135,14 @@ def _logsumexp(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def critique_of(logp_a: float, logp_b: float, margin: float, swapped: bool = False) -> Critique:
-    """A judgement; one that is not a number, and so compares with nothing, is neither good nor confident."""
+    """Return the judgement that two label log-probabilities give; nan is neither good nor confident.
+
+    Args:
+        logp_a: log-probability of label A, in nats.
+        logp_b: of label B.
+        margin: minimum absolute difference of a confident judgement.
+        swapped: A means bad.
+    """
     difference = logp_a - logp_b
     is_good = difference < 0 if swapped else difference > 0
     return Critique(

@@ -1,8 +1,8 @@
-"""Merging shards: one dataset without duplicates and without the held-out set, and quality control over the union.
+"""Merge of shards into one dataset without duplicates and held-out items, and quality control over the union.
 
-Owns what may be merged with what, and that rates of the union are over everything that the shards generated. The
-shards' own files stay as they are, and are read line by line: what is kept in memory is the text of the instructions
-and a few numbers for each.
+Owns the compatibility of shards and the rates of the union, whose denominators are everything that the shards
+generated. The files of the shards are not changed; they are streamed, so that memory holds the instructions and a few
+numbers for each.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,12 +31,12 @@ from ctai.rundir import (
 )
 from ctai.statistics import rate
 
-# What shards must agree in to belong to one dataset; seeds and shard numbers differ by their nature.
-_COMMON = ("generation", "critic", "batch_size", "batch_tokens", "code")
+# Parameters that shards of one dataset have in common; seeds and shard numbers differ by design.
+_COMMON_PARAMETERS = ("generation", "critic", "batch_size", "batch_tokens", "code")
 
 
 class MergedDataset(NamedTuple):
-    """The union's quality control, its file, and whether the union was already there."""
+    """QC summary of the union, its file, and whether a complete merge was reused."""
 
     summary: QcSummary
     qc_path: Path
@@ -50,7 +50,7 @@ def merge_shards(context: StageContext, folders: Sequence[Path], heldout: Sequen
 
     Args:
         context: of the run.
-        folders: the shards' folders; the first occurrence of an instruction is in the first of them.
+        folders: of the shards, in order; of duplicates the one in the earliest folder is kept.
         heldout: the frozen test set.
 
     Raises:
@@ -70,18 +70,24 @@ def merge_shards(context: StageContext, folders: Sequence[Path], heldout: Sequen
 
 
 def _checked_manifest(rundir: RunDir, folder: Path) -> StageManifest:
-    """The manifest of a shard whose files are what it made."""
+    """Return the manifest of a shard after checking the digests of its files.
+
+    Raises:
+        CtaiError: the manifest is missing, a file was changed, or the manifest does not list a required file.
+    """
     path = folder / "manifest.json"
     if not path.exists():
-        raise CtaiError(f"shard {folder.name} is not finished: it has no manifest.json; make it before merging")
+        raise CtaiError(f"shard {folder.name} is not finished: it has no manifest.json. Generate it before merging")
     manifest = read_record(path, StageManifest)
     for name, digest in manifest.artifacts.items():
         file = rundir.path(name)
         if not file.exists() or digest_path(file) != digest:
-            raise CtaiError(f"{file} is not what shard {folder.name} made: restore it, or make the shard again")
-    made = {rundir.path(name) for name in manifest.artifacts}
-    if missing := [name for name in (DATASET, REJECTIONS, GENERATION) if folder / name not in made]:
-        raise CtaiError(f"the manifest of shard {folder.name} does not vouch for {', '.join(missing)}")
+            raise CtaiError(
+                f"{file} was changed after shard {folder.name} wrote it. Restore it or generate the shard again"
+            )
+    listed = {rundir.path(name) for name in manifest.artifacts}
+    if missing := [name for name in (DATASET, REJECTIONS, GENERATION) if folder / name not in listed]:
+        raise CtaiError(f"the manifest of shard {folder.name} does not list {', '.join(missing)}")
     return manifest
 
 
@@ -91,19 +97,23 @@ def _check_common(folders: Sequence[Path], manifests: Sequence[StageManifest], h
     first = manifests[0]
     for folder, manifest in zip(folders, manifests, strict=True):
         if manifest.inputs.get("heldout") != heldout:
-            raise CtaiError(f"shard {folder.name} was made against another held-out set; make it again")
-        if different := _different(first.inputs, manifest.inputs):
-            raise CtaiError(f"shards {folders[0].name} and {folder.name} were made by models of different {different}")
-        if [manifest.parameters.get(name) for name in _COMMON] != [first.parameters.get(name) for name in _COMMON]:
-            raise CtaiError(f"shards {folders[0].name} and {folder.name} were made with different settings or code")
+            raise CtaiError(f"shard {folder.name} was generated against another held-out set. Generate it again")
+        if names := _differing_inputs(first.inputs, manifest.inputs):
+            raise CtaiError(f"shards {folders[0].name} and {folder.name} come from models of different {names}")
+        if [manifest.parameters.get(name) for name in _COMMON_PARAMETERS] != [
+            first.parameters.get(name) for name in _COMMON_PARAMETERS
+        ]:
+            raise CtaiError(
+                f"shards {folders[0].name} and {folder.name} were generated with different settings or code"
+            )
     numbers = [(manifest.parameters.get("seed"), manifest.parameters.get("shard")) for manifest in manifests]
     if len(set(numbers)) < len(numbers):
-        raise CtaiError("two of the shards have the same seed and number: one would only repeat the other")
+        raise CtaiError("two shards have the same seed and number, so they hold the same examples")
 
 
-def _different(one: Mapping[str, str], other: Mapping[str, str]) -> str:
-    """The names of the inputs in which two shards differ; beside the held-out set all of them say which model it was."""
-    return ", ".join(sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name)))
+def _differing_inputs(a: Mapping[str, str], b: Mapping[str, str]) -> str:
+    """Return the names of the inputs in which two shards differ; but for the held-out set, inputs identify the model."""
+    return ", ".join(sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name)))
 
 
 def _stage(
@@ -122,68 +132,74 @@ def _stage(
 
 
 class Decision(NamedTuple):
-    """An example, the place of its shard, and what it repeats; None says that it is kept."""
+    """An example, the position of its shard, and the duplicate that it matches; None for an example that is kept."""
 
     shard: int
     example: Example
-    found: DuplicateMatch | None
+    match: DuplicateMatch | None
 
 
 def decisions(
     shards: Sequence[Iterable[Example]], heldout: Sequence[HeldoutItem], threshold: float
 ) -> Iterator[Decision]:
-    """What the merge keeps of each shard's examples and what not, in order."""
+    """Decide for each example of each shard, in order, whether the merge keeps it.
+
+    Args:
+        shards: the examples of each shard.
+        heldout: the frozen test set.
+        threshold: minimum Jaccard similarity of near-duplicates.
+    """
     online = OnlineDeduplicator(heldout, threshold)
-    for place, examples in enumerate(shards):
+    for position, examples in enumerate(shards):
         for example in examples:
-            yield Decision(place, example, online.add(example.instruction))
+            yield Decision(position, example, online.add(example.instruction))
 
 
 class _Union:
-    """What a merge has counted, and what of the shards' examples it drops."""
+    """Counters of a merge, and the positions of the examples that it drops."""
 
     def __init__(self, folders: Sequence[Path], heldout: Sequence[HeldoutItem], threshold: float) -> None:
-        self.tally = QcCounter()
-        self.repetitions = MergeRates(len(folders))
+        self.counter = QcCounter()
+        self.rates = MergeRates(len(folders))
         self._folders = folders
         self._heldout = heldout
         self._threshold = threshold
         self._dropped = bytearray()
-        self._found: list[DuplicateMatch] = []
+        self._matches: list[DuplicateMatch] = []
 
-    def kept(self, progress: Progress) -> Iterator[Example]:
-        """The examples that are kept; reads the shards once."""
+    def kept_examples(self, progress: Progress) -> Iterator[Example]:
+        """Yield the examples that are kept; reads the shards once."""
         overlap = HeldoutOverlap(self._heldout, self._threshold)
         progress.start("merge", len(self._folders))
-        streams = [self._shard(place, folder, progress) for place, folder in enumerate(self._folders)]
+        streams = [self._shard(position, folder, progress) for position, folder in enumerate(self._folders)]
         for decision in decisions(streams, self._heldout, self._threshold):
-            self.repetitions.decide(decision)
-            self._dropped.append(decision.found is not None)
-            if decision.found is None:
-                self.tally.keep(decision.example)
-                self.tally.overlapping += overlap.has(decision.example.instruction)
+            self.rates.decide(decision)
+            self._dropped.append(decision.match is not None)
+            if decision.match is None:
+                self.counter.keep(decision.example)
+                self.counter.overlapping += overlap.contains(decision.example.instruction)
                 yield decision.example
             else:
-                self._found.append(decision.found)
+                self._matches.append(decision.match)
         progress.finish()
 
-    def _shard(self, place: int, folder: Path, progress: Progress) -> Iterator[Example]:
-        """The shard's examples; what else it has is counted when they are read."""
+    def _shard(self, position: int, folder: Path, progress: Progress) -> Iterator[Example]:
+        """Yield the examples of a shard, then count its rejections and rounds."""
         yield from stream_jsonl(folder / DATASET, Example)
         for rejection in stream_jsonl(folder / REJECTIONS, Rejection):
-            self.tally.reject(rejection)
-            self.repetitions.reject(place, rejection)
-        for one in stream_jsonl(folder / GENERATION, GenerationRound):
-            self.tally.generate(one)
-            self.repetitions.generate(place, one)
+            self.counter.reject(rejection)
+            self.rates.reject(position, rejection)
+        for generation in stream_jsonl(folder / GENERATION, GenerationRound):
+            self.counter.generate(generation)
+            self.rates.generate(position, generation)
         progress.advance(1, folder.name)
 
-    def rejected(self) -> Iterator[Rejection]:
-        """The examples that are dropped, as rejections; reads the shards a second time."""
+    def rejections(self) -> Iterator[Rejection]:
+        """Yield the examples that are dropped, as rejections; reads the shards a second time."""
         examples = (example for folder in self._folders for example in stream_jsonl(folder / DATASET, Example))
-        for example, found in zip(compress(examples, self._dropped), self._found, strict=True):
-            rejection = rejection_of_dropped(example, found)
-            self.tally.reject(rejection)
+        for example, match in zip(compress(examples, self._dropped), self._matches, strict=True):
+            rejection = rejection_of_dropped(example, match)
+            self.counter.reject(rejection)
             yield rejection
 
 
@@ -194,59 +210,61 @@ def _write(
     heldout: Sequence[HeldoutItem],
     paths: Sequence[Path],
 ) -> QcSummary:
-    """Write dataset, removed examples and the summary of the union."""
+    """Write the dataset, the removed examples and the QC summary of the union."""
     config = context.config
     union = _Union(folders, heldout, config.scale.near_duplicate_jaccard)
-    write_jsonl(paths[0], union.kept(context.progress))
-    write_jsonl(paths[1], union.rejected())
+    write_jsonl(paths[0], union.kept_examples(context.progress))
+    write_jsonl(paths[1], union.rejections())
     header = SummaryHeader(
         stage="merged",
         run_id=context.run_id,
         inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
         artifact=work.rundir.relative(paths[2]),
     )
-    wanted = MinimumCount("unique_examples", config.scale.count)
-    summary = summarize(header, union.tally, wanted, config.qc, union.repetitions.rates())
+    minimum = MinimumCount("unique_examples", config.scale.count)
+    summary = summarize(header, union.counter, minimum, config.qc, union.rates.rates())
     write_json(paths[2], summary)
     return summary
 
 
 class MergeRates:
-    """How much of each shard was there before; by place, as shards of different seeds may have the same number.
+    """Duplicate rates within and across shards, by position of the shard, since shard numbers may repeat across seeds.
 
-    What repeats an instruction of its own shard was dropped when it was generated, what repeats one of an earlier shard
-    is dropped by the merge.
+    Duplicates within a shard were rejected when they were generated; the merge drops duplicates of earlier shards.
     """
 
     def __init__(self, shards: int) -> None:
         self._parsed = [0] * shards
-        self._repeated = [0] * shards
+        self._duplicates = [0] * shards
         self._sizes = [0] * shards
-        self._lost = [0] * shards
+        self._dropped = [0] * shards
 
-    def generate(self, shard: int, one: GenerationRound) -> None:
+    def generate(self, shard: int, generation: GenerationRound) -> None:
         """Count the instructions of a round of a shard."""
-        self._parsed[shard] += one.parsed
+        self._parsed[shard] += generation.parsed
 
     def reject(self, shard: int, rejection: Rejection) -> None:
-        """Count what a shard itself did not keep."""
-        self._repeated[shard] += rejection.phase == "dedup"
+        """Count a rejection within a shard."""
+        self._duplicates[shard] += rejection.phase == "dedup"
 
     def decide(self, decision: Decision) -> None:
         """Count an example of a shard."""
         self._sizes[decision.shard] += 1
-        self._lost[decision.shard] += decision.found is not None and decision.found.phase == "dedup"
+        self._dropped[decision.shard] += decision.match is not None and decision.match.phase == "dedup"
 
     def rates(self) -> dict[str, Rate]:
-        """Of all examples, of each shard's, and of all instructions that each generated; reported, not judged."""
-        each = range(len(self._sizes))
+        """Return the rates by name; they are reported and have no threshold.
+
+        Denominators: all examples, the examples of a shard, and the instructions that a shard generated.
+        """
+        positions = range(len(self._sizes))
         return {
-            "dropped_of_union": rate(sum(self._lost), sum(self._sizes)),
-            **{f"dropped_of_shard_{at:03d}": rate(self._lost[at], self._sizes[at]) for at in each},
-            **{f"repetitions_in_shard_{at:03d}": rate(self._repeated[at], self._parsed[at]) for at in each},
+            "dropped_of_union": rate(sum(self._dropped), sum(self._sizes)),
+            **{f"dropped_of_shard_{i:03d}": rate(self._dropped[i], self._sizes[i]) for i in positions},
+            **{f"repetitions_in_shard_{i:03d}": rate(self._duplicates[i], self._parsed[i]) for i in positions},
         }
 
 
-def rejection_of_dropped(example: Example, found: DuplicateMatch) -> Rejection:
-    """The record of an example that the merge left out."""
-    return rejection_of(example, found.phase, found.reason, found.repeated_instruction)
+def rejection_of_dropped(example: Example, match: DuplicateMatch) -> Rejection:
+    """Return the rejection of an example that the merge dropped."""
+    return rejection_of(example, match.phase, match.reason, match.repeated_instruction)

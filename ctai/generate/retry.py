@@ -1,6 +1,6 @@
-"""What a retry of the pilot changes, for the reasons that the attempt before it failed.
+"""Generation settings of a pilot retry, derived from the reasons that the previous attempt failed.
 
-Owns the rules only. They change how things are generated; no threshold is ever touched.
+Owns the rules. They change generation settings only, never a threshold.
 """
 
 from collections.abc import Sequence
@@ -8,29 +8,29 @@ from collections.abc import Sequence
 from ctai.config import GenerationSettings, RunConfig
 from ctai.records import Sampling
 
-_MAXIMUM_EXAMPLES = 12
+_MAX_EXAMPLES = 12
 _LOWER, _HIGHER = 0.8, 1.15
 _LONGER = 1.5
-_MAXIMUM_TEMPERATURE = 1.3
+_MAX_TEMPERATURE = 1.3
 
 _LIMIT = {"token_limit_rate"}
 _FORM = {"runaway_rate", "delimiter_rate", "truncated_rate", "median_tokens", "kept_faults", "pair_acceptance"}
-_PROPOSALS = {"instruction_acceptance"}
+_INSTRUCTIONS = {"instruction_acceptance"}
 _VARIETY = {"kept_examples", "unique_examples", "duplicate_rate", "heldout_overlap"}
 
 
 def retry_generation(config: RunConfig, failed_reasons: Sequence[str], retry: int = 1) -> RunConfig:
-    """The configuration of the next attempt.
+    """Return the configuration of the next attempt.
 
-    - The model ran into its budget: a budget longer by half.
-    - Answers of bad form, or not accepted: one more few-shot example; from the second retry on also a lower temperature.
-    - Instructions not accepted: longer lists of examples; from the second retry on also a lower temperature.
-    - Too few, or the same again and again: other examples, more rounds, and a higher temperature, unless acceptance
-      failed too: then lower temperatures have the first word.
+    - Token limit reached: a token budget 1.5 times as long.
+    - Responses malformed or not accepted: one more few-shot example; from the second retry on a lower temperature.
+    - Instructions not accepted: longer example lists; from the second retry on a lower temperature.
+    - Too few or duplicate examples: other examples, more rounds, and a higher temperature unless acceptance failed
+      too, since lower temperatures take precedence.
 
     Args:
         config: the configuration of the attempt that failed.
-        failed_reasons: its QC summary's `failed_reasons`.
+        failed_reasons: `failed_reasons` of its QC summary.
         retry: 1 for the first retry.
     """
     failed = {reason.split(" ", 1)[0] for reason in failed_reasons}
@@ -38,11 +38,11 @@ def retry_generation(config: RunConfig, failed_reasons: Sequence[str], retry: in
     if failed & _LIMIT:
         settings = _with_longer_budget(settings)
     if failed & _FORM:
-        settings = _with_better_answers(settings, retry)
-    if failed & _PROPOSALS:
-        settings = _with_better_proposals(settings, retry)
+        settings = _with_better_responses(settings, retry)
+    if failed & _INSTRUCTIONS:
+        settings = _with_better_instructions(settings, retry)
     if failed & _VARIETY:
-        settings = _with_more_variety(settings, heated=not failed & (_FORM | _PROPOSALS))
+        settings = _with_more_variety(settings, heated=not failed & (_FORM | _INSTRUCTIONS))
     return config.model_copy(update={"generation": settings})
 
 
@@ -52,17 +52,17 @@ def _with_longer_budget(settings: GenerationSettings) -> GenerationSettings:
     return settings.model_copy(update={"response_sampling": longer})
 
 
-def _with_better_answers(settings: GenerationSettings, retry: int) -> GenerationSettings:
-    update: dict[str, object] = {"few_shot_examples": min(settings.few_shot_examples + 1, _MAXIMUM_EXAMPLES)}
+def _with_better_responses(settings: GenerationSettings, retry: int) -> GenerationSettings:
+    update: dict[str, object] = {"few_shot_examples": min(settings.few_shot_examples + 1, _MAX_EXAMPLES)}
     if retry > 1:
-        update["response_sampling"] = _tempered(settings.response_sampling, _LOWER)
+        update["response_sampling"] = _with_temperature(settings.response_sampling, _LOWER)
     return settings.model_copy(update=update)
 
 
-def _with_better_proposals(settings: GenerationSettings, retry: int) -> GenerationSettings:
-    update: dict[str, object] = {"list_examples": min(settings.list_examples + 2, _MAXIMUM_EXAMPLES)}
+def _with_better_instructions(settings: GenerationSettings, retry: int) -> GenerationSettings:
+    update: dict[str, object] = {"list_examples": min(settings.list_examples + 2, _MAX_EXAMPLES)}
     if retry > 1:
-        update["instruction_sampling"] = _tempered(settings.instruction_sampling, _LOWER)
+        update["instruction_sampling"] = _with_temperature(settings.instruction_sampling, _LOWER)
     return settings.model_copy(update=update)
 
 
@@ -72,11 +72,11 @@ def _with_more_variety(settings: GenerationSettings, *, heated: bool) -> Generat
         "max_batches_per_item": settings.max_batches_per_item * _LONGER,
     }
     if heated:
-        update["instruction_sampling"] = _tempered(settings.instruction_sampling, _HIGHER)
+        update["instruction_sampling"] = _with_temperature(settings.instruction_sampling, _HIGHER)
     return settings.model_copy(update=update)
 
 
-def _tempered(sampling: Sampling, factor: float) -> Sampling:
+def _with_temperature(sampling: Sampling, factor: float) -> Sampling:
     temperature = sampling.temperature * factor
-    limit = max(_MAXIMUM_TEMPERATURE, sampling.temperature)
+    limit = max(_MAX_TEMPERATURE, sampling.temperature)
     return sampling.model_copy(update={"temperature": round(min(temperature, limit), 4)})

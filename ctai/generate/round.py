@@ -1,7 +1,7 @@
 """One round of a shard: instructions, instruction critic, responses, pair critic.
 
-Owns why a thing that was generated is not kept: every loss is a `Rejection` with its phase and reason. Generating and
-judging themselves are `instructions`', `responses`' and `critic`'s.
+Owns the rejections: each generated item that is not accepted becomes a `Rejection` with its phase and reason. Does not
+own generation (`ctai.generate.instructions`, `ctai.generate.responses`) or judgement (`ctai.generate.critic`).
 """
 
 import math
@@ -12,13 +12,22 @@ from ctai.config import RunConfig
 from ctai.generate.critic import InstructionCritic
 from ctai.generate.dedup.deduplication import OnlineDeduplicator
 from ctai.generate.instructions import InstructionList, SeedOf, generate_instructions
-from ctai.generate.responses import ResponseDraft, ResponseRequest, respond
+from ctai.generate.responses import ResponseDraft, ResponseRequest, generate_responses
 from ctai.model.protocols import TextEngine
 from ctai.qc.faults import find_faults
-from ctai.records import Critique, Example, ExampleMetadata, GenerationRound, ModelProvenance, Rejection, RoundBatch
+from ctai.records import (
+    Completion,
+    Critique,
+    Example,
+    ExampleMetadata,
+    GenerationRound,
+    ModelProvenance,
+    Rejection,
+    RoundBatch,
+)
 
-# Form faults that an instruction must not have: it goes into prompts as it is.
-_UNFIT_INSTRUCTION = ("template", "delimiter")
+# Faults of form that an instruction must not have, since it goes into prompts unchanged.
+_FORBIDDEN_INSTRUCTION_FAULTS = ("template", "delimiter")
 TOO_LONG = "too long for the context"
 CONTROL_TOKEN = "control token"
 NO_INSTRUCTION = "no instruction in the list"
@@ -27,7 +36,7 @@ T = TypeVar("T")
 
 
 class ExampleOrigin(NamedTuple):
-    """Where examples come from: stage and shard, the run, and the code."""
+    """Origin of examples: stage and shard, the run, and the code version."""
 
     stage: Literal["pilot", "scale"]
     shard: int
@@ -36,7 +45,7 @@ class ExampleOrigin(NamedTuple):
     git_dirty: bool
 
 
-class _Fresh(NamedTuple):
+class _NewInstruction(NamedTuple):
     """An instruction that is new to the shard, with its number."""
 
     number: int
@@ -44,15 +53,15 @@ class _Fresh(NamedTuple):
 
 
 class RoundGenerator:
-    """Makes the rounds of one shard.
+    """Generator of the rounds of one shard.
 
     Args:
         engine: the model.
-        provenance: which model it is.
+        provenance: identity of the model.
         config: the run's configuration.
-        origin: what examples say of where they come from.
-        seed_of: makes the seed of a thing from what names it within the shard.
-        seen: every instruction of the shard so far; the held-out set is in it.
+        origin: stage, shard, run and code version for the metadata of the examples.
+        seed_of: derives a seed from the parts that name its use within the shard.
+        deduplicator: holds the held-out set and every instruction of the shard so far; each round adds to it.
     """
 
     def __init__(
@@ -62,140 +71,144 @@ class RoundGenerator:
         config: RunConfig,
         origin: ExampleOrigin,
         seed_of: SeedOf,
-        seen: OnlineDeduplicator,
+        deduplicator: OnlineDeduplicator,
     ) -> None:
         self._engine = engine
         self._provenance = provenance
         self._settings = config.generation
         self._origin = origin
         self._seed_of = seed_of
-        self._seen = seen
+        self._deduplicator = deduplicator
         self._critic = InstructionCritic(engine, config.critic.confident_margin)
-        self._control = frozenset(provenance.control_token_ids)
+        self._control_ids = frozenset(provenance.control_token_ids)
 
-    def make(self, number: int, first_item: int, own: Sequence[str]) -> RoundBatch:
+    def generate(self, number: int, first_item: int, accepted: Sequence[str]) -> RoundBatch:
         """Generate and judge one round.
 
         Args:
-            number: the round.
-            first_item: the number of its first instruction within the shard.
-            own: the instructions that the shard has kept before.
+            number: index of the round.
+            first_item: number of its first instruction within the shard.
+            accepted: instructions of the examples that earlier rounds accepted.
+
+        Raises:
+            CtaiError: generation or judgement failed.
         """
         rejections: list[Rejection] = []
         splits_before = self._engine.batch_splits
-        proposals = generate_instructions(self._engine, self._settings, self._seed_of, number, own)
-        fresh = self._fresh(proposals, first_item, rejections)
-        verdicts = self._judge_instructions(fresh)
-        items = self._accepted_items(fresh, verdicts, rejections)
-        answered = respond(self._engine, self._settings, self._seed_of, items, self._control)
-        rejections += [
-            self._rejection("response", TOO_LONG, item.number, item.instruction) for item in answered.too_long
-        ]
-        sound = self._sound(answered.responses, rejections)
-        pair_verdicts = self._judge_pairs(sound)
-        examples = self._accepted_examples(sound, pair_verdicts, rejections)
+        lists = generate_instructions(self._engine, self._settings, self._seed_of, number, accepted)
+        instructions = self._new_instructions(lists, first_item, rejections)
+        critiques = self._judge_instructions(instructions)
+        items = self._accepted_items(instructions, critiques, rejections)
+        batch = generate_responses(self._engine, self._settings, self._seed_of, items, self._control_ids)
+        rejections += [self._rejection("response", TOO_LONG, item.number, item.instruction) for item in batch.too_long]
+        responses = self._well_formed(batch.responses, rejections)
+        pair_critiques = self._judge_pairs(responses)
+        examples = self._accepted_examples(responses, pair_critiques, rejections)
         generation = GenerationRound(
             shard=self._origin.shard,
             round=number,
             batch_splits=self._engine.batch_splits - splits_before,
-            lists=tuple(proposal.record() for proposal in proposals),
-            list_lines=sum(proposal.lines for proposal in proposals),
-            parsed=sum(len(proposal.instructions) for proposal in proposals),
-            instruction_critiques=tuple(verdict for verdict in verdicts if verdict),
-            responses=tuple(response.measured for response in answered.responses),
-            pair_critiques=tuple(verdict for verdict in pair_verdicts if verdict),
+            lists=tuple(item.record() for item in lists),
+            list_lines=sum(item.lines for item in lists),
+            parsed=sum(len(item.instructions) for item in lists),
+            instruction_critiques=tuple(critique for critique in critiques if critique),
+            responses=tuple(response.record for response in batch.responses),
+            pair_critiques=tuple(critique for critique in pair_critiques if critique),
         )
         return RoundBatch(generation=generation, examples=tuple(examples), rejections=tuple(rejections))
 
     # -- instructions ------------------------------------------------------------------------------------------------
 
-    def _fresh(
-        self, proposals: Sequence[InstructionList], first_item: int, rejections: list[Rejection]
-    ) -> list[_Fresh]:
-        """Number the instructions; keep those that are fit to be sent, new to the shard and not held out."""
-        fresh: list[_Fresh] = []
-        texts = [text for proposal in proposals for text in proposal.instructions]
-        controlled = self._control_tokens_in(texts)
-        for number, (text, has_control) in enumerate(zip(texts, controlled, strict=True), start=first_item):
-            if reason := unfit(text) or (CONTROL_TOKEN if has_control else ""):
+    def _new_instructions(
+        self, lists: Sequence[InstructionList], first_item: int, rejections: list[Rejection]
+    ) -> list[_NewInstruction]:
+        """Return the instructions, numbered, that are well-formed, new to the shard and not held out; reject the rest."""
+        instructions: list[_NewInstruction] = []
+        texts = [text for item in lists for text in item.instructions]
+        control_flags = self._has_control_tokens(texts)
+        for number, (text, has_control) in enumerate(zip(texts, control_flags, strict=True), start=first_item):
+            if reason := instruction_fault(text) or (CONTROL_TOKEN if has_control else ""):
                 rejections.append(self._rejection("parse", reason, number, text))
-            elif dropped := self._seen.add(text):
-                repeats = dropped.repeated_instruction
-                rejections.append(self._rejection(dropped.phase, dropped.reason, number, text, repeats=repeats))
+            elif match := self._deduplicator.add(text):
+                repeats = match.repeated_instruction
+                rejections.append(self._rejection(match.phase, match.reason, number, text, repeats=repeats))
             else:
-                fresh.append(_Fresh(number, text))
-        rejections += [self._nothing(proposal, first_item) for proposal in proposals if not proposal.instructions]
-        return fresh
+                instructions.append(_NewInstruction(number, text))
+        rejections += [self._reject_empty_list(item.completion, first_item) for item in lists if not item.instructions]
+        return instructions
 
-    def _nothing(self, proposal: InstructionList, item: int) -> Rejection:
-        done = proposal.completion
-        return self._rejection("parse", NO_INSTRUCTION, item, "", completion=done.raw, finish_reason=done.finish_reason)
+    def _reject_empty_list(self, completion: Completion, item: int) -> Rejection:
+        raw, finish_reason = completion.raw, completion.finish_reason
+        return self._rejection("parse", NO_INSTRUCTION, item, "", completion=raw, finish_reason=finish_reason)
 
-    def _control_tokens_in(self, texts: Sequence[str]) -> list[bool]:
-        """Whether the tokenizer reads a chat-control token in texts that the model wrote letter by letter."""
-        return [not self._control.isdisjoint(ids) for ids in self._engine.encode_batch(texts)]
+    def _has_control_tokens(self, texts: Sequence[str]) -> list[bool]:
+        """Return for each text whether the tokenizer reads a chat-control token in it, written letter by letter."""
+        return [not self._control_ids.isdisjoint(ids) for ids in self._engine.encode_batch(texts)]
 
-    def _judge_instructions(self, fresh: Sequence[_Fresh]) -> list[Critique | None]:
-        texts = [one.instruction for one in fresh]
+    def _judge_instructions(self, instructions: Sequence[_NewInstruction]) -> list[Critique | None]:
+        texts = [item.instruction for item in instructions]
         return self._judge(texts, self._critic.instruction_prompt, self._critic.judge_instructions)
 
     def _judge(
-        self, things: Sequence[T], prompt: Callable[[T], str], judge: Callable[[list[T]], list[Critique]]
+        self, items: Sequence[T], prompt: Callable[[T], str], judge: Callable[[list[T]], list[Critique]]
     ) -> list[Critique | None]:
-        """Judge what fits into the context; None for what does not."""
-        room = self._engine.context_length - 1  # a beginning-of-sequence token may stand before the prompt
-        fits = [len(ids) <= room for ids in self._engine.encode_batch(list(map(prompt, things)))]
-        verdicts = iter(judge([thing for thing, fit in zip(things, fits, strict=True) if fit]))
-        return [next(verdicts) if fit else None for fit in fits]
+        """Judge the items that fit into the context; None for the rest."""
+        limit = self._engine.context_length - 1  # a beginning-of-sequence token may stand before the prompt
+        fits = [len(ids) <= limit for ids in self._engine.encode_batch(list(map(prompt, items)))]
+        critiques = iter(judge([item for item, fit in zip(items, fits, strict=True) if fit]))
+        return [next(critiques) if fit else None for fit in fits]
 
     def _passes(self, critique: Critique | None) -> bool:
         return critique is not None and (critique.accepted or not self._settings.filter_with_critic)
 
     def _accepted_items(
-        self, fresh: Sequence[_Fresh], verdicts: Sequence[Critique | None], rejections: list[Rejection]
+        self,
+        instructions: Sequence[_NewInstruction],
+        critiques: Sequence[Critique | None],
+        rejections: list[Rejection],
     ) -> list[ResponseRequest]:
         items = []
-        for (number, text), verdict in zip(fresh, verdicts, strict=True):
-            if verdict is not None and self._passes(verdict):
-                items.append(ResponseRequest(number, text, verdict))
+        for (number, text), critique in zip(instructions, critiques, strict=True):
+            if critique is not None and self._passes(critique):
+                items.append(ResponseRequest(number, text, critique))
             else:
-                reason = reason_of(verdict)
-                rejections.append(self._rejection("instruction", reason, number, text, critique=verdict))
+                reason = rejection_reason(critique)
+                rejections.append(self._rejection("instruction", reason, number, text, critique=critique))
         return items
 
     # -- responses ---------------------------------------------------------------------------------------------------
 
-    def _sound(self, responses: Sequence[ResponseDraft], rejections: list[Rejection]) -> list[ResponseDraft]:
-        """The responses without a fault of form."""
-        sound = []
+    def _well_formed(self, responses: Sequence[ResponseDraft], rejections: list[Rejection]) -> list[ResponseDraft]:
+        """Return the responses without a fault of form; reject the rest."""
+        well_formed = []
         for response in responses:
-            reason = " and ".join(response.measured.faults)
+            reason = " and ".join(response.record.faults)
             if not reason and response.has_control_token:
                 reason = CONTROL_TOKEN
             if reason:
                 rejections.append(self._reject_response("response", reason, response, None))
             else:
-                sound.append(response)
-        return sound
+                well_formed.append(response)
+        return well_formed
 
     def _judge_pairs(self, responses: Sequence[ResponseDraft]) -> list[Critique | None]:
         pairs = [(response.item.instruction, response.text) for response in responses]
         return self._judge(pairs, lambda pair: self._critic.pair_prompt(*pair), self._critic.judge_pairs)
 
     def _accepted_examples(
-        self, responses: Sequence[ResponseDraft], verdicts: Sequence[Critique | None], rejections: list[Rejection]
+        self, responses: Sequence[ResponseDraft], critiques: Sequence[Critique | None], rejections: list[Rejection]
     ) -> list[Example]:
         examples = []
-        for response, verdict in zip(responses, verdicts, strict=True):
-            if verdict is not None and self._passes(verdict):
-                examples.append(self._example(response, verdict))
+        for response, critique in zip(responses, critiques, strict=True):
+            if critique is not None and self._passes(critique):
+                examples.append(self._example(response, critique))
             else:
-                rejections.append(self._reject_response("pair", reason_of(verdict), response, verdict))
+                rejections.append(self._reject_response("pair", rejection_reason(critique), response, critique))
         return examples
 
     # -- records -----------------------------------------------------------------------------------------------------
 
-    def _example(self, response: ResponseDraft, verdict: Critique) -> Example:
+    def _example(self, response: ResponseDraft, critique: Critique) -> Example:
         return Example(
             instruction=response.item.instruction,
             response=response.text,
@@ -203,7 +216,7 @@ class RoundGenerator:
             completion=response.completion.raw,
             finish_reason=response.completion.finish_reason,
             instruction_critique=response.item.critique,
-            pair_critique=verdict,
+            pair_critique=critique,
             metadata=self._metadata(response),
         )
 
@@ -217,7 +230,7 @@ class RoundGenerator:
             weights_digest=model.weights_digest,
             quantization=model.quantization,
             template_disabled=model.template_disabled,
-            # typed as true: a model that did not pass gate 1 cannot come here, and if it did this would raise
+            # typed as true: for a model that did not pass gate contamination this raises
             sentinel_tests_passed=model.sentinels is not None and not model.sentinels.instruct_weights,
             stage=origin.stage,
             shard=origin.shard,
@@ -225,16 +238,16 @@ class RoundGenerator:
             seed=response.seed,
             sampling=self._settings.response_sampling,
             run_id=origin.run_id,
-            response_tokens=response.measured.tokens,
+            response_tokens=response.record.tokens,
         )
 
     def _reject_response(
-        self, phase: Literal["response", "pair"], reason: str, response: ResponseDraft, verdict: Critique | None
+        self, phase: Literal["response", "pair"], reason: str, response: ResponseDraft, critique: Critique | None
     ) -> Rejection:
-        item, done = response.item, response.completion
+        item, completion = response.item, response.completion
         return self._rejection(
-            phase, reason, item.number, item.instruction, response=response.text, completion=done.raw,
-            finish_reason=done.finish_reason, critique=verdict, prompt=response.prompt, seed=response.seed,
+            phase, reason, item.number, item.instruction, response=response.text, completion=completion.raw,
+            finish_reason=completion.finish_reason, critique=critique, prompt=response.prompt, seed=response.seed,
         )  # fmt: skip
 
     def _rejection(
@@ -243,22 +256,22 @@ class RoundGenerator:
         reason: str,
         item: int,
         instruction: str,
-        **more: Any,
+        **fields: Any,
     ) -> Rejection:
         shard = self._origin.shard
-        return Rejection(phase=phase, reason=reason, instruction=instruction, shard=shard, item=item, **more)
+        return Rejection(phase=phase, reason=reason, instruction=instruction, shard=shard, item=item, **fields)
 
 
-def unfit(instruction: str) -> str:
-    """The fault of form for which an instruction must not go into a prompt; empty if it has none."""
+def instruction_fault(instruction: str) -> str:
+    """Return the fault of form for which an instruction must not go into a prompt; empty if it has none."""
     faults = find_faults(instruction)
-    return next((fault for fault in _UNFIT_INSTRUCTION if fault in faults), "")
+    return next((fault for fault in _FORBIDDEN_INSTRUCTION_FAULTS if fault in faults), "")
 
 
-def reason_of(verdict: Critique | None) -> str:
-    """Why a judgement does not accept; None stands for what did not fit into the critic's prompt."""
-    if verdict is None:
+def rejection_reason(critique: Critique | None) -> str:
+    """Return the reason of a rejection by the critic; None stands for a prompt that did not fit into the context."""
+    if critique is None:
         return TOO_LONG
-    if math.isnan(verdict.margin):
+    if math.isnan(critique.margin):
         return "judgement is not a number"
-    return "not confident" if verdict.is_good else "judged bad"
+    return "not confident" if critique.is_good else "judged bad"

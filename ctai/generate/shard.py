@@ -1,7 +1,7 @@
-"""One shard, of the pilot or of the scale run: rounds of generation and judgement until enough examples are kept.
+"""One shard of the pilot or scale stage: rounds of generation and judgement until enough examples are accepted.
 
-Owns when a shard ends, what it leaves on the disk and how it resumes: a round is a file, and a run that was killed goes
-on after the last finished one and ends in the same bytes. What happens within a round is `rounds`'.
+Owns the end of a shard, its files and its resumption: each round is a file, and a killed run resumes after the last
+finished one and ends in the same bytes. Does not own the course of a round (`ctai.generate.round`).
 """
 
 import math
@@ -25,7 +25,7 @@ __all__ = [
     "ShardModel",
     "ShardResult",
     "ShardSpec",
-    "kept_in_round",
+    "count_round_examples",
     "make_shard",
     "maximum_rounds",
     "rejection_of",
@@ -36,8 +36,8 @@ __all__ = [
 DATASET, REJECTIONS, GENERATION, SUMMARY = "dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json"
 _ROUNDS = "rounds"
 BEYOND_TARGET = "beyond the target"
-# Phases of a rejection that leave the instruction taken: the deduplicator had let it in.
-_TAKEN = ("instruction", "response", "pair")
+# Phases of rejection after deduplication: the deduplicator holds the instructions that they reject.
+_AFTER_DEDUPLICATION = ("instruction", "response", "pair")
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -46,21 +46,21 @@ def shard_files(folder: Path) -> list[Path]:
 
 
 class ShardModel(Protocol):
-    """What a shard needs of a model that passed gate 1."""
+    """A model that passed gate contamination, as generation needs it."""
 
     @property
     def engine(self) -> TextEngine:
-        """The model itself; asked for only when something is left to generate."""
+        """The inference engine; read only when there is something to generate."""
         ...
 
     @property
     def provenance(self) -> ModelProvenance:
-        """Which model it is."""
+        """Identity of the model."""
         ...
 
 
 class ShardResult(NamedTuple):
-    """A shard's quality control, and whether the shard was already there."""
+    """QC summary of a shard, and whether a complete shard was reused."""
 
     summary: QcSummary
     reused: bool
@@ -72,8 +72,8 @@ class ShardSpec(NamedTuple):
     Attributes:
         stage: the stage that the shard belongs to.
         number: index of the shard; its seeds depend on it.
-        target: number of examples to keep; rounds end when it is reached, or at the configured limit.
-        folder: where dataset, rejections, generated texts, QC summary and manifest are written.
+        target: number of examples to accept; rounds end when it is reached, or at the configured limit.
+        folder: destination of dataset, rejections, generated texts, QC summary and manifest.
         heldout: the frozen test set, which no example may overlap.
     """
 
@@ -89,8 +89,11 @@ def make_shard(model: ShardModel, context: StageContext, spec: ShardSpec) -> Sha
 
     Args:
         model: the base model.
-        context: of the run; the parts of its configuration that matter here are part of the shard's key.
+        context: of the run; its settings for generation, critic, QC and batching are part of the key of the shard.
         spec: the shard.
+
+    Raises:
+        CtaiError: files of a complete shard were changed, or generation failed.
     """
     generation = context.config.generation
     plugins.activate(generation.families, generation.families_sha256)  # a worker is a process of its own
@@ -123,54 +126,55 @@ def shard_stage(model: ShardModel, context: StageContext, spec: ShardSpec) -> St
     return context.stage(name, spec.folder, parameters, inputs)
 
 
-def kept_in_round(work: Stage, number: int) -> int | None:
-    """How many examples a finished round has kept; None if it is not finished."""
+def count_round_examples(work: Stage, number: int) -> int | None:
+    """Return the number of examples that a finished round accepted; None if it is not finished."""
     stored = work.batches(_ROUNDS).get(number, RoundBatch)
     return sum(len(batch.examples) for batch in stored) if stored is not None else None
 
 
 def maximum_rounds(config: RunConfig, target: int) -> int:
-    """After how many rounds a shard gives up."""
+    """Return the number of rounds after which a shard ends short of its target."""
     return math.ceil(config.generation.max_batches_per_item * math.ceil(target / config.generation.batch_size))
 
 
 def _rounds(work: Stage, model: ShardModel, context: StageContext, spec: ShardSpec) -> Iterator[RoundBatch]:
     """Yield the finished rounds from the disk, then new ones, until enough examples are kept."""
     config = context.config
-    seen: OnlineDeduplicator = OnlineDeduplicator(spec.heldout, config.scale.near_duplicate_jaccard)
+    deduplicator = OnlineDeduplicator(spec.heldout, config.scale.near_duplicate_jaccard)
     rotation = config.generation.example_rotation
     seed_of = partial(derive_seed, config.seed, spec.stage, spec.number, rotation)
     origin = ExampleOrigin(spec.stage, spec.number, context.run_id, context.git.commit, context.git.dirty)
-    maker: RoundGenerator | None = None
-    kept: list[str] = []
+    generator: RoundGenerator | None = None
+    accepted: list[str] = []
     items = 0
     for number in range(maximum_rounds(config, spec.target)):
         stored = work.batches(_ROUNDS).get(number, RoundBatch)
         if stored:
             (batch,) = stored
-            _remember(seen, batch)
+            _restore_deduplicator(deduplicator, batch)
         else:
-            maker = maker or RoundGenerator(model.engine, model.provenance, config, origin, seed_of, seen)
-            batch = maker.make(number, items, kept)
+            if generator is None:
+                generator = RoundGenerator(model.engine, model.provenance, config, origin, seed_of, deduplicator)
+            batch = generator.generate(number, items, accepted)
             work.batches(_ROUNDS).put(number, [batch])
         items += batch.generation.parsed
-        kept += [example.instruction for example in batch.examples]
+        accepted += [example.instruction for example in batch.examples]
         context.progress.advance(len(batch.examples), f"round {number + 1}")
         yield batch
-        if len(kept) >= spec.target:
+        if len(accepted) >= spec.target:
             return
 
 
-def _remember(seen: OnlineDeduplicator, batch: RoundBatch) -> None:
-    """Bring the deduplicator to where it was after this round."""
-    taken = [(example.metadata.item, example.instruction) for example in batch.examples]
-    taken += [(r.item, r.instruction) for r in batch.rejections if r.phase in _TAKEN]
-    for _, instruction in sorted(taken):
-        seen.add(instruction)
+def _restore_deduplicator(deduplicator: OnlineDeduplicator, batch: RoundBatch) -> None:
+    """Restore the state of the deduplicator after a finished round."""
+    instructions = [(example.metadata.item, example.instruction) for example in batch.examples]
+    instructions += [(r.item, r.instruction) for r in batch.rejections if r.phase in _AFTER_DEDUPLICATION]
+    for _, instruction in sorted(instructions):
+        deduplicator.add(instruction)
 
 
 def _finish(work: Stage, context: StageContext, spec: ShardSpec, batches: Sequence[RoundBatch]) -> QcSummary:
-    """Write the shard's files, the manifest last."""
+    """Write the files of the shard, the manifest last."""
     config, target = context.config, spec.target
     examples = [example for batch in batches for example in batch.examples]
     rejections = [rejection for batch in batches for rejection in batch.rejections]
@@ -199,7 +203,14 @@ def _finish(work: Stage, context: StageContext, spec: ShardSpec, batches: Sequen
 def rejection_of(
     example: Example, phase: Literal["pair", "dedup", "decontaminate"], reason: str, repeats: str = ""
 ) -> Rejection:
-    """The record of an example that was good enough and is left out all the same."""
+    """Return the rejection of an example that the critic accepted.
+
+    Args:
+        example: the example.
+        phase: of the rejection.
+        reason: of the rejection.
+        repeats: the instruction that it repeats, if it is a duplicate.
+    """
     return Rejection(
         phase=phase,
         reason=reason,

@@ -153,10 +153,10 @@ def _recompute_merge(
     repetitions = MergeRates(len(shards))
     for decision in decisions([shard.examples for shard in shards], heldout, jaccard):
         repetitions.decide(decision)
-        if decision.found is None:
+        if decision.match is None:
             kept.append(decision.example)
         else:
-            rejected.append(rejection_of_dropped(decision.example, decision.found))
+            rejected.append(rejection_of_dropped(decision.example, decision.match))
     for place, shard in enumerate(shards):
         for rejection in shard.rejections:
             repetitions.reject(place, rejection)

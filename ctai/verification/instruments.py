@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.generate.critic import critique_of
-from ctai.generate.critic_calibration import CONTENT_FREE, NOTHING, Probes, calibrate
+from ctai.generate.critic_calibration import CONTENT_FREE_INPUTS, CONTENT_FREE_KIND, Probes, calibrate
 from ctai.qc.calibration import calibrate_detectors
 from ctai.records import CriticCalibration, DetectorCalibration, HeldoutItem, ProbeJudgement, ScorerCalibration
 from ctai.rundir import RunDir, read_jsonl, read_record
@@ -82,5 +82,5 @@ def _asked(config: RunConfig, kind: Kind) -> list[tuple[str, str, str, str, str]
     else:
         probes = instruction_probes(count, seed, embedded=embedded)
     asked = [(p.kind, p.label, p.instruction, p.response if isinstance(p, PairProbe) else "") for p in probes]
-    asked += [(NOTHING, "", text, text if kind == "pairs" else "") for text in CONTENT_FREE]
+    asked += [(CONTENT_FREE_KIND, "", text, text if kind == "pairs" else "") for text in CONTENT_FREE_INPUTS]
     return [(kind, *one) for one in asked]

@@ -17,7 +17,7 @@ from ctai.generate.dedup.decontamination import overlapping
 from ctai.generate.dedup.deduplication import OnlineDeduplicator
 from ctai.generate.instructions import read_list
 from ctai.generate.responses import measure, parse_response
-from ctai.generate.round import CONTROL_TOKEN, NO_INSTRUCTION, TOO_LONG, reason_of, unfit
+from ctai.generate.round import CONTROL_TOKEN, NO_INSTRUCTION, TOO_LONG, instruction_fault, rejection_reason
 from ctai.generate.shard import BEYOND_TARGET, DATASET, GENERATION, REJECTIONS, SUMMARY
 from ctai.prompts import CompletionStylePrompts, until_stop
 from ctai.provenance import derive_seed
@@ -182,7 +182,7 @@ class _ShardRecomputation:
             if fate is None or fate.instruction != text:
                 self.found.append(f"instruction {number} ({text[:60]!r}) is neither kept nor rejected")
                 continue
-            reason = unfit(text)
+            reason = instruction_fault(text)
             if not reason and self._plan.has_control_tokens and _is_rejected(fate, "parse", CONTROL_TOKEN):
                 reason = CONTROL_TOKEN
             if reason:
@@ -207,7 +207,7 @@ class _ShardRecomputation:
         for one, critique in zip(judged, critiques, strict=True):
             passed = self._passes(one.number, critique)
             own = one.fate.instruction_critique if isinstance(one.fate, Example) else one.fate.critique
-            refused = _is_rejected(one.fate, "instruction", reason_of(critique))
+            refused = _is_rejected(one.fate, "instruction", rejection_reason(critique))
             self._expect(one.number, refused != passed, f"was {'accepted' if passed else 'not accepted'} by the critic")
             if isinstance(one.fate, Example) or not passed:
                 self._expect(one.number, own is not None and same(own, critique), "was judged otherwise in its round")
@@ -257,7 +257,7 @@ class _ShardRecomputation:
             passed = self._passes(item.number, critique)
             own = item.fate.pair_critique if isinstance(item.fate, Example) else item.fate.critique
             kept = isinstance(item.fate, Example) or _is_rejected(item.fate, "pair", BEYOND_TARGET)
-            refused = _is_rejected(item.fate, "pair", reason_of(critique))
+            refused = _is_rejected(item.fate, "pair", rejection_reason(critique))
             word = "accepted" if passed else "not accepted"
             self._expect(item.number, kept if passed else refused, f"is a pair that was {word} by the critic")
             self._expect(item.number, own is not None and same(own, critique), "was judged otherwise in its round")

@@ -1,10 +1,10 @@
-"""Duplicates among instructions, and overlap with the held-out set.
+"""Removal of duplicate instructions, and of instructions that overlap the held-out set.
 
-Owns what "the same instruction" means. An instruction that a family parses overlaps the held-out set if that
-asks the same of the same family, in whatever words, and repeats another only in the same words. Any other is
-judged by its text: equal after normalization, or nearly equal (`likeness`). With a held-out item it must not even share the
-words, in whatever order: one example too few costs nothing, one test item in the training data costs the test. Responses
-play no part. It reads no file and counts nothing.
+Owns the definition of a duplicate. An instruction that a task family parses overlaps the held-out set if an item has
+the same family and key, in any wording, and duplicates another only if the normalized texts are equal. All other
+instructions are compared by text: equal after normalization, or near-duplicates by Jaccard similarity. They must not
+share the words of a held-out item in any order either: a removed example costs little, a test item in the training data
+invalidates the test. Responses are not compared. Reads no files and keeps no statistics.
 """
 
 from collections.abc import Iterable
@@ -18,18 +18,24 @@ Reason = Literal["exact", "normalized", "near", "heldout key", "heldout text", "
 
 
 class Instructed(Protocol):
-    """Anything with an instruction, such as an example or a held-out item."""
+    """A record with an instruction, such as an example or a held-out item."""
 
     @property
     def instruction(self) -> str:
-        """The text that is compared."""
+        """Text of the instruction."""
 
 
 T = TypeVar("T", bound=str | Instructed)
 
 
 class DuplicateMatch(NamedTuple):
-    """Why an instruction is dropped, and what it repeats: its number among those kept, or among those held out."""
+    """Reason for which an instruction is dropped, and the instruction that it repeats.
+
+    Attributes:
+        reason: the rule that matched.
+        number: index of the repeated instruction among those kept, or among the held-out items.
+        repeated_instruction: its text.
+    """
 
     reason: Reason
     number: int
@@ -37,30 +43,30 @@ class DuplicateMatch(NamedTuple):
 
     @property
     def phase(self) -> Literal["decontaminate", "dedup"]:
-        """What removes it: decontamination comes before deduplication."""
+        """Phase that removes the instruction; decontamination comes before deduplication."""
         return "decontaminate" if self.reason.startswith("heldout") else "dedup"
 
 
 class RemovedRecord(NamedTuple, Generic[T]):
-    """A record that was not kept, why, and the record (kept before it, or held out) that it repeats."""
+    """A record that was dropped, its match, and the kept or held-out record that it repeats."""
 
     record: T
-    found: DuplicateMatch
+    match: DuplicateMatch
     repeats: str | Instructed
 
     @property
     def reason(self) -> Reason:
-        """Why it was dropped."""
-        return self.found.reason
+        """Reason for which the record was dropped."""
+        return self.match.reason
 
     @property
     def repeated_instruction(self) -> str:
-        """The instruction that it repeats."""
-        return self.found.repeated_instruction
+        """Instruction that the record repeats."""
+        return self.match.repeated_instruction
 
 
-class Deduplicated(NamedTuple, Generic[T]):
-    """What is left, in order, and what was dropped, in order."""
+class DeduplicationResult(NamedTuple, Generic[T]):
+    """Kept records and dropped records, each in input order."""
 
     kept: list[T]
     dropped: list[RemovedRecord[T]]
@@ -68,35 +74,35 @@ class Deduplicated(NamedTuple, Generic[T]):
 
 def deduplicate(
     records: Iterable[T], against: Iterable[str | Instructed] = (), threshold: float = NEAR_JACCARD
-) -> Deduplicated[T]:
-    """Keep the first of each instruction, and nothing that overlaps the held-out set.
+) -> DeduplicationResult[T]:
+    """Keep the first of each set of duplicates, and drop all records that overlap the held-out set.
 
     Args:
-        records: examples, or anything with an instruction, or plain instructions; read once.
+        records: examples, other records with an instruction, or plain instructions; read once.
         against: the held-out set.
-        threshold: least Jaccard similarity of near-duplicates.
+        threshold: minimum Jaccard similarity of near-duplicates.
     """
     heldout = list(against)
     online = OnlineDeduplicator(heldout, threshold)
-    result: Deduplicated[T] = Deduplicated([], [])
+    result: DeduplicationResult[T] = DeduplicationResult([], [])
     for record in records:
-        found = online.add(instruction_of(record))
-        if found is None:
+        match = online.add(instruction_of(record))
+        if match is None:
             result.kept.append(record)
         else:
-            repeated = heldout[found.number] if found.phase == "decontaminate" else result.kept[found.number]
-            result.dropped.append(RemovedRecord(record, found, repeated))
+            repeated = heldout[match.number] if match.phase == "decontaminate" else result.kept[match.number]
+            result.dropped.append(RemovedRecord(record, match, repeated))
     return result
 
 
 class OnlineDeduplicator:
-    """Deduplicates while instructions are made. The answers depend on the instructions and their order alone.
+    """Streaming deduplicator. Its decisions depend on the instructions and their order alone.
 
-    It keeps the instructions, in some 500 bytes each, and nothing of the records that they are of.
+    Holds about 500 bytes per kept instruction.
 
     Args:
         against: the held-out set.
-        threshold: least Jaccard similarity of near-duplicates.
+        threshold: minimum Jaccard similarity of near-duplicates.
     """
 
     def __init__(self, against: Iterable[str | Instructed] = (), threshold: float = NEAR_JACCARD) -> None:
@@ -107,42 +113,42 @@ class OnlineDeduplicator:
         for item in against:
             text = IndexedText(instruction_of(item))
             number = self._heldout.insert(text)
-            self._heldout_words.setdefault(text.words, number)
+            self._heldout_words.setdefault(text.bag_of_words, number)
             if key := registry.parse(text.normal):
                 self._heldout_keys.setdefault(key, number)
 
     def add(self, instruction: str) -> DuplicateMatch | None:
-        """Take an instruction in, or say why it is dropped; a dropped one leaves no trace."""
+        """Add an instruction, or return the match for which it is dropped; a dropped instruction leaves no trace."""
         text = IndexedText(instruction)
         key = registry.parse(text.normal)
-        found = self._overlap(text, key) or self._repetition(text, key)
-        if found is None:
+        match = self._heldout_match(text, key) or self._duplicate_match(text, key)
+        if match is None:
             self._kept.insert(text)
-        return found
+        return match
 
-    def _overlap(self, text: IndexedText, key: tuple[str, str] | None) -> DuplicateMatch | None:
+    def _heldout_match(self, text: IndexedText, key: tuple[str, str] | None) -> DuplicateMatch | None:
         reason: Reason
         if key in self._heldout_keys:
             reason, number = "heldout key", self._heldout_keys[key]
-        elif (same := self._heldout.same(text)) is not None:
-            reason, number = "heldout text", same
-        elif key is None and text.words in self._heldout_words:
-            reason, number = "heldout words", self._heldout_words[text.words]
-        elif key is None and (near := self._heldout.near(text)) is not None:
+        elif (equal := self._heldout.find_equal(text)) is not None:
+            reason, number = "heldout text", equal
+        elif key is None and text.bag_of_words in self._heldout_words:
+            reason, number = "heldout words", self._heldout_words[text.bag_of_words]
+        elif key is None and (near := self._heldout.find_near(text)) is not None:
             reason, number = "heldout near", near
         else:
             return None
         return DuplicateMatch(reason, number, self._heldout[number])
 
-    def _repetition(self, text: IndexedText, key: tuple[str, str] | None) -> DuplicateMatch | None:
-        if (same := self._kept.same(text)) is not None:
-            repeated = self._kept[same]
-            return DuplicateMatch("exact" if repeated == text.raw else "normalized", same, repeated)
-        if key is None and (near := self._kept.near(text)) is not None:
+    def _duplicate_match(self, text: IndexedText, key: tuple[str, str] | None) -> DuplicateMatch | None:
+        if (equal := self._kept.find_equal(text)) is not None:
+            repeated = self._kept[equal]
+            return DuplicateMatch("exact" if repeated == text.raw else "normalized", equal, repeated)
+        if key is None and (near := self._kept.find_near(text)) is not None:
             return DuplicateMatch("near", near, self._kept[near])
         return None
 
 
 def instruction_of(record: str | Instructed) -> str:
-    """The instruction of a record; a plain string is its own."""
+    """Return the instruction of a record, or the record itself if it is a plain instruction."""
     return record if isinstance(record, str) else record.instruction

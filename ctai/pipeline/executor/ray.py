@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ctai.errors import CtaiError
-from ctai.generate.shard import kept_in_round
+from ctai.generate.shard import count_round_examples
 from ctai.model.devices import gpu_count
 from ctai.pipeline.executor.specs import LOCAL, ExecutorSpec
 from ctai.pipeline.executor.task import ShardTask, make_on_worker
@@ -137,7 +137,7 @@ class KeptExamples:
         """How many were kept in rounds that have ended since the last call."""
         total = 0
         for index, (stage, number) in enumerate(self._next):
-            while (kept := kept_in_round(stage, number)) is not None:
+            while (kept := count_round_examples(stage, number)) is not None:
                 total, number = total + kept, number + 1
             self._next[index] = (stage, number)
         return total

@@ -8,7 +8,7 @@ import pytest
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.generate.dedup.decontamination import overlapping
-from ctai.generate.responses import ResponseDraft, ResponseRequest, respond
+from ctai.generate.responses import ResponseDraft, ResponseRequest, generate_responses
 from ctai.generate.retry import retry_generation
 from ctai.generate.shard import ShardResult, ShardSpec, make_shard, maximum_rounds
 from ctai.prompts import DELIMITER, CompletionStylePrompts, Pair
@@ -387,7 +387,7 @@ def test_a_model_that_answers_mostly_blanks_fails(tmp_path):
 def measured(written: str, control: frozenset[int] = frozenset()) -> ResponseDraft:
     engine = ScriptedEngine(lambda prompt: written)
     item = ResponseRequest(0, "Name a color.", critique())
-    return respond(engine, CONFIG.generation, lambda *_: 1, [item], control).responses[0]
+    return generate_responses(engine, CONFIG.generation, lambda *_: 1, [item], control).responses[0]
 
 
 @pytest.mark.parametrize(
@@ -402,15 +402,15 @@ def measured(written: str, control: frozenset[int] = frozenset()) -> ResponseDra
 )
 def test_a_response_is_cut_at_the_delimiter_else_at_its_first_paragraph(written, text, found, cut):
     response = measured(written)
-    assert (response.text, response.measured.delimiter_found, response.measured.heuristic_cut) == (text, found, cut)
+    assert (response.text, response.record.delimiter_found, response.record.heuristic_cut) == (text, found, cut)
 
 
 def test_a_response_that_ends_a_turn_has_a_fault():
     control = frozenset({END_OF_TEXT})
-    assert measured(" red").measured.faults == ()
-    assert measured(" red", control).measured.faults == ("template",)
-    assert measured(" red", control).measured.raw_faults == ("template",)
-    assert measured(" red\n###END###", control).measured.faults == ()
+    assert measured(" red").record.faults == ()
+    assert measured(" red", control).record.faults == ("template",)
+    assert measured(" red", control).record.raw_faults == ("template",)
+    assert measured(" red\n###END###", control).record.faults == ()
 
 
 # ------------------------------------------------------------------------------------------ overlap with the test set

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from ctai.config import GenerationSettings, QcThresholds
-from ctai.generate.responses import ResponseRequest, respond
+from ctai.generate.responses import ResponseRequest, generate_responses
 from ctai.prompts import CompletionStylePrompts
 from ctai.qc.calibration import LABELLED_RESPONSES, calibrate_detectors, labelled_responses
 from ctai.qc.faults import FAULTS, find_faults
@@ -97,7 +97,7 @@ def summary_of(raws):
     """Quality control of what a model wrote, cleaned and measured as generation does it."""
     engine = ScriptedEngine(lambda prompt: raws[int(prompt.rsplit("thing ", 1)[1].split(".")[0])])
     items = [ResponseRequest(number, f"Name thing {number}.", critique()) for number in range(len(raws))]
-    responses = [one.measured for one in respond(engine, GenerationSettings(), lambda *_: 1, items).responses]
+    responses = [one.record for one in generate_responses(engine, GenerationSettings(), lambda *_: 1, items).responses]
     rounds = [round_of(responses, [critique()] * len(raws), [critique()] * len(raws))]
     examples = [example(number) for number in range(20)]
     header, wanted = SummaryHeader("pilot", "run", {}), MinimumCount("kept_examples", 20)

@@ -312,9 +312,9 @@ def test_more_texts_of_one_kind_than_are_compared_at_a_time() -> None:
     for text in texts:
         index.insert(IndexedText(text))
     for place in (0, 2500, 4999):
-        assert index.near(IndexedText(f"{texts[place]} a")) == index.same(IndexedText(texts[place])) == place
+        assert index.find_near(IndexedText(f"{texts[place]} a")) == index.find_equal(IndexedText(texts[place])) == place
         assert index[place] == texts[place]
-    assert index.near(IndexedText(random_text(rng, 8))) is None
+    assert index.find_near(IndexedText(random_text(rng, 8))) is None
 
 
 @pytest.mark.parametrize("same", [True, False])
