@@ -1,41 +1,53 @@
-"""The errors that a user can do something about. Anything else is a bug and keeps its traceback."""
+"""Errors that a user can act on, and messages for library and disk errors.
+
+Any other exception is a bug and keeps its traceback.
+"""
 
 import errno
 
-# What a disk, and no bug, answers: full, over quota, too large, read-only, not permitted, broken.
-_DISK_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
-)
+# Errors of the disk, not of the code, with their remedies.
+_DISK_REMEDIES = {
+    errno.ENOSPC: "Free space",
+    errno.EDQUOT: "Free space or raise the quota",
+    errno.EFBIG: "Raise the file size limit",
+    errno.EROFS: "Make the file system writeable",
+    errno.EACCES: "Grant permission",
+    errno.EPERM: "Grant permission",
+    errno.EIO: "Repair the disk",
+    errno.ESTALE: "Mount the file system again",
+}
 
 
 class CtaiError(Exception):
-    """A user's mistake or a bad input: one clear sentence that says what to do."""
+    """Mistake of the user or bad input; the message is one sentence with the remedy."""
 
 
 class ContaminationError(CtaiError):
-    """The model, its tokenizer or a prompt is not what a clean base model in completion mode needs."""
+    """Model, tokenizer or prompt that rules out a clean base model in completion mode."""
 
 
 class ConfigError(CtaiError):
-    """The configuration cannot be used; the message lists every problem at once."""
+    """Invalid configuration; the message lists all problems at once."""
 
 
 class PreconditionError(CtaiError):
-    """A step was asked for without the passed verdict, or with other inputs than those that passed."""
+    """Step requested without a passed verdict, or with inputs other than those that passed."""
 
 
 class IncompleteError(CtaiError):
-    """A part was asked for and is done; the whole cannot be judged yet."""
+    """Requested part is complete, but the whole cannot be judged yet."""
 
 
 def short_error(error: BaseException) -> str:
-    """Class and first line of an error that a library raised, for a sentence about it."""
+    """Return class and first line of a library's error, to be quoted in a message."""
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
 
 
 def disk_error_message(error: BaseException | None) -> str:
-    """One sentence for an error that a disk gave (full, read-only, not permitted); empty for any other, which is a bug."""
-    if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
+    """Return problem and remedy for an error of the disk (full, read-only, no permission); empty for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_REMEDIES:
         return ""
-    where = error.filename or "a file"
-    return f"cannot use {where}: {error.strerror}; when that is mended, the same command goes on where this one stopped"
+    problem = (error.strerror or "disk error").lower()
+    return (
+        f"{error.filename or 'a file'}: {problem}. {_DISK_REMEDIES[error.errno]} and rerun the same command to resume."
+    )

@@ -1,11 +1,11 @@
-"""Nested dicts: their leaves by dotted key, and the leaves in which two of them differ."""
+"""Leaves of nested dicts by dotted key, and differences between two nested dicts."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 
 class Change(NamedTuple):
-    """One leaf that differs; None stands for a missing one."""
+    """Leaf in which two nested dicts differ; None stands for a missing leaf."""
 
     key: str
     before: Any

@@ -1,10 +1,13 @@
-"""Progress of long work, as protocols: whoever has a screen implements them."""
+"""Protocols for progress of long work, and a silent implementation.
+
+Does not draw anything; the terminal implementation is in `ctai.pytest_plugin.progress`.
+"""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told of the steps of one stage at a time."""
+    """Progress of one stage at a time, counted in steps."""
 
     def start(self, stage: str, total: int) -> None:
         """Begin a stage of `total` steps."""
@@ -17,14 +20,14 @@ class Progress(Protocol):
 
 
 class Display(Progress, Protocol):
-    """A `Progress` that can show single lines of text as well."""
+    """`Progress` that can also show single lines of text."""
 
     def say(self, text: str) -> None:
         """Show one line."""
 
 
 class SilentProgress:
-    """A `Display` that shows nothing."""
+    """`Display` that shows nothing."""
 
     def start(self, stage: str, total: int) -> None:
         """Show nothing."""
