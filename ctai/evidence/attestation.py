@@ -1,8 +1,8 @@
-"""The evidence as in-toto statements: one for each verdict, and one for the run that names every file with its SHA-256.
+"""In-toto attestations of a run: one statement for each verdict, and one that names every file with its SHA-256.
 
-Owns `evidence/attestations.intoto.jsonl`. Each line is a Statement v1 in canonical JSON, or, where a key signed it, a
-DSSE envelope (v1) around the same bytes. The statements follow from the run directory alone, so that checking them is
-making them again (https://github.com/in-toto/attestation).
+Owns `evidence/attestations.intoto.jsonl`. Each line is a Statement v1 in canonical JSON or, where a key signed it, a
+DSSE envelope (v1) around the same bytes. The statements follow from the run directory alone, so a check makes them
+again and compares (https://github.com/in-toto/attestation). Does not sign (`ctai.evidence.dsse`).
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ctai.errors import CtaiError
-from ctai.evidence.dsse import Envelope, private_key, public_key, read_line, sign
+from ctai.evidence.dsse import BundleLine, load_public_key, load_signer, parse_line, sign
 from ctai.evidence.verdicts import read_verdict, verdict_path
 from ctai.records import Verdict
 from ctai.registry import GATES
@@ -22,7 +22,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 VERDICT_TYPE = "urn:ctai:gate-verdict:v1"
 RUN_TYPE = "urn:ctai:run:v1"
 BUNDLE = "evidence/attestations.intoto.jsonl"
-# What is no evidence: times and host names; what was made from the evidence, or is an opinion on it; what was replaced.
+# Folders that are no evidence: times and host names; the report on the evidence and opinions on it; replaced files.
 UNCOVERED = ("logs", "report", "reviews", "superseded")
 
 
@@ -30,9 +30,9 @@ UNCOVERED = ("logs", "report", "reviews", "superseded")
 
 
 def covered_files(rundir: RunDir) -> dict[str, str]:
-    """SHA-256 of every file of the run directory that is evidence, by name; the bundle itself cannot be among them.
+    """Return the SHA-256 of every evidence file of the run directory, by name; the bundle itself is not among them.
 
-    A link is not followed: it has the digest of where it points to, which no file of a run has.
+    A link is not followed: its digest is that of its target's path, which no file of a run has.
     """
     paths = sorted(path for path in rundir.root.rglob("*") if path.is_symlink() or not path.is_dir())
     names = {rundir.relative(path): path for path in paths}
@@ -44,13 +44,13 @@ def covered_files(rundir: RunDir) -> dict[str, str]:
 
 
 def uncovered_files(rundir: RunDir) -> list[str]:
-    """The files that no evidence speaks of, by name."""
-    found = (path for folder in UNCOVERED for path in rundir.path(folder).rglob("*") if path.is_file())
-    return sorted(map(rundir.relative, found))
+    """Return the names of the files that no evidence covers."""
+    files = (path for folder in UNCOVERED for path in rundir.path(folder).rglob("*") if path.is_file())
+    return sorted(map(rundir.relative, files))
 
 
 def statements(rundir: RunDir) -> list[bytes]:
-    """The statements that the run directory as it is makes: the verdicts in the order of the gates, then the run.
+    """Make the statements of a run directory: the verdicts in the order of the gates, then the run.
 
     Raises:
         CtaiError: a verdict cannot be read.
@@ -65,13 +65,13 @@ def statements(rundir: RunDir) -> list[bytes]:
 
 
 def _statement(subjects: Mapping[str, str], kind: str, predicate: Verdict | dict[str, Any]) -> bytes:
-    named = [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects.items())]
-    value = {"_type": STATEMENT_TYPE, "subject": named, "predicateType": kind, "predicate": jsonable(predicate)}
+    subject = [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects.items())]
+    value = {"_type": STATEMENT_TYPE, "subject": subject, "predicateType": kind, "predicate": jsonable(predicate)}
     return canonical_json(_finite(value))
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no nan and no infinity: they become strings."""
+    """Replace nan and infinity by strings, since JSON has neither."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -82,18 +82,18 @@ def _finite(value: Any) -> Any:
 def write_attestations(rundir: RunDir, key: Path | None = None) -> Path:
     """Write the bundle, signed with an ed25519 key (PEM) if there is one.
 
-    A bundle that says all this already, signed or not, is left as it is when there is no key.
+    Without a key, a bundle that already holds these statements, signed or not, is left as it is.
 
     Raises:
         CtaiError: the key is not usable, or a verdict cannot be read.
     """
-    made, path = statements(rundir), rundir.path(BUNDLE)
+    lines, path = statements(rundir), rundir.path(BUNDLE)
     if key is not None:
-        signer = private_key(key)
-        made = [sign(statement, signer) for statement in made]
-    elif path.exists() and [line.statement for line in _lines_or_none(rundir)] == made:
+        signer = load_signer(key)
+        lines = [sign(statement, signer) for statement in lines]
+    elif path.exists() and [line.statement for line in _lines_or_empty(rundir)] == lines:
         return path
-    write_bytes(path, b"".join(line + b"\n" for line in made))
+    write_bytes(path, b"".join(line + b"\n" for line in lines))
     return path
 
 
@@ -101,7 +101,7 @@ def write_attestations(rundir: RunDir, key: Path | None = None) -> Path:
 
 
 def attestation_differences(rundir: RunDir) -> Iterator[str]:
-    """Where the bundle and the run directory disagree: files first, since a changed file changes statements too."""
+    """Yield where the bundle and the run directory differ: files first, since a changed file changes statements too."""
     if not rundir.path(BUNDLE).is_file():
         yield f"{BUNDLE}: missing; `ctai attest` writes it"
         return
@@ -109,13 +109,13 @@ def attestation_differences(rundir: RunDir) -> Iterator[str]:
     differing = list(_file_differences(rundir, lines[-1].statement if lines else b""))
     yield from differing
     try:
-        made = statements(rundir)
+        expected = statements(rundir)
     except CtaiError:  # a verdict that cannot be read is a difference in itself
         return
-    if len(lines) != len(made):
-        yield f"{BUNDLE}: holds {len(lines)} statements, the run directory makes {len(made)}"
+    if len(lines) != len(expected):
+        yield f"{BUNDLE}: holds {len(lines)} statements, the run directory makes {len(expected)}"
     # statements name files: where files differ, so do they
-    for number, (line, statement) in enumerate(zip(lines, made, strict=False), start=1):
+    for number, (line, statement) in enumerate(zip(lines, expected, strict=False), start=1):
         if line.statement != statement and not differing:
             yield f"{BUNDLE} line {number}: is not the statement that the run directory makes"
 
@@ -127,21 +127,21 @@ def _file_differences(rundir: RunDir, statement: bytes) -> Iterator[str]:
     except (ValueError, KeyError, TypeError):
         yield f"{BUNDLE}: its last line is no statement about files"
         return
-    found = covered_files(rundir)
-    for name in sorted(stated.keys() | found.keys()):
-        if name not in found:
+    files = covered_files(rundir)
+    for name in sorted(stated.keys() | files.keys()):
+        if name not in files:
             yield f"{name}: missing; it was there when the evidence was stated"
         elif name not in stated:
             yield f"{name}: not covered by the evidence; it was not there when the evidence was stated"
-        elif found[name] != stated[name]:
+        elif files[name] != stated[name]:
             yield f"{name}: changed since the evidence was stated"
 
 
-def read_bundle(rundir: RunDir) -> list[Envelope]:
-    """The lines of the bundle.
+def read_bundle(rundir: RunDir) -> list[BundleLine]:
+    """Read the lines of the bundle.
 
     Raises:
-        CtaiError: it cannot be read, or a line is neither a statement nor an envelope, byte for byte as ctai writes them.
+        CtaiError: the file cannot be read, or a line is neither a statement nor an envelope in canonical form.
     """
     with disk_errors(f"cannot read {rundir.path(BUNDLE)}"):
         data = rundir.path(BUNDLE).read_bytes()
@@ -150,13 +150,13 @@ def read_bundle(rundir: RunDir) -> list[Envelope]:
     lines = []
     for number, line in enumerate(data[:-1].split(b"\n"), start=1):
         try:
-            lines.append(read_line(line))
+            lines.append(parse_line(line))
         except ValueError as error:
             raise CtaiError(f"{BUNDLE} line {number} is neither a statement nor an envelope: {error}") from error
     return lines
 
 
-def _lines_or_none(rundir: RunDir) -> list[Envelope]:
+def _lines_or_empty(rundir: RunDir) -> list[BundleLine]:
     try:
         return read_bundle(rundir)
     except CtaiError:
@@ -167,18 +167,18 @@ def _lines_or_none(rundir: RunDir) -> list[Envelope]:
 
 
 def signature_differences(rundir: RunDir, key: Path) -> Iterator[str]:
-    """The lines of the bundle that the key did not sign.
+    """Yield the lines of the bundle that the key did not sign.
 
     Raises:
         CtaiError: the key is not usable.
     """
-    public = public_key(key)
+    public = load_public_key(key)
     for number, line in enumerate(read_bundle(rundir), start=1):
-        if not line.signed_by(public):
-            what = "no signature by this key" if line.signatures else "not signed"
-            yield f"{BUNDLE} line {number}: {what}"
+        if not line.is_signed_by(public):
+            problem = "no signature by this key" if line.signatures else "not signed"
+            yield f"{BUNDLE} line {number}: {problem}"
 
 
 def is_signed(rundir: RunDir) -> bool:
-    """Whether the bundle carries signatures, by whomever."""
-    return any(line.signatures for line in _lines_or_none(rundir)) if rundir.path(BUNDLE).is_file() else False
+    """Return whether the bundle carries a signature by any key."""
+    return rundir.path(BUNDLE).is_file() and any(line.signatures for line in _lines_or_empty(rundir))

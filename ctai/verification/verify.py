@@ -20,7 +20,7 @@ from ctai.evidence.attestation import (
     uncovered_files,
     write_attestations,
 )
-from ctai.evidence.dsse import private_key
+from ctai.evidence.dsse import load_signer
 from ctai.evidence.junit import junit_differences, read_cases
 from ctai.evidence.preregistration import preregister, relaxed_thresholds
 from ctai.evidence.verdicts import key_of, read_verdict, verdict_path
@@ -71,7 +71,7 @@ def attest(folder: Path, key: Path | None = None) -> Path:
     """
     rundir = RunDir(folder.absolute())
     if key is not None:
-        private_key(key)  # a key that is none is to be known before the work
+        load_signer(key)  # an unusable key fails before the work starts
     first = next(evidence_differences(rundir, read_verdicts(rundir)), None)
     if first is not None:
         raise CtaiError(f"the evidence of {folder} does not hold, so it is not attested: {first}")
