@@ -140,11 +140,11 @@ def _add_families(parser: argparse.ArgumentParser) -> None:
 
 
 def _preflight(options: argparse.Namespace) -> int:
-    from ctai.pipeline.options import resolved
+    from ctai.pipeline.options import resolve_options
     from ctai.pipeline.preflight.checks import preflight
 
     failed = 0
-    for check in preflight(resolved(options).config, Path(options.run_dir)):
+    for check in preflight(resolve_options(options).config, Path(options.run_dir)):
         failed += not check.ok
         print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<14} {check.message}")
     return 1 if failed else 0
@@ -152,9 +152,9 @@ def _preflight(options: argparse.Namespace) -> int:
 
 def _config(options: argparse.Namespace) -> int:
     from ctai.config.toml import config_text
-    from ctai.pipeline.options import resolved
+    from ctai.pipeline.options import resolve_options
 
-    print(config_text(resolved(options)), end="")
+    print(config_text(resolve_options(options)), end="")
     return 0
 
 

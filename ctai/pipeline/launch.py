@@ -7,7 +7,7 @@ from typing import Any
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.pipeline.executor.options import parse_execution_options
-from ctai.pipeline.options import resolved
+from ctai.pipeline.options import resolve_options
 from ctai.pipeline.preflight.checks import preflight
 from ctai.pipeline.run import Run
 from ctai.progress import Display
@@ -16,30 +16,30 @@ from ctai.rundir import RunDir
 
 
 def options_to_run(option: Any, display: Display | None = None) -> Run:
-    """Open the run that command-line options ask for.
+    """Open the run that the command-line options select.
 
     Args:
         option: the parsed options of pytest.
         display: shows progress.
 
     Raises:
-        CtaiError: an option, the profile, the model's path or the run directory is not usable.
+        CtaiError: an option, the profile, the model path or the run directory is not usable.
     """
     if option.fresh and option.run_dir:
-        raise CtaiError("--fresh makes a new run directory by itself; leave out --run-dir or --fresh")
-    config = resolved(option).config
+        raise CtaiError("--fresh: it makes a new run directory, so --run-dir cannot be given. Leave out one of them")
+    config = resolve_options(option).config
     if config.control == "foreign" and not Path(config.control_data).is_file():
-        raise CtaiError("--control foreign needs the dataset of another run: --set control_data=FILE.jsonl")
+        raise CtaiError("--control foreign: no dataset of another run. Give --set control_data=FILE.jsonl")
     execution = parse_execution_options(option.workers, option.only_shards, config.scale.shards)
     root = Path(option.run_dir) if option.run_dir else default_run_dir(config, fresh=option.fresh)
     for check in preflight(config, root):
         if not check.ok:
-            raise CtaiError(f"preflight, {check.name}: {check.message}")
+            raise CtaiError(f"{check.name}: {check.message}")
     return Run(config, RunDir.open(root), execution, display)
 
 
 def default_run_dir(config: RunConfig, *, fresh: bool = False) -> Path:
-    """`runs/<profile>-<model>-seed<N>[-<control>]`, so that the same command resumes; `fresh` adds the time."""
+    """Return `runs/<profile>-<model>-seed<N>[-<control>]`, so that the same command resumes; `fresh` adds the time."""
     model = re.sub(r"[^A-Za-z0-9._-]+", "-", config.model.name).strip("-.") or "model"
     control = f"-{config.control}" if config.control != "none" else ""
     dated = f"-{utc_now():%Y%m%dT%H%M%S}" if fresh else ""

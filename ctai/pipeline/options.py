@@ -1,4 +1,4 @@
-"""The options that say which run is meant: the same for `pytest -m gates`, `ctai preflight` and `ctai config`."""
+"""Command-line options that select a run, shared by `pytest -m gates`, `ctai preflight` and `ctai config`."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -32,15 +32,15 @@ def add_options(add: Callable[..., object]) -> None:
     add("--control", choices=CONTROLS, help="a control run: what it leaves out must show in the verdicts")
 
 
-def resolved(option: Any) -> "ResolvedConfig":
-    """The configuration that options ask for: those with a name of their own have the last word.
+def resolve_options(option: Any) -> "ResolvedConfig":
+    """Resolve options to a configuration; a named option takes precedence over `--set` and the profile.
 
-    The user's own instruction families, if there are any, are loaded, and known from now on.
+    Registers the instruction families of the user, if there are any.
 
     Raises:
-        CtaiError: a mistake in profile, settings or families; all of the configuration's are named.
+        CtaiError: a mistake in profile, settings or families; all mistakes in the configuration are named.
     """
-    from ctai.config import ResolvedConfig, resolve  # not when pytest reads its options: most of its runs have no gates
+    from ctai.config import ResolvedConfig, resolve  # not when pytest reads its options: most runs have no gates
     from ctai.tasks import plugins
 
     pod = option.gpu and option.model != "embedded"

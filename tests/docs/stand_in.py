@@ -92,7 +92,7 @@ def _script(arguments: list[str]) -> int:
 
 
 def _gates(arguments: list[str]) -> int:
-    from ctai.pipeline.options import add_options, resolved
+    from ctai.pipeline.options import add_options, resolve_options
 
     parser = argparse.ArgumentParser()
     add_options(parser.add_argument)
@@ -100,7 +100,7 @@ def _gates(arguments: list[str]) -> int:
         parser.add_argument(option)
     parser.add_argument("--fresh", action="store_true")
     options = parser.parse_args(arguments)
-    resolved(options)
+    resolve_options(options)
     return _collect(["-m", options.m, *(["-k", options.k] if options.k else [])])
 
 
@@ -117,7 +117,7 @@ def _collect(arguments: list[str]) -> int:
 
 
 def _preflight(arguments: list[str]) -> int:
-    from ctai.pipeline.options import add_options, resolved
+    from ctai.pipeline.options import add_options, resolve_options
     from ctai.pipeline.preflight.checks import preflight
 
     parser = argparse.ArgumentParser()
@@ -125,7 +125,7 @@ def _preflight(arguments: list[str]) -> int:
     parser.add_argument("--run-dir")
     assert arguments.pop(0) == "preflight"
     options = parser.parse_args(arguments)
-    refused = {check.name for check in preflight(resolved(options).config, Path.cwd()) if not check.ok}
+    refused = {check.name for check in preflight(resolve_options(options).config, Path.cwd()) if not check.ok}
     return int(not refused <= {"device", "model", "disk", "caches", "durable", "memory"})
 
 

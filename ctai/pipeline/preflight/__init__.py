@@ -1,1 +1,1 @@
-"""Preflight checks: everything that would stop a run, found in seconds and before anything is paid for."""
+"""Preflight checks of packages, device, memory and disks, before anything is paid for."""

@@ -1,6 +1,8 @@
 """Preflight: memory against the model's need, and disks that do not last; the machine's answers are given here."""
 
 import json
+import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,25 +15,26 @@ from ctai.model.loader import CleanModelLoader
 from ctai.pipeline.preflight.checks import Check, Disk, Machine, preflight
 from ctai.pipeline.preflight.memory import (
     NF4_BYTES,
-    Shape,
-    _left_in_container,
-    estimate,
+    TensorShape,
+    _free_in_container,
+    estimate_memory,
     free_memory,
     safetensors_shapes,
 )
 
 pytestmark = pytest.mark.unit
 GIB = 1 << 30
-MOUNTS = "overlay / overlay rw 0 0\n/dev/sdb1 /workspace ext4 rw 0 0\nshm /dev/shm tmpfs rw 0 0\n"
+MOUNTS = {Path("/"): "overlay", Path("/workspace"): "ext4", Path("/dev/shm"): "tmpfs"}
+NO_MOUNTS: dict[Path, str] = {}
 CONFIG = RunConfig.load("embedded")
 
 
 def check(
-    name: str, config: RunConfig = CONFIG, *, free: int | None = 64 * GIB, mounts: str = "", root="run", disk=None
+    name: str, config: RunConfig = CONFIG, *, free: int | None = 64 * GIB, mounts=NO_MOUNTS, root="run", disk=None
 ) -> Check:
     machine = Machine(lambda device: free, lambda: mounts, disk or roomy)
-    (found,) = [check for check in preflight(config, Path(root), machine) if check.name == name]
-    return found
+    (result,) = [check for check in preflight(config, Path(root), machine) if check.name == name]
+    return result
 
 
 def roomy(path: Path) -> Disk:
@@ -40,6 +43,17 @@ def roomy(path: Path) -> Disk:
 
 def on_cuda(**model) -> RunConfig:
     return CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"device": "cuda", **model})})
+
+
+def write_header(path: Path, shapes: dict[str, list[int]]) -> None:
+    """Write a valid safetensors file in 16 bit whose data is a hole in the file."""
+    end, header = 0, {}
+    for name, sizes in shapes.items():
+        start, end = end, end + 2 * math.prod(sizes)
+        header[name] = {"dtype": "BF16", "shape": sizes, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    os.truncate(path, 8 + len(text) + end)
 
 
 def large_model(folder: Path) -> Path:
@@ -52,9 +66,8 @@ def large_model(folder: Path) -> Path:
         sizes = {"gate": [inner, hidden], "up": [inner, hidden], "down": [hidden, inner]}
         shapes |= {f"model.layers.{i}.mlp.{name}_proj.weight": size for name, size in sizes.items()}
         shapes[f"model.layers.{i}.input_layernorm.weight"] = [hidden]
-    header = json.dumps({name: {"dtype": "BF16", "shape": size} for name, size in shapes.items()}).encode()
     folder.mkdir()
-    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    write_header(folder / "model.safetensors", shapes)
     config = {
         "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": 40, "num_key_value_heads": 8,
         "vocab_size": vocabulary, "max_position_embeddings": 131072,
@@ -72,15 +85,15 @@ def pod(folder: Path, *settings: str) -> RunConfig:
 
 def test_versions_are_compared_with_what_the_package_asks_for(monkeypatch):
     assert check("versions").ok
-    monkeypatch.setattr("ctai.pipeline.preflight.checks.needed", lambda: ["torch>=99"])
+    monkeypatch.setattr("ctai.pipeline.preflight.checks.package_requirements", lambda: ["torch>=99"])
     found = check("versions")
     assert not found.ok
-    assert found.message.endswith(": pip install 'torch>=99'")
+    assert found.message.endswith(". Run pip install 'torch>=99'")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine where nothing works on CUDA")
 @pytest.mark.parametrize(
-    ("bfloat16", "problem"), [(False, "it does not compute in bfloat16"), (True, "bitsandbytes does not work here (")]
+    ("bfloat16", "problem"), [(False, "no support of bfloat16"), (True, "bitsandbytes does not work here (")]
 )
 def test_a_gpu_is_tried_before_it_is_paid_for(bfloat16, problem, monkeypatch):
     card = SimpleNamespace(name="Some GPU", total_memory=48 * GIB)
@@ -89,7 +102,7 @@ def test_a_gpu_is_tried_before_it_is_paid_for(bfloat16, problem, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: bfloat16)
     found = check("device", on_cuda())
     assert not found.ok
-    assert found.message.startswith(f"Some GPU, 48 GiB; {problem}")
+    assert found.message.startswith(f"Some GPU, 48 GiB: {problem}")
 
 
 # ------------------------------------------------------------------------------------------------------------ memory
@@ -97,18 +110,18 @@ def test_a_gpu_is_tried_before_it_is_paid_for(bfloat16, problem, monkeypatch):
 
 def test_the_need_of_a_32b_model_in_4_bit(tmp_path):
     config = pod(large_model(tmp_path / "large"))
-    need = estimate(config, sources.resolve(config.model.name))
+    need = estimate_memory(config, sources.resolve(config.model.name))
     linear, others = 31.2e9, 2 * 152064 * 5120
     assert need.weights == pytest.approx(linear * NF4_BYTES + others * 2, rel=0.01)
     assert need.prompt == 2 * 64 * 8 * 128 * 2 * (1024 + 200)
     assert need.batch == 32_768 * need.prompt / (1024 + 200)  # 64 such prompts would be more than model.batch_tokens
     assert 2 * GIB < need.training < 12 * GIB
-    assert 24 * GIB < need.whole < 44 * GIB  # runs on GPUs of 46 to 80 GB
+    assert 24 * GIB < need.full_batch < 44 * GIB  # runs on GPUs of 46 to 80 GB
 
 
 def test_without_quantization_it_needs_16_bit_a_parameter(tmp_path):
     config = pod(large_model(tmp_path / "large"), "model.quantization='none'")
-    assert estimate(config, sources.resolve(config.model.name)).weights == pytest.approx(65.5e9, rel=0.01)
+    assert estimate_memory(config, sources.resolve(config.model.name)).weights == pytest.approx(65.5e9, rel=0.01)
 
 
 def test_a_model_that_does_not_fit_is_refused_with_numbers_and_remedy(tmp_path):
@@ -130,13 +143,13 @@ def test_training_that_does_not_fit_is_refused_with_its_settings(tmp_path):
 def test_a_batch_that_does_not_fit_is_said_and_no_reason_to_stop(tmp_path):
     found = check("memory", pod(large_model(tmp_path / "large")), free=26 * GIB)
     assert found.ok
-    assert "batches that do not fit are halved" in found.message
+    assert "Batches that do not fit are halved" in found.message
     assert "halved" not in check("memory", pod(tmp_path / "large"), free=80 * GIB).message
 
 
 def test_the_embedded_model_fits_and_a_machine_without_memory_is_refused():
     assert check("memory").ok
-    assert check("memory", free=None).message.endswith("not known how much is free")
+    assert check("memory", free=None).message.endswith("free memory not known")
     found = check("memory", free=GIB // 2)
     assert not found.ok
     assert found.message.startswith("0.5 GiB free on cpu")
@@ -147,7 +160,7 @@ def test_an_estimate_that_cannot_be_made_says_so(tmp_path):
     (folder / "config.json").write_text("{}")
     found = check("memory", pod(folder), free=1)
     assert found.ok
-    assert found.message == "not estimated: the model's files do not say enough (KeyError('num_attention_heads'))"
+    assert found.message == "not estimated from the model's files (KeyError('num_attention_heads'))"
     (folder / "model.safetensors").write_bytes(b"\xff" * 100)
     assert "is no safetensors file" in check("memory", pod(folder), free=1).message
 
@@ -156,7 +169,7 @@ def test_shapes_from_headers_are_those_of_the_model():
     shapes = list(safetensors_shapes(sources.resolve("embedded")))
     loaded = CleanModelLoader("embedded").load(sentinels=False)
     assert sum(shape.parameters for shape in shapes) == loaded.provenance.parameters
-    assert not Shape("model.embed_tokens.weight", (4, 4)).is_linear
+    assert not TensorShape("model.embed_tokens.weight", (4, 4)).is_linear
 
 
 def test_the_bytes_of_4_bit_are_those_that_bitsandbytes_takes():
@@ -177,10 +190,10 @@ def test_free_memory_of_this_machine_is_told(tmp_path):
     assert known is None or 0 < known < 1 << 50
     (tmp_path / "memory.max").write_text("3000\n")
     (tmp_path / "memory.current").write_text("1000\n")
-    assert _left_in_container(tmp_path) == 2000
+    assert _free_in_container(tmp_path) == 2000
     (tmp_path / "memory.max").write_text("max\n")
-    assert _left_in_container(tmp_path) is None
-    assert _left_in_container(tmp_path / "none") is None
+    assert _free_in_container(tmp_path) is None
+    assert _free_in_container(tmp_path / "none") is None
 
 
 # ------------------------------------------------------------------------------------------------------------- disks
@@ -238,10 +251,10 @@ def test_weights_that_are_still_to_come_need_room(on_hub):
     found = check("disk", HUB, disk=lambda path: Disk(1, 99 * GIB))
     assert (found.ok, found.message) == (
         False,
-        "99.0 GiB free, 100 needed; free some, choose another --run-dir, or lower limits.minimum_free_gb",
+        "99.0 GiB free, 100 needed. Free some, choose another --run-dir, or lower limits.minimum_free_gb",
     )
     assert check("disk", HUB, disk=lambda path: Disk(1, 101 * GIB)).ok
-    assert check("model", HUB).message == "some/model, on the hub; gate 1 downloads 64.4 GB of 64.4"
+    assert check("model", HUB).message == "some/model, on the hub; gate contamination downloads 64.4 GB of 64.4"
 
 
 def test_weights_that_are_there_need_no_room(on_hub):
@@ -256,7 +269,7 @@ def test_of_a_download_that_was_interrupted_the_rest_needs_room(on_hub, index):
     put(on_hub, list(SHARDS)[:2], index=index)
     assert check("disk", HUB, disk=lambda path: Disk(1, 61 * GIB)).message == "61.0 GiB free, 60 needed"
     assert not check("disk", HUB, disk=lambda path: Disk(1, 59 * GIB)).ok
-    assert check("model", HUB).message == "some/model, on the hub; gate 1 downloads 21.5 GB of 64.4"
+    assert check("model", HUB).message == "some/model, on the hub; gate contamination downloads 21.5 GB of 64.4"
     assert "not on this disk yet" in check("memory", HUB).message
 
 
@@ -274,8 +287,8 @@ def test_a_cache_on_another_disk_needs_room_for_the_download(on_hub, tmp_path):
     found = check("download", HUB, disk=small_cache)
     assert (found.ok, found.message) == (
         False,
-        f"50.0 GiB free, 60 needed in the hub's cache {tmp_path / 'hub'}; "
-        "free some, or export HF_HOME=FOLDER on a larger disk",
+        f"50.0 GiB free, 60 needed in the hub's cache {tmp_path / 'hub'}. "
+        "Free some, or export HF_HOME=FOLDER on a larger disk",
     )
     assert check("disk", HUB, disk=small_cache).message == "45.0 GiB free, 40 needed"
     put(on_hub, list(SHARDS)[:1])
@@ -293,18 +306,18 @@ def test_a_paid_run_belongs_on_the_disk_that_lasts():
     found = check("durable", on_cuda(), mounts=MOUNTS, root="/srv/run")
     assert not found.ok
     assert found.message == (
-        "/srv/run is on / (overlay), and only /workspace outlives this machine: --run-dir /workspace/run"
+        "/srv/run is on / (overlay), and only /workspace outlives this machine. Give --run-dir /workspace/run"
     )
     assert check("durable", CONFIG, mounts=MOUNTS, root="/srv/run").ok
 
 
 def test_memory_is_no_disk():
-    mounts = MOUNTS.replace("/workspace", "/data")
+    mounts = {Path("/"): "overlay", Path("/data"): "ext4", Path("/dev/shm"): "tmpfs"}
     found = check("durable", on_cuda(), mounts=mounts, root="/dev/shm/run")
     assert not found.ok
     assert "is memory and is lost when the machine stops" in found.message
     assert check("durable", on_cuda(), mounts=mounts, root="/srv/run").ok
-    assert check("durable", on_cuda(), mounts="").message.startswith("not known")
+    assert check("durable", on_cuda(), mounts={}).message.startswith("not known")
 
 
 @pytest.mark.parametrize(

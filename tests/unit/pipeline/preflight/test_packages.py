@@ -5,7 +5,12 @@ import torch
 from bitsandbytes.nn import Linear4bit
 from bitsandbytes.optim import PagedAdamW8bit
 
-from ctai.pipeline.preflight.packages import bfloat16_problem, needed, quantization_problem, version_problem
+from ctai.pipeline.preflight.packages import (
+    bfloat16_problem,
+    package_requirements,
+    quantization_problem,
+    version_problem,
+)
 
 pytestmark = pytest.mark.unit
 INSTALLED = {"torch": "2.13.0+cu130", "peft": "0.17.1", "numpy": "2.4.6"}
@@ -15,11 +20,11 @@ INSTALLED = {"torch": "2.13.0+cu130", "peft": "0.17.1", "numpy": "2.4.6"}
     ("requirements", "problem"),
     [
         (["torch>=2.11", "numpy"], ""),
-        (["peft>=0.18"], "peft 0.17.1: pip install 'peft>=0.18'"),
-        (["rich>=13.9"], "rich is not installed: pip install 'rich>=13.9'"),
+        (["peft>=0.18"], "peft 0.17.1. Run pip install 'peft>=0.18'"),
+        (["rich>=13.9"], "rich is not installed. Run pip install 'rich>=13.9'"),
         (
             ["torch<2.12,>=2.11", "rich>=13.9"],
-            "torch 2.13.0+cu130, rich is not installed: pip install 'torch<2.12,>=2.11' 'rich>=13.9'",
+            "torch 2.13.0+cu130, rich is not installed. Run pip install 'torch<2.12,>=2.11' 'rich>=13.9'",
         ),
         (["ray>=2.40; extra == 'ray'", "tomli>=2; python_version < '3.11'"], ""),
     ],
@@ -29,8 +34,8 @@ def test_what_is_missing_or_too_old_is_said_with_what_to_install(requirements, p
 
 
 def test_the_requirements_are_those_of_the_package_and_are_met_here():
-    assert {"torch>=2.11", "transformers>=5.17"} <= set(needed())
-    assert version_problem(needed()) == ""
+    assert {"torch>=2.11", "transformers>=5.17"} <= set(package_requirements())
+    assert version_problem(package_requirements()) == ""
 
 
 @pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
@@ -43,7 +48,7 @@ def test_libraries_that_work_are_no_problem():
 def test_libraries_that_do_not_work_are_one_sentence():
     problem = quantization_problem("no such device")
     assert problem.startswith("bitsandbytes does not work here (RuntimeError: ")
-    assert "install a version of it that is built for " in problem
+    assert "Install a version of it that is built for " in problem
     assert "\n" not in problem
 
 
@@ -63,4 +68,4 @@ def test_libraries_that_compute_wrong_are_found(owner, name, broken, problem, mo
 @pytest.mark.parametrize("able", [True, False])
 def test_a_gpu_without_bfloat16_is_named(able, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: able or including_emulation)
-    assert ("take a GPU of compute capability 8.0" in bfloat16_problem()) is not able
+    assert ("Take a GPU of compute capability 8.0" in bfloat16_problem()) is not able
