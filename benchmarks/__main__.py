@@ -98,7 +98,7 @@ def measured(model: str, arguments: argparse.Namespace) -> Iterator[Row]:
 
 def load(model: str, device: str) -> Subject:
     """The model with all it was found to be: speed does not depend on whether gate 1 would let it pass."""
-    found = CleanModelLoader(model, device=device, batch_size=128).examine(sentinels=False).model
+    found = CleanModelLoader(model, device=device, batch_size=128).check(sentinels=False).model
     if found is None:
         raise SystemExit(f"{model} holds files that forbid even to load it")
     small = found.module.num_parameters() < _SMALL

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from ctai.model.control_tokens import InputGuard
 from ctai.model.inference.engine import Engine
-from ctai.model.loader import as_loaded, reading_options
+from ctai.model.loader import prepare_module, from_pretrained_options
 
 PREFIX = "shape:"
 _ROPE = {"rope_type": "default", "rope_theta": 1_000_000.0}
@@ -108,11 +108,11 @@ def _random(number: int, name: str, shape: torch.Size, config: Qwen2Config, devi
 
 def module_of(name: str, device: str) -> Qwen2ForCausalLM:
     """A model of a shape in NF4, read by the library and prepared by ctai as one from files is; one weight after the other."""
-    config, options = config_of(name), reading_options("nf4", device)
+    config, options = config_of(name), from_pretrained_options("nf4", device)
     read = Qwen2ForCausalLM.from_pretrained(
         None, config=config, state_dict=weights(config, device, options["dtype"]), **options
     )
-    return as_loaded(read, device)
+    return prepare_module(read, device)
 
 
 def tokenizer_of(vocabulary: int) -> PreTrainedTokenizerFast:

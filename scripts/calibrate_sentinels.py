@@ -58,7 +58,7 @@ def controls(cache: Path, smollm2: str | None) -> Iterator[Control]:
 
 def measure(model: str, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
     """The suite on one model, once for each sentinel seed: its numbers, and what it found."""
-    examination = CleanModelLoader(model, batch_size=128).examine(sentinels=False)
+    examination = CleanModelLoader(model, batch_size=128).check(sentinels=False)
     assert examination.model is not None
     assert examination.provenance is not None
     for seed in seeds:

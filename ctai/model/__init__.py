@@ -1,4 +1,4 @@
-"""Models: loading (`loader`), checks (`contamination`), behaviour (`sentinels`), and running them (`engine`).
+"""Language models: loading (`loader`), checks (`checks`) and inference (`inference`).
 
 Nothing is imported here, so that `ctai.model.checks.contamination` can be used without torch.
 """

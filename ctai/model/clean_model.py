@@ -1,7 +1,7 @@
-"""A checked model and its arms: the base weights, or the same weights with a LoRA adapter on them.
+"""A checked model and its arms: the base weights, or the same weights with a LoRA adapter attached.
 
-Owns that only one arm can be used at a time, since an adapter changes the base weights' modules in place: the other
-arm's engine refuses its calls. It loads no base weights (`loader`).
+Owns the rule that only one arm is usable at a time: an adapter changes the modules of the base weights in place, so
+the engine of the other arm refuses its calls. Does not load base weights (`ctai.model.loader`).
 """
 
 import warnings
@@ -21,13 +21,13 @@ from ctai.records import ModelProvenance
 
 @dataclass(frozen=True)
 class CleanModel:
-    """A model that passed the checks, or that model with an adapter.
+    """A model that passed the checks, with or without an adapter.
 
     Attributes:
-        module: the transformers module, for training; everything else goes through `engine`.
-        tokenizer: without its chat template; use it with `add_special_tokens=False`.
+        module: transformers module, for training; everything else goes through `engine`.
+        tokenizer: tokenizer without its chat template, to be used with `add_special_tokens=False`.
         engine: generation and log-probabilities.
-        provenance: what was loaded, how, and what the checks said.
+        provenance: record of the files, the loading options and the results of the checks.
     """
 
     module: Any
@@ -37,15 +37,15 @@ class CleanModel:
     _base: "CleanModel | None" = field(default=None, repr=False)
 
     def with_adapter(self, path: str | Path) -> "CleanModel":
-        """This model with a LoRA adapter on the same weights in memory.
+        """Attach a LoRA adapter to the weights in memory and return the adapted model.
 
         Until `unload()` of the returned model (or the end of its `with` block), the base arm refuses its calls.
 
         Args:
-            path: a folder with `adapter_config.json` and `adapter_model.safetensors`.
+            path: folder with `adapter_config.json` and `adapter_model.safetensors`.
 
         Raises:
-            CtaiError: this model has an adapter already, or the folder holds none that fits.
+            CtaiError: an adapter is attached already, or the folder holds no adapter that fits the model.
         """
         if self._base is not None or getattr(self.module, "peft_config", None):
             raise CtaiError(
@@ -53,13 +53,13 @@ class CleanModel:
             )
         digest = adapter_digest(Path(path))
         adapted = _attach(self.module, Path(path)).eval()
-        engine = self.engine.on(adapted)
+        engine = self.engine.for_model(adapted)
         self.engine.suspend("an adapter is attached to these weights: unload it before using the base arm")
         provenance = self.provenance.model_copy(update={"adapter_digest": digest})
         return CleanModel(adapted, self.tokenizer, engine, provenance, self)
 
     def unload(self) -> "CleanModel":
-        """Take the adapter off and return the base arm, whose weights are then what they were.
+        """Detach the adapter and return the base arm with its original weights.
 
         Raises:
             CtaiError: this is the base arm.
@@ -81,36 +81,36 @@ class CleanModel:
 
 
 def _attach(module: Any, folder: Path) -> Any:
-    """Put an adapter on the base module, all of it or nothing."""
+    """Attach an adapter to the base module, or leave the module unchanged if the adapter does not fit."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Found missing adapter keys")  # checked below, as an error
             warnings.filterwarnings(
                 "ignore", message=".is_gradient_checkpointing. is deprecated"
-            )  # said by peft's own call
+            )  # raised by a call inside peft
             adapted = PeftModel.from_pretrained(module, str(folder), is_trainable=False)
         _check_tensors(adapted, folder / ADAPTER_WEIGHTS)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         _detach(module)
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CtaiError(f"the adapter {folder} does not fit this model: {first[:200]}") from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CtaiError(f"the adapter {folder} does not fit this model: {reason[:200]}") from error
     return adapted
 
 
 def _check_tensors(adapted: Any, weights: Path) -> None:
-    """Every tensor of the adapter comes from its file: one that does not would leave the arm the bare base there."""
+    """Check that every adapter tensor comes from the file; a missing one would leave the base weights in its place."""
     with safe_open(weights, framework="pt") as file:
-        given = set(file.keys())
-    needed = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
-    if given != needed:
-        different = sorted(given ^ needed)
-        raise ValueError(f"{len(different)} of its tensors do not match its configuration, such as {different[0]}")
+        stored = set(file.keys())
+    expected = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    if stored != expected:
+        mismatched = sorted(stored ^ expected)
+        raise ValueError(f"{len(mismatched)} of its tensors do not match its configuration, such as {mismatched[0]}")
 
 
 def _detach(module: Any) -> None:
-    """Put the base layers back in place of an adapter's, and forget its configuration.
+    """Restore the base layers and delete the adapter configuration.
 
-    peft does the first when it unloads, but not when attaching failed half-way; the second it never does.
+    `PeftModel.unload` restores the layers only after a complete attachment and never deletes the configuration.
     """
     for name, layer in list(module.named_modules()):
         if isinstance(layer, BaseTunerLayer):

@@ -1,6 +1,6 @@
-"""Chat-control tokens of a tokenizer, and the guard that refuses them before every call of a model.
+"""Chat-control tokens of a tokenizer, and the guard that refuses them before every model call.
 
-Owns which tokens count as control tokens. Checks that need more than token ids are in `ctai.model.checks`.
+Owns the definition of a control token. Checks that need more than token ids are in `ctai.model.checks`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,20 +23,23 @@ WELL_KNOWN_CONTROL_TOKENS = (
 
 
 def template_text(tokenizer: Any) -> str:
-    """The text of all chat templates that a tokenizer carries; empty when it has none."""
+    """Return the text of all chat templates of a tokenizer; empty when it has none."""
     template = getattr(tokenizer, "chat_template", None) or ""
     return "\n".join(map(str, template.values())) if isinstance(template, Mapping) else str(template)
 
 
 def control_tokens(tokenizer: Any) -> dict[int, str]:
-    """The chat-control tokens of a tokenizer, by id.
+    """Return the chat-control tokens of a tokenizer, by id.
 
     A special or added token is a control token when the chat template's text contains it, also when it serves as
     bos, eos or pad (in SmolLM2 all three do). Well-known control tokens count whether or not there is a template:
-    base models share their tokenizer with their instruct siblings.
+    base models share their tokenizer with their instruct variants.
 
     Args:
         tokenizer: as loaded, with its chat template still in place.
+
+    Returns:
+        Token text by id, in order of the ids.
     """
     template = template_text(tokenizer)
     vocabulary: dict[str, int] = tokenizer.get_vocab()
@@ -47,7 +50,7 @@ def control_tokens(tokenizer: Any) -> dict[int, str]:
 
 
 class InputGuard:
-    """Refuses input ids that hold a chat-control token; it stands before every call of the model.
+    """Check of input ids for chat-control tokens, run before every model call.
 
     Args:
         control: token text by id, from `control_tokens`.
@@ -58,14 +61,14 @@ class InputGuard:
 
     @property
     def control_ids(self) -> tuple[int, ...]:
-        """The ids that are refused, in order."""
+        """Refused token ids, in ascending order."""
         return tuple(sorted(self._control))
 
     def check(self, ids: Iterable[Sequence[int]]) -> None:
-        """Look at every position of every row.
+        """Check every position of every row for chat-control tokens.
 
         Raises:
-            ContaminationError: names the first control token found, its id, row and position.
+            ContaminationError: a row holds one; the message names the first, with its id, row and position.
         """
         for row, sequence in enumerate(ids):
             if self._control.keys().isdisjoint(sequence):

@@ -1,4 +1,4 @@
-"""Compute devices: names, memory, counts and threads. Everything outside `ctai.model` asks here instead of torch."""
+"""Compute devices: names, memory, counts and threads, so that modules outside `ctai.model` need no torch."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from ctai.provenance import DeviceInfo, installed_version
 
 
 def device_info(device: str) -> DeviceInfo:
-    """Name, CUDA version and memory in bytes of a device; imports torch for a CUDA device only."""
+    """Return name, CUDA version and memory in bytes of a device; imports torch for CUDA devices only."""
     if not device.startswith("cuda"):
         return DeviceInfo(device)
     import torch
@@ -20,7 +20,7 @@ def device_info(device: str) -> DeviceInfo:
 
 @lru_cache(maxsize=8)
 def compute_stack(device: str) -> Mapping[str, str]:
-    """Device and library versions that a model computes with; only answers of equal stacks are compared."""
+    """Return the device and library versions of a computation; only results of equal stacks are comparable."""
     versions = {
         name: installed_version(name) or "not installed" for name in ("torch", "transformers", "peft", "bitsandbytes")
     }
@@ -35,26 +35,26 @@ def cuda_available() -> bool:
 
 
 def gpu_count() -> int:
-    """Number of CUDA devices that this process can use."""
+    """Return the number of CUDA devices visible to this process."""
     import torch
 
     return int(torch.cuda.device_count())
 
 
 def thread_count() -> int:
-    """Number of threads that torch computes with on a CPU."""
+    """Return the number of CPU threads that torch uses."""
     import torch
 
     return int(torch.get_num_threads())
 
 
 def set_thread_count(threads: int) -> None:
-    """Compute with this many CPU threads: the rounding of a sum depends on their number."""
+    """Set the number of CPU threads of torch; the rounding of sums depends on it."""
     import torch
 
     torch.set_num_threads(threads)
 
 
 def cpu_count() -> int:
-    """Number of CPU cores, at least 1."""
+    """Return the number of CPU cores, at least 1."""
     return os.cpu_count() or 1

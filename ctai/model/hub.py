@@ -1,6 +1,7 @@
-"""The hub: what it has of a model, what of that its cache on this disk holds, and the download.
+"""Hugging Face Hub access: size of a model, cached snapshots, and the download.
 
-Owns everything that is asked of the hub, and the sentences for what goes wrong. Which files are a model is `sources`.
+Owns every request to the hub and its error messages. Does not decide which local files form a model
+(`ctai.model.sources`).
 """
 
 import contextlib
@@ -14,94 +15,94 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from ctai.errors import CtaiError, disk_error_message, short_error
 
-# What a model needs to be loaded, and what of that is there twice, in other forms.
-WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
-_NOT_WANTED = ["original/*", "*/*", "consolidated*"]
-_SECONDS = 10
+# Files that loading needs, and copies of them in other formats.
+ALLOW_PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
+_IGNORE_PATTERNS = ["original/*", "*/*", "consolidated*"]
+_TIMEOUT_SECONDS = 10
 
 
-class Sizes(NamedTuple):
-    """Bytes of a model's files on the hub, and of those among them that are not in the cache yet."""
+class RemoteSize(NamedTuple):
+    """Bytes of the files of a model on the hub, and of those that are not in the local cache."""
 
-    whole: int
+    total: int
     missing: int
 
 
-def look_up(name: str, revision: str | None) -> Sizes:
-    """How large a model is. Downloads nothing.
+def remote_size(name: str, revision: str | None) -> RemoteSize:
+    """Return the size of a model without downloading it.
 
     Raises:
-        CtaiError: the hub does not have it, or cannot be reached.
+        CtaiError: the hub does not have the model, or cannot be reached.
     """
     try:
-        info = HfApi().model_info(name, revision=revision, timeout=_SECONDS, files_metadata=True)
-    except Exception as error:  # of whichever HTTP library the hub's client is built on
-        raise _not_there(name, revision, error) from error
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or [] if _is_wanted(file.rfilename)}
-    cached = {file for file in sizes if isinstance(try_to_load_from_cache(name, file, revision=info.sha), str)}
-    return Sizes(sum(sizes.values()), sum(size for file, size in sizes.items() if file not in cached))
+        info = HfApi().model_info(name, revision=revision, timeout=_TIMEOUT_SECONDS, files_metadata=True)
+    except Exception as error:  # any class of the HTTP library below the client
+        raise _unavailable(name, revision, error) from error
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or [] if _is_model_file(file.rfilename)}
+    in_cache = {file for file in sizes if isinstance(try_to_load_from_cache(name, file, revision=info.sha), str)}
+    return RemoteSize(sum(sizes.values()), sum(size for file, size in sizes.items() if file not in in_cache))
 
 
-def cached(name: str, revision: str | None) -> Path | None:
-    """The folder of the cache that has the whole model; None if there is none. Asks nobody."""
+def cached_snapshot(name: str, revision: str | None) -> Path | None:
+    """Return the cache folder of a completely downloaded model, without network access; None if there is none."""
     with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
         folder = _snapshot(name, revision, local_files_only=True)
-        return folder if _is_whole(folder) else None
+        return folder if _is_complete(folder) else None
     return None
 
 
 def download(name: str, revision: str | None) -> Path:
-    """The folder of the cache that has the model, after what it lacks was downloaded.
+    """Download the missing files of a model and return its cache folder.
 
     Raises:
-        CtaiError: the hub does not have it or cannot be reached, the connection broke, or the disk does not take it.
+        CtaiError: the hub does not have the model or cannot be reached, the connection broke, or writing failed.
     """
     try:
         return _snapshot(name, revision)
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
-        raise _not_there(name, revision, error) from error
-    except Exception as error:  # of the libraries that the hub's client downloads with: they share no class of errors
-        broken = (
+        raise _unavailable(name, revision, error) from error
+    except Exception as error:  # the download libraries below the client share no error class
+        message = (
             f"the download of model {name!r} broke off ({short_error(error)}); run the same command again, it resumes"
         )
-        raise CtaiError(disk_error_message(error) or broken) from error
+        raise CtaiError(disk_error_message(error) or message) from error
 
 
 def cache_folder() -> Path:
-    """Where downloads go."""
+    """Return the download folder of the hub client."""
     return Path(constants.HF_HUB_CACHE)
 
 
 def _snapshot(name: str, revision: str | None, *, local_files_only: bool = False) -> Path:
-    # the patterns belong to the question whether all of it is there, too: the hub has files that nobody asks for
+    # The patterns also decide completeness: a repository holds files that loading does not need.
     return Path(
         snapshot_download(
             name,
             revision=revision,
-            allow_patterns=WANTED,
-            ignore_patterns=_NOT_WANTED,
+            allow_patterns=ALLOW_PATTERNS,
+            ignore_patterns=_IGNORE_PATTERNS,
             local_files_only=local_files_only,
         )
     )
 
 
-def _is_wanted(file: str) -> bool:
-    """The hub's own reading of the patterns."""
-    return any(fnmatch(file, p) for p in WANTED) and not any(fnmatch(file, p) for p in _NOT_WANTED)
+def _is_model_file(file: str) -> bool:
+    """Match a file name against the patterns with the rules of the hub client."""
+    return any(fnmatch(file, p) for p in ALLOW_PATTERNS) and not any(fnmatch(file, p) for p in _IGNORE_PATTERNS)
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether all weights are there: an interrupted download leaves a folder with some, before or after their index."""
+def _is_complete(folder: Path) -> bool:
+    """Return whether all weight files exist; an interrupted download leaves some, with or without their index."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        listed = json.loads(index.read_text("utf-8"))
-        parts = listed.get("weight_map") if isinstance(listed, dict) else None
-        return isinstance(parts, dict) and all((folder / str(part)).is_file() for part in parts.values())
+        content = json.loads(index.read_text("utf-8"))
+        weight_map = content.get("weight_map") if isinstance(content, dict) else None
+        return isinstance(weight_map, dict) and all((folder / str(file)).is_file() for file in weight_map.values())
     names = [path.name for path in folder.glob("*.safetensors")]
     return bool(names) and not any("-of-" in name for name in names)
 
 
-def _not_there(name: str, revision: str | None, error: Exception) -> CtaiError:
+def _unavailable(name: str, revision: str | None, error: Exception) -> CtaiError:
     at = f" at revision {revision!r}" if revision else ""
     if constants.HF_HUB_OFFLINE:
         return CtaiError(

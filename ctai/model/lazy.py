@@ -1,7 +1,7 @@
-"""The base model of a run, loaded only when something really has to be computed with it.
+"""Lazy loading of the base model of a run and of its adapter, at the first computation.
 
-A finished run that is started again must not load 65 GB to say that nothing has to be done: digests come from the files,
-and what the checks said comes from gate 1's record.
+A finished run that is started again must not load 65 GB to report that nothing is left to do: digests come from the
+files, and the results of the checks from the record of gate contamination.
 """
 
 import gc
@@ -17,96 +17,104 @@ from ctai.errors import CtaiError
 from ctai.model import hub, sources
 from ctai.records import ModelProvenance
 
-# Bytes that take longer to read than a reader wonders what is going on.
+# Files of more bytes than this are announced before they are hashed.
 _LARGE = 2e9
 
 
 class LazyBaseModel:
-    """A base model by its settings; `examine` or `provenance` must have been set before it is used.
+    """Base model that is loaded at its first use, after `check` or `mark_passed`.
 
     Args:
-        settings: which model.
-        say: is told before something is done to its files that takes minutes.
+        settings: settings of the model.
+        notify: callback for progress messages before file operations that take minutes.
     """
 
-    def __init__(self, settings: ModelSettings, say: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(self, settings: ModelSettings, notify: Callable[[str], None] = lambda text: None) -> None:
         self._settings = settings
-        self._say = say
+        self._notify = notify
         self._loaded: Any = None
         self._provenance: ModelProvenance | None = None
 
     @cached_property
     def _source(self) -> sources.ModelSource:
         name, revision = self._settings.name, self._settings.revision
-        found = sources.locate(name, revision)
-        if found.missing:
-            self._say(f"downloading {name}, about {found.missing / 1e9:.1f} GB, to {hub.cache_folder()}")
+        location = sources.locate(name, revision)
+        if location.missing_bytes:
+            self._notify(f"downloading {name}, about {location.missing_bytes / 1e9:.1f} GB, to {hub.cache_folder()}")
         source = sources.resolve(name, revision)
-        if found.whole > _LARGE:
-            self._say(f"hashing {name}, about {found.whole / 1e9:.1f} GB")
+        if location.total_bytes > _LARGE:
+            self._notify(f"hashing {name}, about {location.total_bytes / 1e9:.1f} GB")
         return source
 
     @cached_property
     def weights_digest(self) -> str:
-        """SHA-256 of the weight files, as they are now."""
+        """SHA-256 of the current weight files."""
         return sources.weights_digest(self._source)
 
     @cached_property
     def files_digest(self) -> str:
-        """SHA-256 of all that lies beside the weights too: an edited tokenizer or a new adapter is another model."""
+        """SHA-256 of all files in the model folder: an edited tokenizer or a new adapter makes another model."""
         return sources.files_digest(self._source)
 
-    def examine(self) -> Any:
-        """Load the model and run every check, the sentinels included: a `ctai.model.loader.ModelCheck`."""
-        examination = self._loader().examine()
-        self._loaded = examination.model
-        return examination
+    def check(self) -> Any:
+        """Load the model, run every check including the sentinels, and return a `ctai.model.loader.ModelCheck`."""
+        result = self._loader().check()
+        self._loaded = result.model
+        return result
 
-    def passed(self, provenance: ModelProvenance) -> None:
-        """Say that gate 1 has passed, for which weights, and what its checks said.
+    def mark_passed(self, provenance: ModelProvenance) -> None:
+        """Record that gate contamination has passed, with the provenance of the checked model.
 
         Raises:
             CtaiError: the weights on this disk are not those that passed.
         """
         if provenance.weights_digest != self.weights_digest:
-            raise self._other_model("weights")
+            raise self._model_changed("weights")
         self._provenance = provenance
 
     @property
     def is_passed(self) -> bool:
-        """Whether it is known what gate 1 said."""
+        """True after `mark_passed`."""
         return self._provenance is not None
 
-    def _other_model(self, what: str) -> CtaiError:
+    def _model_changed(self, what: str) -> CtaiError:
         name = self._settings.name
         return CtaiError(f"the {what} of {name} are not those that gate contamination passed; run all gates again")
 
     @property
     def provenance(self) -> ModelProvenance:
-        """What was loaded, how, and what the checks said when gate 1 passed."""
+        """Provenance of the model that gate contamination passed.
+
+        Raises:
+            CtaiError: the gate has not passed yet.
+        """
         if self._provenance is None:
             raise CtaiError("the base model was used before gate contamination passed")
         return self._provenance
 
     @property
     def clean(self) -> Any:
-        """The `CleanModel`; loaded at the first use, without the sentinels that gate 1 has run on the same weights."""
+        """`CleanModel`, loaded at the first use without the sentinels: gate contamination ran them on these weights.
+
+        Raises:
+            CtaiError: the model is not the one that the gate passed.
+        """
         if self._loaded is None:
             loaded = self._loader().load(sentinels=False)
             if loaded.provenance.identity() != self.provenance.identity():
-                raise self._other_model("weights, tokenizer or precision")
+                raise self._model_changed("weights, tokenizer or precision")
             self._loaded = loaded
         return self._loaded
 
     def release(self) -> None:
-        """Give the memory back; what is needed later is loaded again.
+        """Free the memory of the model; the next use loads it again.
 
-        Workers bring a model each, and one of them gets the GPU that this one lies on.
+        Each worker loads its own model, and one of them gets the GPU of this one.
         """
         if self._loaded is None:
             return
         self._loaded = None
-        gc.collect()  # a 4-bit weight and its layer know each other
+        gc.collect()  # a 4-bit weight and its layer refer to each other
         if self._settings.device == "cuda":
             import torch
 
@@ -114,17 +122,17 @@ class LazyBaseModel:
 
     @property
     def engine(self) -> Any:
-        """The engine of the base arm."""
+        """Engine of the base arm."""
         return self.clean.engine
 
     @property
     def module(self) -> Any:
-        """The transformers module, for training."""
+        """Transformers module, for training."""
         return self.clean.module
 
     @property
     def tokenizer(self) -> Any:
-        """The tokenizer, without its chat template."""
+        """Tokenizer without its chat template."""
         return self.clean.tokenizer
 
     def _loader(self) -> Any:
@@ -144,7 +152,7 @@ class LazyBaseModel:
 
 
 class LazyAdapterModel:
-    """A base model with an adapter, attached at the first use of its engine and taken off at the end of the block."""
+    """Base model with an adapter, attached at the first use of its engine and detached at the end of the block."""
 
     def __init__(self, base: LazyBaseModel, adapter: Path) -> None:
         self._base, self._adapter = base, adapter
@@ -155,7 +163,7 @@ class LazyAdapterModel:
 
     @property
     def engine(self) -> Any:
-        """The engine of this arm; the base arm refuses its calls from now on."""
+        """Engine of the adapted arm; its first use suspends the base arm."""
         if self._arm is None:
             self._arm = self._base.clean.with_adapter(self._adapter)
         return self._arm.engine
@@ -171,9 +179,9 @@ class LazyAdapterModel:
 
 @contextmanager
 def gc_disabled() -> Iterator[None]:
-    """Collect no garbage where torch is imported for the first time, and never look at what that makes again.
+    """Disable garbage collection during the first import of torch, and freeze the imported objects afterwards.
 
-    Four thousand modules are made, and all stay; a fifth of the time goes into collections that find nothing.
+    The import creates four thousand modules that all stay alive; collections that free nothing take a fifth of its time.
     """
     if "torch" in sys.modules:
         yield

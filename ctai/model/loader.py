@@ -1,7 +1,7 @@
-"""The only way to load a model or a tokenizer: clean, checked, and with a record of how.
+"""Loader of models and tokenizers, the only one: checked, without chat template, with a record of their provenance.
 
-Owns loading and the order of the checks. What each check looks at is in `contamination` and `sentinels`; running the
-model is `engine`; finding its files is `sources`.
+Owns loading and the order of the checks. Does not define the checks (`ctai.model.checks`), find files
+(`ctai.model.sources`) or run the model (`ctai.model.inference`).
 """
 
 import contextlib
@@ -41,14 +41,21 @@ Quantization = Literal["auto", "none", "nf4"]
 # thread and in 4.1 to 6.3 s with two), and costs up to 20 times as much once anything else runs on the machine.
 _SMALL_MODEL = 20_000_000
 
-# What transformers raises about files that are damaged, missing, or of a kind that it does not know.
+# Exceptions of transformers for damaged, missing or unknown files.
 _FILE_ERRORS = (OSError, ValueError, ImportError, struct.error, SafetensorError, StrictDataclassError)
-# Of configuration and tokenizer, which are texts of somebody else's that no device takes part in reading: all that fails.
+# Configuration and tokenizer are untrusted text files, read without a device: any exception is due to their content.
 _TEXT_ERRORS = (Exception,)
 
 
 class ModelCheck(NamedTuple):
-    """What the checks found. `model` is None when a finding forbids even to load the weights."""
+    """Result of all checks of a model.
+
+    Attributes:
+        model: the loaded model; None when a finding forbids loading the weights.
+        findings: reasons against the model; empty when every check passed.
+        provenance: record of the files and loading options; None when nothing was loaded.
+        sentinels: report of the sentinel suite; None when it did not run.
+    """
 
     model: CleanModel | None
     findings: tuple[Finding, ...]
@@ -56,12 +63,12 @@ class ModelCheck(NamedTuple):
     sentinels: SentinelReport | None
 
     def messages(self, check: contamination.Check) -> list[str]:
-        """The sentences of one check; empty when it passed."""
+        """Return the messages of one check; empty when it passed."""
         return [finding.message for finding in self.findings if finding.name == check]
 
 
-class _Tokenizer(NamedTuple):
-    """A tokenizer whose template was taken away, and what was learned from it before."""
+class _CheckedTokenizer(NamedTuple):
+    """A tokenizer with its template removed, its control tokens by id, and the number of special tokens it adds."""
 
     tokenizer: Any
     control: dict[int, str]
@@ -70,23 +77,23 @@ class _Tokenizer(NamedTuple):
 
 
 class CleanModelLoader:
-    """Loads a base model for completion mode.
+    """Loader of a base model for completion mode.
 
-    The chat template is removed, no special tokens are added, no code of the model's authors is run and no pickle is
-    read. Local folders are preferred over the hub.
+    The chat template is removed, no special tokens are added, no custom model code is run and no pickle is read. Local
+    paths are preferred over the hub.
 
     Args:
-        name_or_path: a hub id, a folder of safetensors, a .gguf file, or "embedded".
+        name_or_path: hub id, folder of safetensors, .gguf file, or "embedded".
         quantization: "nf4" (double quantization; computes in bfloat16 on cuda and float32 on cpu, where that is
             faster), "none" (bfloat16 on cuda, float32 on cpu), or "auto": nf4, but none for a GGUF file.
         device: "cpu" or "cuda".
-        allow_bos: puts the tokenizer's beginning-of-sequence token before every prompt, for models that need it.
-        revision: of a hub model.
-        batch_size: of the engine.
-        batch_tokens: likewise.
+        allow_bos: prepend the beginning-of-sequence token to every prompt, for models that need it.
+        revision: branch, tag or commit of a hub model.
+        batch_size: maximum sequences per batch.
+        batch_tokens: maximum tokens per batch, all sequences padded to the longest and its completion.
 
     Raises:
-        CtaiError: an argument is not one of these values.
+        CtaiError: `quantization` or `device` is none of these values.
     """
 
     def __init__(
@@ -108,33 +115,33 @@ class CleanModelLoader:
         self._device = device
         self._allow_bos = allow_bos
         self._revision = revision
-        self._room = BatchLimits(batch_size, batch_tokens)
+        self._limits = BatchLimits(batch_size, batch_tokens)
 
     def load(self, sentinels: bool = True) -> CleanModel:
         """Load the model and run every check.
 
         Args:
-            sentinels: False leaves out the behavioural suite, the slowest check, for loading again a model whose
-                contamination gate has passed for the same weights digest; all other checks still run.
+            sentinels: whether to run the sentinel suite, the slowest check. False is for a model whose weights digest
+                has passed gate contamination before; all other checks still run.
 
         Raises:
-            ContaminationError: with every reason, when a check found something.
+            ContaminationError: a check failed; the message holds every reason.
             CtaiError: the model cannot be loaded.
         """
-        examination = self.examine(sentinels)
-        if examination.findings or examination.model is None:
-            reasons = "; ".join(finding.message for finding in examination.findings)
+        result = self.check(sentinels)
+        if result.findings or result.model is None:
+            reasons = "; ".join(finding.message for finding in result.findings)
             raise ContaminationError(f"{self._name} cannot be used as a base model: {reasons}")
-        return examination.model
+        return result.model
 
-    def examine(self, sentinels: bool = True) -> ModelCheck:
-        """Run every check and return all that they find, instead of raising at the first.
+    def check(self, sentinels: bool = True) -> ModelCheck:
+        """Load the model, run every check and return all findings instead of raising an error.
 
         Args:
             sentinels: as in `load`.
 
         Raises:
-            CtaiError: the model cannot be loaded, for other reasons than contamination.
+            CtaiError: the model cannot be loaded for reasons other than contamination.
         """
         source = sources.resolve(self._name, self._revision)
         findings = contamination.file_findings(source.folder, source.weight_files)
@@ -142,38 +149,42 @@ class CleanModelLoader:
         if any(finding.name in ("adapter_files", "weight_files") for finding in findings):
             return ModelCheck(None, tuple(findings), None, None)
         quantization = self._resolve_quantization(source)
-        _try_config(source)
-        read = self._read_tokenizer(source)
-        findings += contamination.special_token_findings(read.tokenizer, self._allow_bos, read.control)
+        _check_config(source)
+        checked = self._read_tokenizer(source)
+        findings += contamination.special_token_findings(checked.tokenizer, self._allow_bos, checked.control)
         module = self._read_model(source, quantization)
         with _load_errors(source.requested):
-            check_batching(module, read.control, self._device, source.requested)
+            check_batching(module, checked.control, self._device, source.requested)
         if getattr(module, "peft_config", None):
             message = "an adapter is attached to the loaded weights: load the base alone"
             findings.append(Finding("attached_adapter", message))
-        bos = read.tokenizer.bos_token_id if self._allow_bos and not _stopped(findings, "special_tokens") else None
-        engine = Engine(module, read.tokenizer, InputGuard(read.control), self._device, *self._room, bos)
-        report = run_sentinels(engine, tuple(read.control)) if sentinels else None
+        use_bos = self._allow_bos and all(finding.name != "special_tokens" for finding in findings)
+        bos = checked.tokenizer.bos_token_id if use_bos else None
+        engine = Engine(module, checked.tokenizer, InputGuard(checked.control), self._device, *self._limits, bos)
+        report = run_sentinels(engine, tuple(checked.control)) if sentinels else None
         findings += sentinel_findings(report) if report else []
-        provenance = self._provenance(source, quantization, read, module, report)
-        return ModelCheck(CleanModel(module, read.tokenizer, engine, provenance), tuple(findings), provenance, report)
+        provenance = self._provenance(source, quantization, checked, module, report)
+        model = CleanModel(module, checked.tokenizer, engine, provenance)
+        return ModelCheck(model, tuple(findings), provenance, report)
 
     def load_tokenizer(self) -> Any:
-        """The tokenizer alone, its chat template removed and its special tokens checked.
+        """Load the tokenizer alone, without its chat template and with its special tokens checked.
 
         Raises:
             ContaminationError: it adds special tokens.
-            CtaiError: there is none.
+            CtaiError: it is missing or damaged.
         """
-        read = self._read_tokenizer(sources.resolve(self._name, self._revision))
-        findings = contamination.special_token_findings(read.tokenizer, self._allow_bos, read.control)
+        checked = self._read_tokenizer(sources.resolve(self._name, self._revision))
+        findings = contamination.special_token_findings(checked.tokenizer, self._allow_bos, checked.control)
         if findings:
             raise ContaminationError("; ".join(finding.message for finding in findings))
-        return read.tokenizer
+        return checked.tokenizer
 
     def _resolve_quantization(self, source: sources.ModelSource) -> Literal["none", "nf4"]:
         if self._device == "cuda" and not torch.cuda.is_available():
-            raise CtaiError("device cuda was asked for, but this machine offers no CUDA device to torch")
+            raise CtaiError(
+                "device cuda: torch finds no CUDA device on this machine; choose cpu, or install a CUDA build"
+            )
         if self._requested == "auto":
             resolved: Literal["none", "nf4"] = "nf4" if source.gguf is None else "none"
         else:
@@ -184,41 +195,41 @@ class CleanModelLoader:
             raise CtaiError("quantization nf4 needs bitsandbytes, which is not installed; install it or choose none")
         return resolved
 
-    def _read_tokenizer(self, source: sources.ModelSource) -> _Tokenizer:
-        with _quiet(), _load_errors(f"the tokenizer of {source.requested}", _TEXT_ERRORS):
+    def _read_tokenizer(self, source: sources.ModelSource) -> _CheckedTokenizer:
+        with _silence_transformers(), _load_errors(f"the tokenizer of {source.requested}", _TEXT_ERRORS):
             tokenizer: Any = AutoTokenizer.from_pretrained(
                 source.folder, trust_remote_code=False, local_files_only=True, **_gguf(source)
             )
         had_template = bool(template_text(tokenizer))
         control = control_tokens(tokenizer)
         contamination.disable_template(tokenizer)
-        return _Tokenizer(tokenizer, control, had_template, contamination.special_token_delta(tokenizer))
+        return _CheckedTokenizer(tokenizer, control, had_template, contamination.special_token_delta(tokenizer))
 
     def _read_model(self, source: sources.ModelSource, quantization: Literal["none", "nf4"]) -> Any:
-        with _quiet(), _load_errors(source.requested):
+        with _silence_transformers(), _load_errors(source.requested):
             module, loading = AutoModelForCausalLM.from_pretrained(
                 source.folder,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they are found below
+                ignore_mismatched_sizes=True,  # reported below
                 **_gguf(source),
-                **reading_options(quantization, self._device),
+                **from_pretrained_options(quantization, self._device),
             )
-        # transformers would fill them with random numbers and go on
+        # transformers would initialize them with random numbers
         if missing := sorted(loading["missing_keys"]):
             raise CtaiError(f"the weights of {source.requested} lack {len(missing)} tensor(s), such as {missing[0]}")
-        if other := sorted(name for name, *_shapes in loading["mismatched_keys"]):
-            problem = f"{len(other)} tensor(s) of another shape than its config.json says, such as {other[0]}"
+        if mismatched := sorted(name for name, *_shapes in loading["mismatched_keys"]):
+            problem = f"{len(mismatched)} tensor(s) of another shape than its config.json says, such as {mismatched[0]}"
             raise CtaiError(f"the weights of {source.requested} have {problem}")
-        return as_loaded(module, self._device)
+        return prepare_module(module, self._device)
 
     def _provenance(
         self,
         source: sources.ModelSource,
         quantization: Literal["none", "nf4"],
-        read: _Tokenizer,
+        checked: _CheckedTokenizer,
         module: Any,
         report: SentinelReport | None,
     ) -> ModelProvenance:
@@ -228,7 +239,7 @@ class CleanModelLoader:
             model_id=source.model_id,
             revision=source.revision,
             weights_digest=sources.weights_digest(source),
-            tokenizer_digest=_tokenizer_digest(read.tokenizer),
+            tokenizer_digest=_tokenizer_digest(checked.tokenizer),
             architecture=type(module).__name__,
             parameters=int(module.num_parameters()),
             requested_quantization=self._requested,
@@ -236,19 +247,19 @@ class CleanModelLoader:
             double_quantization=quantization == "nf4",
             compute_dtype=str(_dtype(self._device)).removeprefix("torch."),
             device=self._device,
-            template_disabled=read.tokenizer.chat_template is None,
-            template_was_present=read.had_template,
+            template_disabled=checked.tokenizer.chat_template is None,
+            template_was_present=checked.had_template,
             add_special_tokens=False,
             bos_allowed=self._allow_bos,
-            special_token_delta=read.delta,
-            control_token_ids=tuple(read.control),
-            control_tokens=tuple(read.control.values()),
+            special_token_delta=checked.delta,
+            control_token_ids=tuple(checked.control),
+            control_tokens=tuple(checked.control.values()),
             sentinels=report,
         )
 
 
-def reading_options(quantization: Literal["none", "nf4"], device: str) -> dict[str, Any]:
-    """How `from_pretrained` reads a model: in which precision, to which device, quantized or not."""
+def from_pretrained_options(quantization: Literal["none", "nf4"], device: str) -> dict[str, Any]:
+    """Return the arguments of `from_pretrained` for precision, device and quantization."""
     options: dict[str, Any] = {"dtype": _dtype(device), "device_map": {"": device}}
     if quantization == "nf4":
         options["quantization_config"] = BitsAndBytesConfig(
@@ -260,12 +271,12 @@ def reading_options(quantization: Literal["none", "nf4"], device: str) -> dict[s
     return options
 
 
-def as_loaded(module: Any, device: str) -> Any:
-    """A module that was just read, as all parts of ctai expect it: frozen, in evaluation mode, small ones fast on a CPU."""
-    _keep_as_loaded(module)
+def prepare_module(module: Any, device: str) -> Any:
+    """Freeze a loaded module, set evaluation mode and choose fast kernels for its size and device."""
+    _freeze(module)
     if device == "cuda":
-        # torch prefers cuDNN's attention on H100 and B200, which builds a plan for every new shape (tens of milliseconds and
-        # more), and while texts are written each token is one; on B200 it also computed wrong (pytorch issue 193893).
+        # torch prefers cuDNN attention on H100 and B200, which builds a plan for every new shape (tens of milliseconds and
+        # more), and generation has a new shape per token; on B200 it also computed wrong (pytorch issue 193893).
         torch.backends.cuda.enable_cudnn_sdp(False)
     if device == "cpu" and module.num_parameters() < _SMALL_MODEL:
         torch.set_num_threads(1)
@@ -273,18 +284,18 @@ def as_loaded(module: Any, device: str) -> Any:
     return module.eval()
 
 
-def _try_config(source: sources.ModelSource) -> None:
-    """Make the model that config.json describes, without weights: whatever fails here is that file's mistake, not a bug."""
+def _check_config(source: sources.ModelSource) -> None:
+    """Build the model of config.json without weights; any failure here is an error of that file, not a bug."""
     if source.gguf:
         return
-    with _quiet(), _load_errors(source.requested, _TEXT_ERRORS), torch.device("meta"):
-        own_code = {"trust_remote_code": False}
-        config = AutoConfig.from_pretrained(source.folder, local_files_only=True, **own_code)
-        AutoModelForCausalLM.from_config(config, **own_code)
+    with _silence_transformers(), _load_errors(source.requested, _TEXT_ERRORS), torch.device("meta"):
+        no_code = {"trust_remote_code": False}
+        config = AutoConfig.from_pretrained(source.folder, local_files_only=True, **no_code)
+        AutoModelForCausalLM.from_config(config, **no_code)
 
 
-def _keep_as_loaded(module: Any) -> None:
-    """See to it that neither training nor an adapter changes what the base computes.
+def _freeze(module: Any) -> None:
+    """Freeze the weights, so that neither training nor an adapter changes the outputs of the base.
 
     peft freezes the weights below an adapter, and torch computes frozen and trainable weights by different kernels:
     frozen from the start, both arms use the same ones. On CPUs with bfloat16 instructions bitsandbytes repacks NF4
@@ -297,24 +308,24 @@ def _keep_as_loaded(module: Any) -> None:
 
 
 def save_model(module: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a model and its tokenizer, without its chat template, as others load them: safetensors and JSON.
+    """Write a model and its tokenizer, without chat template, as safetensors and JSON.
 
     Raises:
-        CtaiError: the disk does not allow it.
+        CtaiError: writing failed, for example because the disk is full.
     """
     quantizer = getattr(module, "hf_quantizer", None)
     if quantizer is not None and quantizer.quantization_config.quant_method == "gguf":
-        quantizer.remove_quantization_config(module)  # its weights were made plain when they were read; a label is left
-    with _quiet(), disk_errors(f"cannot write {folder}"):
+        quantizer.remove_quantization_config(module)  # reading dequantized the weights and left the label
+    with _silence_transformers(), disk_errors(f"cannot write {folder}"):
         module.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
 
 def _dequantize_once(module: Any) -> None:
-    """Let NF4 layers keep the numbers that their 4-bit weights stand for.
+    """Cache the dequantized weights of NF4 layers.
 
-    bitsandbytes computes them again at every call, on the CPU in a quarter of the time of generation. The results are the same
-    to the bit; what is stored, and what the digests are of, stays in 4 bit.
+    bitsandbytes dequantizes at every call, which takes a quarter of the generation time on a CPU. The results are
+    bitwise equal; the stored weights and their digests stay in 4 bit.
     """
     for layer in module.modules():
         if state := getattr(getattr(layer, "weight", None), "quant_state", None):
@@ -322,10 +333,6 @@ def _dequantize_once(module: Any) -> None:
 
             weight = dequantize_4bit(layer.weight.data, state).to(torch.float32)
             layer.forward = partial(torch.nn.functional.linear, weight=weight, bias=layer.bias)
-
-
-def _stopped(findings: list[Finding], check: contamination.Check) -> bool:
-    return any(finding.name == check for finding in findings)
 
 
 def _dtype(device: str) -> torch.dtype:
@@ -337,14 +344,14 @@ def _gguf(source: sources.ModelSource) -> dict[str, str]:
 
 
 def _tokenizer_digest(tokenizer: Any) -> str:
-    """SHA-256 of what the tokenizer does, wherever its files lie: a GGUF file holds it beside the weights."""
+    """Return a SHA-256 of the tokenizer itself, not of its files: a GGUF file holds it together with the weights."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     return digest_of(backend.to_str() if backend is not None else sorted(tokenizer.get_vocab().items()))
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no warnings of transformers while loading; the settings are put back afterwards."""
+def _silence_transformers() -> Iterator[None]:
+    """Disable the progress bars and warnings of transformers, and restore its settings afterwards."""
     logging = transformers.utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -360,7 +367,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _load_errors(what: str, errors: tuple[type[Exception], ...] = _FILE_ERRORS) -> Iterator[None]:
-    """Turn what transformers raises about unusable files into one sentence; faults of a device and bugs are left alone."""
+    """Turn exceptions of transformers about unusable files into one `CtaiError`; device faults and bugs pass through."""
     try:
         yield
     except torch.OutOfMemoryError as error:

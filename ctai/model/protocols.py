@@ -1,6 +1,6 @@
-"""What generation, critic, evaluation and sentinels need of a model: a protocol, so that none of them needs torch.
+"""Interface of a model for generation, critic, evaluation and sentinels, so that none of them needs torch.
 
-`engine.Engine` is the one that runs a model.
+`ctai.model.inference.engine.Engine` implements it for transformers models.
 """
 
 from collections.abc import Sequence
@@ -13,24 +13,24 @@ from ctai.records import Completion, Sampling
 
 
 class TextEngine(Protocol):
-    """What generation, critic, evaluation and sentinels need of a model."""
+    """Text generation and next-token scoring in completion mode."""
 
     @property
     def context_length(self) -> int:
-        """The most tokens that a prompt and its completion may have together."""
+        """Maximum number of tokens of a prompt and its completion together."""
         ...
 
     @property
     def batch_splits(self) -> int:
-        """How often a batch had to be halved for want of memory."""
+        """Number of times that a batch was halved because memory ran out."""
         ...
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text, without special tokens."""
+        """Return the token ids of a text, without special tokens."""
         ...
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """The same for many texts in one call, which takes a third of the time for short ones."""
+        """Return the token ids of each text; one call takes a third of the time of one call per short text."""
         ...
 
     def generate(
@@ -42,21 +42,24 @@ class TextEngine(Protocol):
         """Continue each prompt.
 
         Args:
-            prompts: plain text, not empty.
-            sampling: how to generate.
-            seeds: one for each prompt; without them prompt i has seed i. Greedy generation needs none.
+            prompts: plain texts, not empty.
+            sampling: temperature, top-p, stop strings and token budget.
+            seeds: one seed per prompt; by default prompt i has seed i. Greedy generation ignores them.
+
+        Returns:
+            One completion per prompt, in order.
 
         Raises:
             ContaminationError: a prompt holds a chat-control token.
-            CtaiError: a prompt is empty, or longer with its budget than the context; or the model computes NaN.
+            CtaiError: a prompt is empty or does not fit into the context with its budget, or the model computes NaN.
         """
         ...
 
     def token_logprobs(self, prompts: Sequence[str], token_ids: Sequence[int]) -> NDArray[np.float64]:
-        """Natural log-probabilities of the given tokens as the next token of each prompt.
+        """Return natural log-probabilities of the given tokens as the next token of each prompt.
 
         Returns:
-            Array [len(prompts), len(token_ids)].
+            Array of shape [len(prompts), len(token_ids)].
 
         Raises:
             ContaminationError, CtaiError: as `generate`.

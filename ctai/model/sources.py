@@ -1,7 +1,7 @@
-"""Where weights come from: a hub id, a folder, a GGUF file or the embedded model, resolved to files on this disk.
+"""Model files: a hub id, a folder, a GGUF file or the embedded model, resolved to files on this disk.
 
-Owns finding files and their digests, an adapter's too. It reads no weights and judges nothing; what is asked of the hub
-is `hub`.
+Owns finding the files of models and adapters and their digests. Does not read weights (`ctai.model.loader`) or talk
+to the hub (`ctai.model.hub`).
 """
 
 import json
@@ -21,9 +21,14 @@ _LICENSE_FILES = ["LICENSE*", "LICENCE*", "NOTICE*", "README.md"]
 
 
 class ModelSource(NamedTuple):
-    """A model on this disk.
+    """Files of a model on this disk.
 
-    `requested` is what the user wrote and `model_id` how the model is called, without its path here.
+    Attributes:
+        requested: name or path given by the user.
+        model_id: name of the model without its local path.
+        folder: folder of the files.
+        gguf: name of the GGUF file; None for safetensors.
+        revision: commit of a hub model; None for local files.
     """
 
     requested: str
@@ -34,7 +39,7 @@ class ModelSource(NamedTuple):
 
     @property
     def weight_files(self) -> tuple[str, ...]:
-        """Names of the files that hold the weights, in order; empty when there are none that may be loaded."""
+        """Names of the weight files, sorted; empty when no file may be loaded."""
         if self.gguf is not None:
             return (self.gguf,)
         names = (path.name for path in self.folder.glob("*.safetensors"))
@@ -42,21 +47,21 @@ class ModelSource(NamedTuple):
 
 
 class ModelLocation(NamedTuple):
-    """Where a model is to be had.
+    """Location and size of a model.
 
     Attributes:
-        source: its files, if all of them are on this disk.
-        whole: its bytes.
-        missing: how many of them are still to be downloaded.
+        source: files of the model, if all of them are on this disk.
+        total_bytes: size of the model.
+        missing_bytes: size of the files that are not downloaded yet.
     """
 
     source: ModelSource | None
-    whole: int
-    missing: int
+    total_bytes: int
+    missing_bytes: int
 
 
 def resolve(name_or_path: str, revision: str | None = None) -> ModelSource:
-    """Find a model; a local folder or file is preferred over a hub id of the same name.
+    """Resolve a name to files on this disk, downloading them if needed; a local path wins over a hub id.
 
     Raises:
         CtaiError: there is no such model, or the hub cannot be reached.
@@ -73,75 +78,75 @@ def resolve(name_or_path: str, revision: str | None = None) -> ModelSource:
 
 
 def _embedded() -> ModelSource:
-    """The model in the package, which must be the one that its build wrote: nothing was merged into it since.
+    """Return the embedded model after a check that its files are those of its build.
 
     Raises:
-        CtaiError: it is not there, or has other weights or another tokenizer.
+        CtaiError: it is missing, or has other weights or another tokenizer.
     """
     folder = Path(str(resources.files("ctai.model").joinpath("embedded")))
     if not (folder / "build.json").is_file():
         raise CtaiError("this installation of ctai lacks the embedded model; install it again")
     build = json.loads((folder / "build.json").read_text(encoding="utf-8"))
     for name, key in (("model.safetensors", "weights_sha256"), ("tokenizer.json", "tokenizer_sha256")):
-        found = _file_digest(folder / name) if (folder / name).is_file() else "nothing"
-        if found != build[key]:
+        digest = _file_digest(folder / name) if (folder / name).is_file() else "nothing"
+        if digest != build[key]:
             raise CtaiError(
-                f"{name} of the embedded model is not what its build wrote ({found[:12]} instead of "
-                f"{build[key][:12]}): install ctai again, and keep other weights in a folder of their own"
+                f"{name} of the embedded model is not what its build wrote ({digest[:12]} instead of "
+                f"{build[key][:12]}): install ctai again, and keep other weights in another folder"
             )
     return ModelSource(EMBEDDED, EMBEDDED, folder, None, None)
 
 
-def on_disk(name_or_path: str, revision: str | None = None) -> ModelSource | None:
-    """A model that is on this disk; None for one that only the hub has. Downloads nothing.
+def find_local(name_or_path: str, revision: str | None = None) -> ModelSource | None:
+    """Return a model that is on this disk, without downloading; None for a hub id that is not cached completely.
 
     Raises:
         CtaiError: there is no such folder or file.
     """
     if name_or_path == EMBEDDED or not _may_be_on_hub(name_or_path):
         return resolve(name_or_path, revision)
-    folder = hub.cached(name_or_path, revision)
+    folder = hub.cached_snapshot(name_or_path, revision)
     return None if folder is None else ModelSource(name_or_path, name_or_path, folder, None, folder.name)
 
 
 def locate(name_or_path: str, revision: str | None = None) -> ModelLocation:
-    """Where a model is to be had, on this disk or on the hub, and how large it is. Downloads nothing.
+    """Return location and size of a model on this disk or on the hub, without downloading it.
 
     Raises:
-        CtaiError: nowhere.
+        CtaiError: there is no such model, or the hub cannot be reached.
     """
-    source = on_disk(name_or_path, revision)
+    source = find_local(name_or_path, revision)
     if source is None:
-        return ModelLocation(None, *hub.look_up(name_or_path, revision))
+        return ModelLocation(None, *hub.remote_size(name_or_path, revision))
     return ModelLocation(source, sum((source.folder / name).stat().st_size for name in source.weight_files), 0)
 
 
 def _may_be_on_hub(name: str) -> bool:
     path = Path(name).expanduser()
-    looks_like_an_id = re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name) is not None
-    return looks_like_an_id and not path.exists() and not name.startswith(".") and path.suffix != ".gguf"
+    is_hub_id = re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name) is not None
+    return is_hub_id and not path.exists() and not name.startswith(".") and path.suffix != ".gguf"
 
 
 def files_to_share(source: ModelSource) -> list[Path]:
-    """The files that somebody else needs to load the model: weights, configuration, tokenizer, and what its owner says.
+    """Return the files to distribute with the model: weights, configuration, tokenizer, license and model card.
 
-    Nothing else in the folder is the model's: no code, no pickle, no other weights.
+    Code, pickles and other weights in the folder are left out.
     """
-    wanted = [p for p in (*hub.WANTED, *_LICENSE_FILES) if p != "*.safetensors"]
-    beside = {path for pattern in wanted for path in source.folder.glob(pattern) if path.is_file()}
-    own = {path for path in beside if not path.name.startswith((".", "adapter_"))}
-    return sorted(own | {source.folder / name for name in source.weight_files})
+    patterns = [p for p in (*hub.ALLOW_PATTERNS, *_LICENSE_FILES) if p != "*.safetensors"]
+    candidates = {path for pattern in patterns for path in source.folder.glob(pattern) if path.is_file()}
+    texts = {path for path in candidates if not path.name.startswith((".", "adapter_"))}
+    return sorted(texts | {source.folder / name for name in source.weight_files})
 
 
 def weights_digest(source: ModelSource) -> str:
-    """SHA-256 over the names and SHA-256 of the weight files, in order of their names."""
+    """Return a SHA-256 over the names and SHA-256 of the weight files, in order of their names."""
     return digest_of([[name, _file_digest(source.folder / name)] for name in source.weight_files])
 
 
 def files_digest(source: ModelSource) -> str:
-    """SHA-256 over the names and SHA-256 of every file beside the weights, the weights included.
+    """Return a SHA-256 over the names and SHA-256 of every file in the model folder, the weights included.
 
-    Of a GGUF file's folder only the names of other weight and adapter files count: nothing else in it is read.
+    For a GGUF file only that file and the names of adapter files beside it count: nothing else is read.
     """
     files = sorted(path for path in source.folder.iterdir() if path.is_file() and not path.name.startswith("."))
     if source.gguf is not None:
@@ -151,7 +156,7 @@ def files_digest(source: ModelSource) -> str:
 
 
 def _local(requested: str, path: Path) -> ModelSource:
-    # Not resolved otherwise: a link is called what its owner calls it.
+    # Other paths are not resolved: a link keeps the name that its owner gave it.
     name = path.resolve().name if path.name in ("", "..") else path.name
     if path.is_file():
         if path.suffix != ".gguf":
@@ -174,14 +179,12 @@ def _file_digest(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _cached_digest(path: Path, _size: int, _modified: int) -> str:
-    """The weights of a large model take minutes to read: once a process, as long as size and time do not change."""
+    """Hash a file once per process while its size and time stay the same: large weights take minutes to read."""
     return sha256_file(path)
 
 
 def adapter_digest(folder: Path) -> str:
-    """SHA-256 over an adapter's two files, its weights and the configuration that says how they are applied.
-
-    The training manifest records it.
+    """Return a SHA-256 over the weights and the configuration of an adapter, as recorded in the training manifest.
 
     Raises:
         CtaiError: the folder is not one adapter with safetensors weights.

@@ -35,12 +35,12 @@ def folder(tiny_folder: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def base() -> ModelCheck:
     """The embedded base model, examined."""
-    return CleanModelLoader("embedded", batch_size=128).examine()
+    return CleanModelLoader("embedded", batch_size=128).check()
 
 
 def _twin(kind: Kind, request: pytest.FixtureRequest, steps: int = STEPS) -> ModelCheck:
     out = request.config.cache.mkdir("ctai-controls")
-    return CleanModelLoader(str(build_control(kind, out, steps)), batch_size=128).examine()
+    return CleanModelLoader(str(build_control(kind, out, steps)), batch_size=128).check()
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def test_the_name_of_a_weight_file_counts() -> None:
 
 def test_a_template_file_beside_base_weights_says_nothing_about_them(folder: Path) -> None:
     (folder / "chat_template.jinja").write_text("<|im_start|>{{ messages }}")
-    assert CleanModelLoader(str(folder)).examine(sentinels=False).findings == ()
+    assert CleanModelLoader(str(folder)).check(sentinels=False).findings == ()
 
 
 def test_weights_that_are_called_instruct_are_stopped(folder: Path) -> None:
@@ -71,7 +71,7 @@ def test_weights_that_are_called_instruct_are_stopped(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"])
 def test_an_adapter_beside_the_weights_is_refused_before_loading(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"{}")
-    examination = CleanModelLoader(str(folder)).examine()
+    examination = CleanModelLoader(str(folder)).check()
     assert examination.model is None
     assert examination.messages("adapter_files") == [
         f"adapter files lie beside the base weights: {name}; move them to a folder of their own"
@@ -95,7 +95,7 @@ def test_pickled_weights_are_never_loaded(folder: Path, name: str) -> None:
 
 def test_pickles_beside_safetensors_are_left_alone(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"not a pickle at all")
-    assert CleanModelLoader(str(folder)).examine(sentinels=False).findings == ()
+    assert CleanModelLoader(str(folder)).check(sentinels=False).findings == ()
 
 
 def test_all_reasons_are_given_at_once(tmp_path: Path) -> None:
@@ -108,4 +108,4 @@ def test_all_reasons_are_given_at_once(tmp_path: Path) -> None:
 
 def test_a_clean_copy_passes(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
-    assert CleanModelLoader(str(copy)).examine(sentinels=False).findings == ()
+    assert CleanModelLoader(str(copy)).check(sentinels=False).findings == ()

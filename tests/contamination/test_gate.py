@@ -5,29 +5,36 @@ from typing import Any, get_args
 
 import pytest
 
-from ctai.gates.contamination import sentinel_metrics
+from ctai.gates.contamination import contamination_values
 from ctai.model.checks import sentinels
 from ctai.model.checks.contamination import Check
-from ctai.records import ContaminationReport
+from ctai.records import ContaminationReport, Metric
 from ctai.registry import gate_named
 from scripts import calibrate_sentinels as calibration
 from tests.contamination.test_sentinels import report
 from tests.support import generated
+from tests.support.thresholds import metrics_of
 
 pytestmark = pytest.mark.contamination
 
 DATA: dict[str, Any] = json.loads(calibration.DATA.read_text())
 
 
+def sentinel_metrics(found: ContaminationReport) -> list[Metric]:
+    """The metrics of the sentinel suite."""
+    values = contamination_values(found, "x.json")
+    return metrics_of({name: value for name, value in values.items() if name.startswith("sentinel_")})
+
+
 def failed(**traits: object) -> set[str]:
     """The sentinel metrics that a model with these traits fails."""
     provenance = generated.provenance(sentinels=report(**traits))
-    found = sentinel_metrics(ContaminationReport(findings=(), provenance=provenance), "x.json")
+    found = sentinel_metrics(ContaminationReport(findings=(), provenance=provenance))
     return {metric.name for metric in found if not metric.passed}
 
 
 def test_every_check_has_a_metric() -> None:
-    metrics = set(gate_named("contamination").metrics)
+    metrics = set(gate_named("contamination").metric_names)
     without = {check for check in get_args(Check) if f"{check}_findings" not in metrics}
     assert without == {"language_model"}  # it is `sentinel_completion_rate`, as the next test shows
     assert "sentinel_completion_rate" in metrics
@@ -50,8 +57,8 @@ def test_a_finding_of_the_suite_fails_its_metric_and_no_other(traits: dict[str, 
 
 
 def test_weights_that_were_not_loaded_meet_no_threshold() -> None:
-    found = sentinel_metrics(ContaminationReport(findings=(), provenance=None), "x.json")
-    assert {metric.name for metric in found} == {n for n in gate_named("contamination").metrics if "sentinel" in n}
+    found = sentinel_metrics(ContaminationReport(findings=(), provenance=None))
+    assert {metric.name for metric in found} == {n for n in gate_named("contamination").metric_names if "sentinel" in n}
     assert not any(metric.passed for metric in found)
 
 

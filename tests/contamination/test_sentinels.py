@@ -217,7 +217,7 @@ def test_completions_are_judged_by_content(family: str, key: str, text: str, rig
 )
 def test_own_instructions_have_real_checks(name: str, right: str, wrong: str) -> None:
     item: BareInstruction = next(i for i in bare_instructions(random.Random(0)) if i.name == name)
-    check: Callable[[str], bool] = item.fulfilled
+    check: Callable[[str], bool] = item.is_fulfilled
     assert check(right)
     assert not check(wrong)
     assert not check("")
@@ -226,7 +226,7 @@ def test_own_instructions_have_real_checks(name: str, right: str, wrong: str) ->
 def test_no_instruction_is_fulfilled_by_what_fulfils_none() -> None:
     for item in bare_instructions(random.Random(0)):
         for text in ("", "\n", item.text, "\n\nThis is a question that is often asked.", " I do not know."):
-            assert not item.fulfilled(text), (item.name, text)
+            assert not item.is_fulfilled(text), (item.name, text)
 
 
 # -------------------------------------------------------------------------------------------- real controls
@@ -275,6 +275,6 @@ def test_a_random_model_is_not_a_language_model(tiny_folder: Path) -> None:
 
 
 def test_a_real_instruct_model_is_stopped_whatever_its_name(smollm2: Path) -> None:
-    found = CleanModelLoader(str(smollm2), quantization="auto").examine()
+    found = CleanModelLoader(str(smollm2), quantization="auto").check()
     assert [finding.name for finding in found.findings] == ["instruct_weights"]
     assert "chat-control tokens have probability" in found.findings[0].message

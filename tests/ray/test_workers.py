@@ -50,7 +50,7 @@ def by_one(provenance: ModelProvenance, tmp_path_factory: pytest.TempPathFactory
 def make(root: Path, provenance: ModelProvenance, execution: ExecutionOptions) -> str:
     """Make two shards; returns the digest of all their files."""
     run = Run(CONFIG, RunDir.open(root), execution)
-    run.base.passed(provenance)
+    run.base.mark_passed(provenance)
     model = weakref.ref(run.base.module)  # as after gate 2b
     try:
         make_shards(run, SCALE, [0, 1], run.execution.executor)
@@ -160,7 +160,7 @@ def test_an_interrupted_run_ends_its_workers_and_is_resumed_without_them(tmp_pat
 def test_what_a_worker_refuses_is_one_sentence_here(tmp_path, provenance):
     parts = parts_of_ray()
     run = Run(CONFIG, RunDir.open(tmp_path), TWO_WORKERS)
-    run.base.passed(provenance)
+    run.base.mark_passed(provenance)
     lost = provenance.model_copy(update={"weights_digest": "0" * 64})
     run.base._provenance = lost
     with pytest.raises(CtaiError, match=r"^shard-00\d was not made: worker \S+ the weights of embedded are not those"):

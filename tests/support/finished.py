@@ -103,10 +103,10 @@ class ScriptedBase:
         self.engine.encode(" A")  # a token of its vocabulary also in a session that judges nothing
         self.provenance = generated.provenance(sentinels=run_sentinels(self.engine, ()), **update)
 
-    def examine(self) -> Examined:
+    def check(self) -> Examined:
         return Examined((), self.provenance)
 
-    def passed(self, provenance: ModelProvenance) -> None:
+    def mark_passed(self, provenance: ModelProvenance) -> None:
         assert provenance == self.provenance
 
     @property

@@ -1,1 +1,1 @@
-"""Checks that a model must pass before it is handed out: contamination, sentinels, batched decoding."""
+"""Checks that a model must pass before use: contamination, sentinels, batched decoding."""

@@ -1,7 +1,7 @@
-"""Contamination checks: what would make a "base model in completion mode" something else, found before it counts.
+"""Contamination checks of tokenizers, names and files: special tokens, chat templates, tuned weights, adapters.
 
-Owns the checks on tokens, tokenizers, names and files. It loads nothing (`loader`) and judges no behaviour
-(`sentinels`).
+Owns the checks that need no inference. Does not load models (`ctai.model.loader`) or test their behaviour
+(`ctai.model.checks.sentinels`).
 """
 
 import re
@@ -15,7 +15,7 @@ Check = Literal[
     "weight_files", "names", "adapter_files", "attached_adapter", "special_tokens", "instruct_weights", "language_model"
 ]
 
-# Several kinds of text: a tokenizer may treat a leading space, a line end or an empty text in its own way.
+# Various texts: tokenizers treat a leading space, a line end or an empty text differently.
 _DELTA_TEXTS = ("The capital of France is", " a leading space", "Q: 2 + 2?\nA: 4\n\n", "x", "déjà vu — 日本", "")
 
 _TUNED_WORDS = frozenset({"sft", "dpo", "rlhf", "orpo", "kto", "ppo", "grpo", "rl", "assistant", "instructed", "tuned"})
@@ -24,23 +24,26 @@ _SIZE = re.compile(r"\d+(?:\.\d+)?[bmk]|[bmk]")
 
 
 class Finding(NamedTuple):
-    """One reason why a model must not be used as a base model: which check found it, and a sentence."""
+    """Reason against the use of a model as a base model: name of the check and a message."""
 
     name: Check
     message: str
 
 
 def special_token_delta(tokenizer: Any) -> int:
-    """By how many tokens a text grows at most when special tokens are added; 0 for a clean tokenizer."""
+    """Return the maximum number of tokens by which `add_special_tokens` lengthens a text; 0 for a clean tokenizer."""
     with_special = tokenizer(list(_DELTA_TEXTS), add_special_tokens=True)["input_ids"]
     without = tokenizer(list(_DELTA_TEXTS), add_special_tokens=False)["input_ids"]
     return max(abs(len(a) - len(b)) for a, b in zip(with_special, without, strict=True))
 
 
 def special_token_findings(tokenizer: Any, allow_bos: bool, control: Mapping[int, str]) -> list[Finding]:
-    """What is wrong with the special tokens that a tokenizer adds.
+    """Check the special tokens that a tokenizer adds.
 
-    One leading BOS may be allowed by name, unless that token is a chat-control token.
+    Args:
+        tokenizer: tokenizer to check.
+        allow_bos: accept one leading BOS token, unless it is a chat-control token.
+        control: text of the chat-control tokens by id.
     """
     delta = special_token_delta(tokenizer)
     bos = tokenizer.bos_token_id
@@ -67,25 +70,25 @@ def _only_adds_bos(tokenizer: Any) -> bool:
 
 
 def name_findings(model_name: str, weight_files: Iterable[str]) -> list[Finding]:
-    """Names that say that the weights were tuned.
+    """Find names that indicate tuned weights.
 
     Args:
-        model_name: hub id or path; its owner or parent folders do not count.
+        model_name: hub id or path; owner and parent folders are ignored.
         weight_files: names of the weight files; other files (`chat_template.jinja`) say nothing about the weights.
     """
-    own = re.split(r"[/\\]", model_name.rstrip("/\\"))[-1]
-    found: dict[str, str] = {}
-    for name in (own, *weight_files):
+    base_name = re.split(r"[/\\]", model_name.rstrip("/\\"))[-1]
+    tuned: dict[str, str] = {}
+    for name in (base_name, *weight_files):
         for word in tuned_words(name):
-            found.setdefault(name, word)
+            tuned.setdefault(name, word)
     return [
         Finding("names", f"the name {name!r} says {word!r}: these are not the weights of a base model")
-        for name, word in found.items()
+        for name, word in tuned.items()
     ]
 
 
 def tuned_words(name: str) -> list[str]:
-    """The parts of a name that say "instruction-tuned", such as `Instruct`, `chat`, `it`, `sft` or `dpo`."""
+    """Return the parts of a name that indicate instruction tuning, such as `Instruct`, `chat`, `it`, `sft` or `dpo`."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", re.sub(r"\.(?:safetensors|gguf|bin|pt)$", "", name))
     words = [word for word in re.split(r"[^0-9A-Za-z.]+|\.(?!\d)", spaced.lower()) if word]
     return [
@@ -102,10 +105,10 @@ def _is_tuned(word: str, before: str, index: int, words: Sequence[str]) -> bool:
 
 
 def file_findings(folder: Path, weight_files: Sequence[str]) -> list[Finding]:
-    """Adapters beside the weights, and pickled weights without others.
+    """Find adapter files beside the weights, and folders without safetensors or GGUF weights.
 
     Args:
-        folder: where the weights are.
+        folder: folder of the weights.
         weight_files: names of the safetensors or GGUF files that would be loaded.
     """
     findings = []
@@ -119,16 +122,15 @@ def file_findings(folder: Path, weight_files: Sequence[str]) -> list[Finding]:
         findings.append(Finding("adapter_files", message))
     if not weight_files:
         pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth"))
-        there = f"only pickled ones ({', '.join(pickles)}), which can run code and" if pickles else "which alone"
-        message = f"no safetensors or GGUF weights in {folder.name}: {there} are not loaded"
-        findings.append(
-            Finding("weight_files", message if pickles else f"no safetensors or GGUF weights in {folder.name}")
-        )
+        message = f"no safetensors or GGUF weights in {folder.name}"
+        if pickles:
+            message += f": only pickled ones ({', '.join(pickles)}), which can run code and are not loaded"
+        findings.append(Finding("weight_files", message))
     return findings
 
 
 def disable_template(tokenizer: Any) -> None:
-    """Take the chat template away, so that any use of it raises `ContaminationError`."""
+    """Remove the chat template, so that any use of it raises `ContaminationError`."""
     tokenizer.chat_template = None
     for name in ("apply_chat_template", "encode_message_with_chat_template"):
         if hasattr(tokenizer, name):

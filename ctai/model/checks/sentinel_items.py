@@ -1,6 +1,6 @@
-"""What the sentinels ask of a model, and whether what comes back is right: by content, never by length or shape.
+"""Items of the sentinel suite: facts and instructions with checks of the content of answers, not length or layout.
 
-Owns the choice of facts and instructions and their checks. What the answers say about a model is judged in `sentinels`.
+Owns the choice of items and their checks. Does not classify the model (`ctai.model.checks.sentinels`).
 """
 
 import random
@@ -21,46 +21,50 @@ _LARGE_FAMILIES = ("json", "uppercase", "reverse", "sort_words", "sort_numbers",
 
 
 class BareInstruction(NamedTuple):
-    """An instruction without any framing, and whether a raw continuation fulfils it, up to where an answer ends."""
+    """An instruction without a prompt format, and a check of raw continuations up to the end of the answer."""
 
     name: str
     text: str
-    fulfilled: Callable[[str], bool]
+    is_fulfilled: Callable[[str], bool]
 
 
 def facts(rng: random.Random, count: int) -> list[tuple[Family, str, str]]:
-    """Family, key and the plainest statement of each fact, complete."""
-    drawn = []
+    """Draw `count` facts per family.
+
+    Returns:
+        Family, key and the simplest statement of each fact, with `{answer}` left open.
+    """
+    sample = []
     for family in map(by_name, _FACT_FAMILIES):
         for key in rng.sample(family.keys, count):
-            drawn.append((family, key, family.statements[0].replace("{key}", key)))
-    return drawn
+            sample.append((family, key, family.statements[0].replace("{key}", key)))
+    return sample
 
 
 def completes(family: Family, key: str, continuation: str) -> bool:
-    """Whether a continuation of a statement begins with its answer.
+    """Return whether a continuation of a statement begins with its answer.
 
-    It may lead up to it ("the city of Paris"), within its first six words, but not by way of another answer.
+    Other words may precede the answer ("the city of Paris") within the first six words, but no other answer may.
     """
     words = re.findall(r"[^\W_]+", continuation.strip().split("\n")[0].casefold())[:_FIRST_WORDS]
-    places = [place for answer in family.accepted(key) if (place := _place(answer, words)) is not None]
-    right = set(map(str.casefold, family.accepted(key)))
-    rivals = [_place(other, words) for other in family.candidates() if other.casefold() not in right]
-    if family.type == "number" and words:  # "11" is no candidate of every sum, but a wrong answer all the same
-        rivals += [index for index, word in enumerate(words) if word.isdigit() and word not in right]
-    return bool(places) and not any(rival is not None and rival < min(places) for rival in rivals)
+    positions = [start for answer in family.accepted(key) if (start := _find_words(answer, words)) is not None]
+    correct = set(map(str.casefold, family.accepted(key)))
+    rivals = [_find_words(answer, words) for answer in family.candidates() if answer.casefold() not in correct]
+    if family.type == "number" and words:  # "11" is not a candidate of every sum, but a wrong answer nevertheless
+        rivals += [index for index, word in enumerate(words) if word.isdigit() and word not in correct]
+    return bool(positions) and not any(rival is not None and rival < min(positions) for rival in rivals)
 
 
 def bare_instructions(rng: random.Random) -> list[BareInstruction]:
-    """One instruction of every family that each English model knows, some of harder ones, and three of their own."""
+    """Draw one instruction per family, of easy and harder families, and add three that belong to no family."""
     families = (*EMBEDDED_FAMILIES, *map(by_name, _LARGE_FAMILIES))
-    drawn = [_of_family(family, family.instruction(rng)) for family in families]
-    own = [
+    from_families = [_of_family(family, family.instruction(rng)) for family in families]
+    standalone = [
         BareInstruction("primes", "List the first five prime numbers.", _first_primes),
         BareInstruction("pig_latin", 'Translate the word "garden" into Pig Latin.', _pig_latin),
         BareInstruction("even_numbers", "Write three even numbers greater than 100.", _large_even_numbers),
     ]
-    return drawn + own
+    return from_families + standalone
 
 
 def _of_family(family: Family, text: str) -> BareInstruction:
@@ -84,8 +88,8 @@ def _numbers(raw: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d{1,9}", CompletionStylePrompts.clean_response(raw))]
 
 
-def _place(answer: str, words: Sequence[str]) -> int | None:
-    """Where the words of an answer begin, if they are all there."""
-    wanted = re.findall(r"[^\W_]+", answer.casefold())
-    starts = range(len(words) - len(wanted) + 1)
-    return next((start for start in starts if wanted and list(words[start : start + len(wanted)]) == wanted), None)
+def _find_words(answer: str, words: Sequence[str]) -> int | None:
+    """Return the index of the first occurrence of the words of an answer; None if there is none."""
+    target = re.findall(r"[^\W_]+", answer.casefold())
+    starts = range(len(words) - len(target) + 1)
+    return next((start for start in starts if target and list(words[start : start + len(target)]) == target), None)

@@ -1,8 +1,8 @@
-"""Sentinels: what a model does with raw prompts, and whether that is what a base model does.
+"""Sentinel suite: behavioural checks that tell a base model from instruct or contaminated weights.
 
-Owns the statistics of the suite and their thresholds; what is asked and which answers are right is in
-`sentinel_items`. Two findings are kept apart. *Instruct or contaminated weights* stop everything. *A base model that
-already follows instructions* is reported only: the headroom check judges that, before training.
+Owns the statistics of the suite and their thresholds. Does not define prompts and correct answers
+(`ctai.model.checks.sentinel_items`). Instruct or contaminated weights stop a run. A base model that already follows
+instructions is only reported: gate headroom decides about it before training.
 """
 
 import random
@@ -16,18 +16,19 @@ from ctai.model.checks.sentinel_items import bare_instructions, completes, facts
 from ctai.model.protocols import TextEngine
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import Completion, Rate, Sampling, SentinelReport, SentinelResult, WorksheetRates
+from ctai.registry import fixed_threshold
 from ctai.statistics import rate
 
 # The thresholds lie between known base models and known tuned ones: docs/sentinels.md, by scripts/calibrate_sentinels.py.
-# Control mass tells chat models apart even when they follow nothing; "followed and stopped" those that answer a bare
-# instruction and end with a plain end of text; "worksheet" those tuned in a prompt format such as ctai's own, which answer
-# nothing without it: that they stop tells, not that they are right. To follow without stopping is what capable base models
-# do: no such threshold. The floor of completions only tells a language model from noise: small ones know few of the facts.
-CONTROL_MASS_CEILING = 0.02
-STOPPED_CEILING = 0.4
-WORKSHEET_CEILING = 0.8
+# Control-token mass detects chat models even when they follow nothing; "followed and stopped" detects models that answer a
+# bare instruction and end with a plain end of text; "worksheet" detects models tuned in a prompt format such as that of
+# ctai, which answer nothing without it: the evidence is that they stop, not that they are right. Capable base models follow
+# without stopping, so that has no threshold. The completion floor only excludes noise: small models know few of the facts.
+CONTROL_MASS_CEILING = fixed_threshold("sentinel_control_token_mass")
+STOPPED_CEILING = fixed_threshold("sentinel_followed_and_stopped_rate")
+WORKSHEET_CEILING = fixed_threshold("sentinel_worksheet_stopped_rate")
 WRITTEN_CEILING = 0.05
-COMPLETION_FLOOR = 0.2
+COMPLETION_FLOOR = fixed_threshold("sentinel_completion_rate")
 FOLLOWED_NOTICE = 0.25
 
 _FACTS_PER_FAMILY = 3
@@ -36,8 +37,8 @@ _COMPLETION = Sampling(max_new_tokens=10)
 _ANSWER = Sampling(max_new_tokens=32)
 
 
-class _Judged(NamedTuple):
-    """A result of the suite with what the statistics need: did it succeed, and which way did it end."""
+class _ScoredResult(NamedTuple):
+    """A result of the suite with its outcomes: success, end of text after the answer, control token written."""
 
     result: SentinelResult
     success: bool
@@ -46,19 +47,19 @@ class _Judged(NamedTuple):
 
 
 def run_sentinels(engine: TextEngine, control_ids: Sequence[int], seed: int = 0) -> SentinelReport:
-    """Run the suite, greedily.
+    """Run the suite with greedy decoding.
 
     Args:
-        engine: of the model to judge, with no adapter.
-        control_ids: the chat-control tokens of its tokenizer.
-        seed: chooses the keys of facts and instructions.
+        engine: engine of the model without an adapter.
+        control_ids: chat-control tokens of its tokenizer.
+        seed: seed of the choice of facts and instructions.
     """
     rng = random.Random(f"sentinels/{seed}")
     control = frozenset(control_ids)
     stated, bare = _run_facts(engine, rng, control), _run_bare(engine, rng, control)
     ends = _run_ends(engine, rng, sorted(control))
-    sheets = _run_worksheets(engine, random.Random(f"worksheets/{seed}"), control)
-    worksheets = tuple(_worksheet_rates(form, judged) for form, judged in sheets.items())
+    formatted = _run_prompt_formats(engine, random.Random(f"worksheets/{seed}"), control)
+    worksheets = tuple(_format_rates(form, results) for form, results in formatted.items())
     written = _rate([item.wrote_control for item in (*stated, *bare)])
     completed = _rate([item.success for item in stated])
     followed = _rate([item.success for item in bare])
@@ -74,8 +75,8 @@ def run_sentinels(engine: TextEngine, control_ids: Sequence[int], seed: int = 0)
         statistic=(
             f"instruct weights if control-token mass > {CONTROL_MASS_CEILING}, or control tokens end more than "
             f"{WRITTEN_CEILING:.0%} of the answers, or more than {STOPPED_CEILING:.0%} of bare instructions are "
-            f"followed and stopped after, or surely (Wilson 95%) more than {WORKSHEET_CEILING:.0%} of the answers to one "
-            "form of worksheet are"
+            "followed and the text ends right after the answer, or it ends right after more than "
+            f"{WORKSHEET_CEILING:.0%} of the answers in one prompt format (Wilson 95% lower bound)"
         ),
         instruct_weights=bool(reasons),
         follows_instructions=followed.value >= FOLLOWED_NOTICE,
@@ -83,7 +84,7 @@ def run_sentinels(engine: TextEngine, control_ids: Sequence[int], seed: int = 0)
         results=(
             *(i.result for i in (*stated, *bare)),
             *ends,
-            *(i.result for judged in sheets.values() for i in judged),
+            *(i.result for results in formatted.values() for i in results),
         ),
     )
 
@@ -91,16 +92,16 @@ def run_sentinels(engine: TextEngine, control_ids: Sequence[int], seed: int = 0)
 def instruct_reasons(
     mass: float, written: Rate, stopped: Rate, worksheets: Sequence[WorksheetRates]
 ) -> tuple[str, ...]:
-    """Why a model's behaviour is that of instruct or chat weights; empty when it is not.
+    """Return the reasons to classify a model as instruct or chat weights; empty for a base model.
 
     Args:
         mass: mean probability of a chat-control token after finished answers and statements.
-        written: answers and completions that a chat-control token ended.
-        stopped: bare instructions that were fulfilled, with the end of the text right after the answer.
-        worksheets: of each form, how often the text ended right after an answer.
+        written: rate of answers and completions ended by a chat-control token.
+        stopped: rate of bare instructions that were followed with the end of the text right after the answer.
+        worksheets: rate of answers with the end of the text right after them, by prompt format.
     """
     reasons = []
-    # `not <=`: what is not a number must stop a model too
+    # `not <=` instead of `>`: NaN must stop a model too
     if not mass <= CONTROL_MASS_CEILING:
         reasons.append(
             f"chat-control tokens have probability {mass:.3f} after a finished text (> {CONTROL_MASS_CEILING})"
@@ -122,79 +123,82 @@ def instruct_reasons(
 
 
 def worst_worksheet(worksheets: Sequence[WorksheetRates]) -> WorksheetRates:
-    """The form in which it is surest that the model ends its answers."""
+    """Return the prompt format with the highest lower bound of the rate of text ends right after an answer."""
     return max(worksheets, key=lambda sheet: sheet.stopped.interval.low)
 
 
 def completion_reasons(completed: Rate) -> tuple[str, ...]:
-    """Why a model does not count as a working language model; empty when it does."""
+    """Return the reasons to reject a model as a working language model; empty when it is one."""
     if completed.value >= COMPLETION_FLOOR:
         return ()
     return (f"not a working language model: {completed.k} of {completed.n} plain statements were completed rightly",)
 
 
 def sentinel_findings(report: SentinelReport) -> list[Finding]:
-    """The findings of a report that stop a model. That it follows instructions is none of them."""
-    idle = completion_reasons(report.completion_rate)
-    findings = [Finding("language_model", reason) for reason in idle]
+    """Return the findings of a report that stop a model; following instructions is not one of them."""
+    incapable = completion_reasons(report.completion_rate)
+    findings = [Finding("language_model", reason) for reason in incapable]
     if report.instruct_weights:
-        reasons = [reason for reason in report.reasons if reason not in idle]
+        reasons = [reason for reason in report.reasons if reason not in incapable]
         findings.insert(0, Finding("instruct_weights", f"these are instruct or chat weights: {'; '.join(reasons)}"))
     return findings
 
 
-def _run_facts(engine: TextEngine, rng: random.Random, control: frozenset[int]) -> list[_Judged]:
+def _run_facts(engine: TextEngine, rng: random.Random, control: frozenset[int]) -> list[_ScoredResult]:
     stated = facts(rng, _FACTS_PER_FAMILY)
     prompts = [statement.split("{answer}")[0].rstrip() for _, _, statement in stated]
-    judged = []
+    results = []
     for (family, key, _), prompt, written in zip(stated, prompts, engine.generate(prompts, _COMPLETION), strict=True):
         good = completes(family, key, written.raw)
         detail = "" if good else f"none of: {', '.join(family.accepted(key)[:3])}"
-        judged.append(_judged("completion", family.name, prompt, written, control, _Outcome(good, good, detail)))
-    return judged
+        results.append(_score("completion", family.name, prompt, written, control, _Outcome(good, good, detail)))
+    return results
 
 
-def _run_bare(engine: TextEngine, rng: random.Random, control: frozenset[int]) -> list[_Judged]:
-    asked = bare_instructions(rng)
-    sent = [(item, item.text + end) for item in asked for end in ("", "\n")]
-    completions = engine.generate([prompt for _, prompt in sent], _ANSWER)
-    judged = []
-    for (item, prompt), written in zip(sent, completions, strict=True):
-        followed = item.fulfilled(written.raw)
+def _run_bare(engine: TextEngine, rng: random.Random, control: frozenset[int]) -> list[_ScoredResult]:
+    prompts = [(item, item.text + end) for item in bare_instructions(rng) for end in ("", "\n")]
+    completions = engine.generate([prompt for _, prompt in prompts], _ANSWER)
+    results = []
+    for (item, prompt), written in zip(prompts, completions, strict=True):
+        followed = item.is_fulfilled(written.raw)
         bad = followed and _stopped(written)
         detail = "followed" + (" and stopped" if bad else "") if followed else ""
-        judged.append(
-            _judged("bare_instruction", item.name, prompt, written, control, _Outcome(followed, not bad, detail))
+        results.append(
+            _score("bare_instruction", item.name, prompt, written, control, _Outcome(followed, not bad, detail))
         )
-    return judged
+    return results
 
 
-def _run_worksheets(engine: TextEngine, rng: random.Random, control: frozenset[int]) -> dict[str, list[_Judged]]:
-    """Instructions in the forms that tuned weights expect, ctai's own among them."""
-    asked = {item.text: item for _ in range(_WORKSHEET_DRAWS) for item in bare_instructions(rng)}.values()
-    sent = [(item, form, text) for item in asked for form, text in CompletionStylePrompts.worksheets(item.text).items()]
-    judged: dict[str, list[_Judged]] = {form: [] for _, form, _ in sent}
-    completions = engine.generate([prompt for *_, prompt in sent], _ANSWER)
-    for (item, form, prompt), written in zip(sent, completions, strict=True):
-        followed, stopped = item.fulfilled(written.raw), _stopped(written)
+def _run_prompt_formats(
+    engine: TextEngine, rng: random.Random, control: frozenset[int]
+) -> dict[str, list[_ScoredResult]]:
+    """Run instructions in the prompt formats that tuned weights expect, that of ctai among them."""
+    items = {item.text: item for _ in range(_WORKSHEET_DRAWS) for item in bare_instructions(rng)}.values()
+    prompts = [
+        (item, form, text) for item in items for form, text in CompletionStylePrompts.worksheets(item.text).items()
+    ]
+    results: dict[str, list[_ScoredResult]] = {form: [] for _, form, _ in prompts}
+    completions = engine.generate([prompt for *_, prompt in prompts], _ANSWER)
+    for (item, form, prompt), written in zip(prompts, completions, strict=True):
+        followed, stopped = item.is_fulfilled(written.raw), _stopped(written)
         detail = f"{'followed' if followed else 'not followed'}{' and stopped' if stopped else ''}"
-        judged[form].append(
-            _judged("worksheet", item.name, prompt, written, control, _Outcome(followed, not stopped, detail))
+        results[form].append(
+            _score("worksheet", item.name, prompt, written, control, _Outcome(followed, not stopped, detail))
         )
-    return judged
+    return results
 
 
-def _worksheet_rates(form: str, judged: Sequence[_Judged]) -> WorksheetRates:
-    answered = [item for item in judged if item.result.response.strip()]
+def _format_rates(form: str, results: Sequence[_ScoredResult]) -> WorksheetRates:
+    answered = [item for item in results if item.result.response.strip()]
     return WorksheetRates(
         form=form,
-        followed=_rate([item.success for item in judged]),
+        followed=_rate([item.success for item in results]),
         stopped=_rate([item.stopped for item in answered]),
     )
 
 
 def _run_ends(engine: TextEngine, rng: random.Random, control: Sequence[int]) -> list[SentinelResult]:
-    """The probability of a chat-control token where a text is finished: after statements and after answers."""
+    """Measure the probability of a chat-control token after finished texts: statements and answers."""
     prompts = []
     for family, key, statement in facts(rng, 2):
         complete = statement.replace("{answer}", family.answer(key))
@@ -215,21 +219,21 @@ def _run_ends(engine: TextEngine, rng: random.Random, control: Sequence[int]) ->
 
 
 class _Outcome(NamedTuple):
-    """The check of one answer: whether it did what the prompt asks, whether that speaks for a base model, and why."""
+    """Score of one answer: correctness, whether that is the behaviour of a base model, and an explanation."""
 
     success: bool
     passed: bool
     detail: str
 
 
-def _judged(
+def _score(
     kind: Literal["completion", "bare_instruction", "worksheet"],
     name: str,
     prompt: str,
     written: Completion,
     control: frozenset[int],
     outcome: _Outcome,
-) -> _Judged:
+) -> _ScoredResult:
     success, passed, detail = outcome
     wrote = written.token_ids[-1] in control
     result = SentinelResult(
@@ -242,11 +246,11 @@ def _judged(
         value=float(success),
         detail=f"{detail}{', ' if detail else ''}wrote a chat-control token" if wrote else detail,
     )
-    return _Judged(result, success, _stopped(written), wrote)
+    return _ScoredResult(result, success, _stopped(written), wrote)
 
 
 def _stopped(written: Completion) -> bool:
-    """Whether the model wrote an answer and ended the text by itself, with nothing after the answer."""
+    """Return whether the model wrote an answer and ended the text itself, with nothing after the answer."""
     text = written.raw.strip()
     return bool(text) and written.finish_reason == "eos" and CompletionStylePrompts.clean_response(written.raw) == text
 

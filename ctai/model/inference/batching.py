@@ -1,6 +1,7 @@
-"""A call's work on prompts, cut into what fits into the model at once; and the scoring of next tokens.
+"""Batch jobs: the prompts of one engine call, processed in batches within limits; and scoring of next tokens.
 
-Owns the order of the prompts and how many of them go in together: a function of the call and of the room alone.
+Owns the order of the prompts and the batch size, which depend on the call and its limits alone. Does not run the
+generation loop (`ctai.model.inference.generation`).
 """
 
 from abc import ABC, abstractmethod
@@ -17,72 +18,78 @@ T = TypeVar("T")
 
 
 class BatchLimits(NamedTuple):
-    """How much may be inside the model at once: rows, and tokens of all rows, each padded to the longest."""
+    """Maximum size of a batch: rows, and tokens of all rows, each padded to the longest."""
 
     rows: int
     tokens: int
 
 
 class BatchJob(ABC, Generic[T]):
-    """One call.
+    """One engine call: the results of its prompts, computed in batches.
 
     Args:
-        runner: calls the model.
-        prompts: token ids, none empty.
-        budget: how many tokens may be added to each.
+        runner: model calls.
+        prompts: token ids of each prompt, not empty.
+        budget: maximum number of tokens added to a prompt.
 
     Attributes:
-        done: the results so far, by item. Work that was broken off can be run again: what is done is not done twice.
-        inside: how many rows were inside the model last.
+        results: results so far, by item. An interrupted job can be run again and resumes with the pending items.
+        in_flight: number of rows in the latest batch.
     """
 
     def __init__(self, runner: Runner, prompts: Sequence[Sequence[int]], budget: int) -> None:
         self.runner = runner
         self.prompts = prompts
         self._budget = budget
-        self.done: dict[int, T] = {}
-        self.inside = 1
+        self.results: dict[int, T] = {}
+        self.in_flight = 1
 
     @abstractmethod
-    def run(self, room: BatchLimits) -> None:
-        """Finish all that is waiting."""
+    def run(self, limits: BatchLimits) -> None:
+        """Compute the results of all pending items."""
 
-    def waiting(self) -> list[int]:
-        """The items that are not done, longest first: neighbours have about the same length, so little is padding."""
-        items = [item for item in range(len(self.prompts)) if item not in self.done]
+    def pending(self) -> list[int]:
+        """Return the items without a result, longest first: neighbours of similar length need little padding."""
+        items = [item for item in range(len(self.prompts)) if item not in self.results]
         return sorted(items, key=lambda item: -len(self.prompts[item]))
 
-    def fitting(self, item: int, room: BatchLimits) -> int:
-        """How many items like this one go into the model together; one in any case."""
-        return max(1, min(room.rows, room.tokens // (len(self.prompts[item]) + self._budget)))
+    def batch_size_for(self, item: int, limits: BatchLimits) -> int:
+        """Return how many items of this length fit into a batch; at least 1."""
+        return max(1, min(limits.rows, limits.tokens // (len(self.prompts[item]) + self._budget)))
 
     @property
     def columns(self) -> int:
-        """Tokens of the longest prompt and what may be added to it."""
+        """Number of tokens of the longest prompt with its budget."""
         return max(map(len, self.prompts)) + self._budget
 
     def prefix(self) -> DynamicCache:
-        """Keys and values of what all prompts of the call share, or of nothing where the model does not allow it."""
-        self.inside = 1
+        """Compute keys and values of the prefix shared by all prompts; empty where the model does not support it."""
+        self.in_flight = 1
         shared = shared_prefix_length(self.prompts) if self.runner.supports_prefix_sharing(self.columns) else 0
         return self.runner.prefix(self.prompts[0][:shared])
 
 
 class ScoringJob(BatchJob[list[float]]):
-    """Log-probabilities of some tokens (their ids) as the next token of every prompt."""
+    """Log-probabilities of given tokens as the next token of every prompt.
+
+    Args:
+        runner: model calls.
+        prompts: token ids of each prompt, not empty.
+        tokens: ids of the tokens to score, [k].
+    """
 
     def __init__(self, runner: Runner, prompts: Sequence[Sequence[int]], tokens: Tensor) -> None:
         super().__init__(runner, prompts, 0)
         self._tokens = tokens
 
-    def run(self, room: BatchLimits) -> None:
-        """Score all that is waiting."""
-        waiting = self.waiting()
+    def run(self, limits: BatchLimits) -> None:
+        """Score all pending items."""
+        pending = self.pending()
         prefix = self.prefix()
-        while waiting:
-            size = self.fitting(waiting[0], room)
-            items, waiting = waiting[:size], waiting[size:]
-            self.inside = len(items)
+        while pending:
+            size = self.batch_size_for(pending[0], limits)
+            items, pending = pending[:size], pending[size:]
+            self.in_flight = len(items)
             logits = self.runner.last_logits([self.prompts[item] for item in items], prefix)
             values = logits.double().log_softmax(-1)[:, self._tokens].tolist()
-            self.done.update(zip(items, values, strict=True))
+            self.results.update(zip(items, values, strict=True))

@@ -1,7 +1,7 @@
-"""Calls of the model: prompts in, logits of the next token out, the keys and values of the rows kept between calls.
+"""Model calls: padded input tensors, the shared prefix, and logits of the next token with a KV cache.
 
-Owns the tensors that go into a model and the check of what comes out. What is asked of the model, how tokens are chosen and
-what may be inside at once is not its concern.
+Owns the input tensors of a model and the NaN check of its outputs. Does not choose tokens
+(`ctai.model.inference.sampling`) or batch sizes (`ctai.model.inference.batching`).
 """
 
 import inspect
@@ -15,18 +15,18 @@ from transformers import DynamicCache
 from ctai.errors import CtaiError
 from ctai.model.inference.kv_cache import BatchState, concat, empty_cache, expand, supports_concat, supports_masked_gaps
 
-# Tokens of one call with prompts. More than a thousand cost time on a processor, whose caches hold no more (64 prompts of a
-# model of 135M parameters: 41 s with 1024, 43 s with 2048); on a GPU weights of 4 bits are unpacked once a call, which
-# few tokens do not repay. What lies between the layers grows with them.
+# Tokens of one prefill call. More than a thousand are slower on a CPU, whose caches hold no more (64 prompts of a model
+# of 135M parameters: 41 s with 1024, 43 s with 2048); on a GPU each call dequantizes the 4-bit weights, which few tokens do
+# not amortize. The memory of the activations grows with the number.
 _CALL_TOKENS = {"cpu": 1024, "cuda": 8192}
 
 
 class Runner:
-    """Calls one causal language model.
+    """Calls of one causal language model.
 
     Args:
-        model: a transformers causal language model, or one with an adapter, in evaluation mode.
-        device: where it is.
+        model: transformers causal language model in evaluation mode, with or without an adapter.
+        device: device of the model.
     """
 
     def __init__(self, model: Any, device: str) -> None:
@@ -38,14 +38,14 @@ class Runner:
         self.supports_concat = supports_concat(self.empty_cache())
 
     def empty_cache(self) -> DynamicCache:
-        """A cache that holds nothing."""
+        """Return an empty KV cache for the model."""
         return empty_cache(self._model.config)
 
     def supports_prefix_sharing(self, columns: int) -> bool:
-        """Whether prompts of so many tokens, with what is added to them, can go on from one shared prefix.
+        """Return whether prompts of at most this many tokens, completion included, can continue a shared prefix.
 
-        Not where the padding between the prefix and the rest would count: a model that takes no positions counts
-        columns, and the window of GPT-Neo (`window_size`) is one that its cache does not know of.
+        Not where the padding between the prefix and the rest would count: a model without position ids counts columns,
+        and the cache of GPT-Neo does not know its window (`window_size`).
         """
         window = getattr(self._model.config, "window_size", None) or columns
         return (
@@ -53,7 +53,7 @@ class Runner:
         )
 
     def prefix(self, tokens: Sequence[int]) -> DynamicCache:
-        """Run the tokens that all prompts share; their keys and values as one row."""
+        """Run the shared tokens of all prompts; return their keys and values as one row."""
         cache = self.empty_cache()
         if tokens:
             ids = torch.tensor([list(tokens)], device=self._device)
@@ -61,23 +61,27 @@ class Runner:
         return cache
 
     def prefill(self, prompts: Sequence[Sequence[int]], prefix: DynamicCache) -> tuple[Tensor, BatchState]:
-        """Run prompts, whose first tokens are those of the prefix, in calls of about as many tokens as pay.
+        """Run prompts that start with the tokens of the prefix, in calls of limited size.
+
+        Args:
+            prompts: token ids of each prompt, the prefix included.
+            prefix: keys and values of the shared tokens, from `prefix`.
 
         Returns:
-            Logits of the next token [n, vocabulary], and the rows after the prompts.
+            Logits of the next token, [n, vocabulary], and the state after the prompts.
         """
         parts = [self._prefill(group, prefix) for group in self._groups(prompts, prefix.get_seq_length())]
-        return torch.cat([logits for logits, _ in parts]), concat([rows for _, rows in parts])
+        return torch.cat([logits for logits, _ in parts]), concat([state for _, state in parts])
 
     def last_logits(self, prompts: Sequence[Sequence[int]], prefix: DynamicCache) -> Tensor:
-        """As `prefill`, but the rows are forgotten at once."""
+        """Return the logits of `prefill` without keeping the state."""
         groups = self._groups(prompts, prefix.get_seq_length())
         return torch.cat([self._prefill(group, prefix)[0] for group in groups])
 
-    def advance(self, tokens: Tensor, rows: BatchState) -> tuple[Tensor, BatchState]:
-        """Run one more token of each row, [n]; returns as `prefill`."""
-        after = rows.advanced()
-        return self._forward(tokens[:, None], after.mask, rows.lengths[:, None], rows.cache), after
+    def advance(self, tokens: Tensor, state: BatchState) -> tuple[Tensor, BatchState]:
+        """Run one more token of each row, [n]; return logits and state as `prefill`."""
+        after = state.advance()
+        return self._forward(tokens[:, None], after.mask, state.lengths[:, None], state.cache), after
 
     def _groups(self, prompts: Sequence[Sequence[int]], prefix: int) -> Iterator[Sequence[Sequence[int]]]:
         size = max(1, self._call_tokens // max(len(prompt) - prefix for prompt in prompts))
@@ -90,20 +94,20 @@ class Runner:
         n, prefix = len(prompts), shared.get_seq_length()
         cache = expand(shared, n) if prefix else self.empty_cache()
         longest = max(map(len, prompts)) - prefix
-        # Padding is masked; its id is that of an ordinary token of the prompt, since a pad token can be a chat token.
+        # Padding is masked and uses an ordinary token of the prompt, since a pad token can be a chat-control token.
         ids = torch.full((n, longest), prompts[0][0])
         mask = torch.ones((n, prefix + longest), dtype=torch.long)
         for row, tokens in enumerate(prompts):
-            own = len(tokens) - prefix
-            ids[row, longest - own :] = torch.tensor(tokens[prefix:])
-            mask[row, prefix : prefix + longest - own] = 0
+            padding = longest - (len(tokens) - prefix)
+            ids[row, padding:] = torch.tensor(tokens[prefix:])
+            mask[row, prefix : prefix + padding] = 0
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, prefix:]
         ids, mask, positions = ids.to(self._device), mask.to(self._device), positions.to(self._device)
         lengths = torch.tensor([len(tokens) for tokens in prompts], device=self._device)
         return self._forward(ids, mask, positions, cache), BatchState(cache, mask, lengths)
 
     def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
-        """One call of the model: logits of the last position, [n, vocabulary]."""
+        """Call the model once; return the logits of the last position, [n, vocabulary]."""
         optional = {"position_ids": positions, "logits_to_keep": 1}
         optional = {name: value for name, value in optional.items() if name in self._accepts}
         output = self._model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **optional)

@@ -1,7 +1,7 @@
-"""How the next token is chosen and when a text is finished: sampling, stop strings, shared prefixes.
+"""Next-token sampling, stop strings and shared prefixes.
 
-Owns what the generation loop of `engine` needs and what does not need the model. Randomness is by item: each item has
-its own stream of uniform numbers, so that what it becomes does not depend on what else is in the batch.
+Owns the parts of generation that need no model. Each item has a separate stream of uniform random numbers, so that its
+text does not depend on the rest of the batch.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ _FIRST_NUCLEUS = 256
 
 
 def shared_prefix_length(rows: Sequence[Sequence[int]]) -> int:
-    """How many leading tokens all rows share, leaving each row at least one token of its own.
+    """Count the leading tokens that all rows share, leaving at least one token of each row.
 
     Returns:
-        0 when there is one row only, or when fewer than 16 tokens are shared: not worth a call of its own.
+        0 for fewer than two rows or fewer than 16 shared tokens, which are not worth a separate call.
     """
     if len(rows) < 2:
         return 0
@@ -34,10 +34,14 @@ def shared_prefix_length(rows: Sequence[Sequence[int]]) -> int:
 
 
 def nucleus_floor(probabilities: Tensor, top_p: float) -> Tensor:
-    """The smallest probability that belongs to the nucleus of each row, [n, 1].
+    """Return the smallest probability in the nucleus of each row, [n, 1].
 
-    The nucleus is the smallest set of most likely tokens whose mass reaches `top_p` (Holtzman et al. 2020). Often it is
-    the most likely token alone, and finding that is all that is done for a row.
+    The nucleus is the smallest set of most likely tokens whose mass reaches `top_p` (Holtzman et al. 2020). Rows whose
+    most likely token suffices need no sorting.
+
+    Args:
+        probabilities: next-token probabilities, [n, vocabulary].
+        top_p: nucleus sampling probability mass.
     """
     floor = probabilities.amax(-1, keepdim=True)
     several = (floor[:, 0].double() < top_p).nonzero()[:, 0]
@@ -47,35 +51,35 @@ def nucleus_floor(probabilities: Tensor, top_p: float) -> Tensor:
 
 
 def _floor_of_several(probabilities: Tensor, top_p: float) -> Tensor:
-    """The same, looked for among the few hundred most likely tokens first: sorting a whole vocabulary is slow."""
+    """Search the few hundred most likely tokens first: sorting a whole vocabulary is slow."""
     size, k = probabilities.shape[-1], _FIRST_NUCLEUS
     while True:
         top = probabilities.topk(min(k, size)).values
         mass = top.double().cumsum(-1)
         if k >= size or bool((mass[:, -1] >= top_p).all()):
-            kept = ((mass - top) < top_p).sum(-1, keepdim=True)
-            return top.gather(-1, kept.clamp(min=1) - 1)
+            count = ((mass - top) < top_p).sum(-1, keepdim=True)
+            return top.gather(-1, count.clamp(min=1) - 1)
         k *= 8
 
 
 class Sampler:
-    """Chooses the next token of every row of a batch.
+    """Sampler of the next token of every row of a batch.
 
     Args:
         sampling: temperature, top-p and repetition penalty, applied in the order of transformers: penalty,
             temperature, top-p. The penalty (Keskar et al. 2019) covers prompt and generated tokens.
         prompts: token ids of each row.
-        seeds: one seed a row.
+        seeds: one seed per row.
         vocabulary: number of logits.
-        device: where the logits are.
+        device: device of the logits.
     """
 
     def __init__(
         self, sampling: Sampling, prompts: Sequence[Sequence[int]], seeds: Sequence[int], vocabulary: int, device: str
     ) -> None:
         self._sampling = sampling
-        self._chosen = torch.zeros(len(prompts), 1, dtype=torch.long, device=device)
-        self._most = 0  # the largest of these, known without asking the device
+        self._steps = torch.zeros(len(prompts), 1, dtype=torch.long, device=device)
+        self._max_steps = 0  # maximum of `_steps`, known without a device synchronization
         self._uniform: Tensor | None = None
         self._seen: Tensor | None = None
         if sampling.temperature > 0:
@@ -88,40 +92,39 @@ class Sampler:
             self._seen = self._seen.to(device)
 
     def choose(self, logits: Tensor) -> Tensor:
-        """The next token of each row.
+        """Choose the next token of each row.
 
         Args:
-            logits: [n, vocabulary], of the next token.
+            logits: logits of the next token, [n, vocabulary].
 
         Returns:
             Token ids, [n].
         """
         logits = self._penalized(logits.float())
-        tokens = (
-            logits.argmax(-1) if self._uniform is None else self._draw(logits, self._uniform.gather(1, self._chosen))
-        )
+        uniform = self._uniform
+        tokens = logits.argmax(-1) if uniform is None else self._draw(logits, uniform.gather(1, self._steps))
         if self._seen is not None:
             self._seen.scatter_(1, tokens[:, None], True)
-        self._chosen = self._chosen + 1
-        self._most += 1
+        self._steps = self._steps + 1
+        self._max_steps += 1
         return tokens
 
     @property
-    def spent(self) -> bool:
-        """Whether a row has chosen as many tokens as it may."""
-        return self._most >= self._sampling.max_new_tokens
+    def is_exhausted(self) -> bool:
+        """True when a row has used its whole token budget."""
+        return self._max_steps >= self._sampling.max_new_tokens
 
-    def keep(self, rows: Tensor) -> None:
-        """Forget all rows but these (their indices)."""
-        self._chosen = self._chosen[rows]
-        self._most = int(self._chosen.max())
+    def select(self, rows: Tensor) -> None:
+        """Keep the given rows (indices) only."""
+        self._steps = self._steps[rows]
+        self._max_steps = int(self._steps.max())
         self._uniform = None if self._uniform is None else self._uniform[rows]
         self._seen = None if self._seen is None else self._seen[rows]
 
-    def join(self, other: "Sampler") -> None:
-        """Take the rows of another sampler of the same settings behind these."""
-        self._chosen = torch.cat([self._chosen, other._chosen])
-        self._most = max(self._most, other._most)
+    def concat(self, other: "Sampler") -> None:
+        """Append the rows of another sampler with the same settings."""
+        self._steps = torch.cat([self._steps, other._steps])
+        self._max_steps = max(self._max_steps, other._max_steps)
         if self._uniform is not None and other._uniform is not None:
             self._uniform = torch.cat([self._uniform, other._uniform])
         if self._seen is not None and other._seen is not None:
@@ -134,9 +137,9 @@ class Sampler:
         return torch.where(self._seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
     def _draw(self, logits: Tensor, uniform: Tensor) -> Tensor:
-        """Inverse-CDF sampling with one uniform number a row, [n, 1].
+        """Sample by the inverse CDF with one uniform number per row, [n, 1].
 
-        In vocabulary order, so that noise in the last bits cannot reorder the tokens.
+        The CDF is in vocabulary order, so that noise in the last bits cannot reorder the tokens.
         """
         probabilities = (logits / self._sampling.temperature).softmax(-1)
         if self._sampling.top_p < 1:
@@ -148,10 +151,14 @@ class Sampler:
 
 
 class StopMatcher:
-    """Finds stop strings in what a row has generated, on decoded text.
+    """Matcher of stop strings on the decoded text of a row.
 
-    A stop string may span several tokens and may begin or end inside one. Only a token that can be the end of a stop
-    string makes the row's tail be decoded, so that most steps cost a look-up.
+    A stop string may span several tokens and may begin or end inside one. The tail of a row is decoded only after a token
+    that can end a stop string, so that most steps cost a dictionary access.
+
+    Args:
+        tokenizer: tokenizer of the model.
+        stops: stop strings, without empty ones.
     """
 
     def __init__(self, tokenizer: Any, stops: Sequence[str]) -> None:
@@ -159,24 +166,24 @@ class StopMatcher:
         self._stops = tuple(stops)
         self._tail = max((len(stop.encode()) for stop in stops), default=0) + 4
         # Bytes of one character may be spread over tokens, and a token decoded alone may lose its leading space:
-        # such stop strings are looked for after every token.
+        # such stop strings are searched after every token.
         self._always = any(not stop.isascii() or stop.endswith(" ") for stop in stops)
         self._may_end: dict[int, bool] = {}
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of generated ids, special tokens left out."""
+        """Decode generated ids without special tokens."""
         text = self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text)
 
-    def found(self, ids: Sequence[int]) -> bool:
-        """Whether the last token of `ids` completed a stop string."""
+    def matches(self, ids: Sequence[int]) -> bool:
+        """Return whether the last token of `ids` completes a stop string."""
         if not self._stops or not self._can_end(ids[-1]):
             return False
         tail = self.decode(ids[-self._tail :])
-        return any(stop in tail for stop in self._stops) and self.cut(self.decode(ids)) is not None
+        return any(stop in tail for stop in self._stops) and self.truncate(self.decode(ids)) is not None
 
-    def cut(self, raw: str) -> str | None:
-        """`raw` up to the first stop string, or None when it holds none."""
+    def truncate(self, raw: str) -> str | None:
+        """Return `raw` up to the first stop string, or None when it holds none."""
         return until_stop(raw, self._stops)
 
     def _can_end(self, token: int) -> bool:
@@ -189,5 +196,5 @@ class StopMatcher:
 
 
 def _may_complete(piece: str, stop: str) -> bool:
-    """Whether a text followed by `piece` can end its first occurrence of `stop` inside `piece`."""
+    """Return whether a text followed by `piece` can end its first occurrence of `stop` inside `piece`."""
     return stop in piece or any(piece.startswith(stop[-k:]) for k in range(1, len(stop)))

@@ -1,7 +1,7 @@
-"""One shard as a task for a worker on another core, GPU or machine.
+"""Task of one shard for a worker on another core, GPU or machine.
 
-Owns what a worker is told and what it checks before it begins: that it runs the same code, sees the same run directory
-and has the same weights. It then does what a run without workers does: `make_shard`. It knows nothing of Ray.
+Owns the task record and the checks of a worker before it starts: the same code, the same run directory and the same
+weights. The worker then calls `make_shard`, as a run without workers does. Does not use Ray (`ctai.pipeline.executor.ray`).
 """
 
 import socket
@@ -17,12 +17,12 @@ from ctai.provenance import GitState, StageContext, code_digest
 from ctai.records import HeldoutItem, ModelProvenance, Record
 from ctai.rundir import RunDir
 
-# A worker that was killed lets its shard go at once; one that was only cut off may still be writing.
-_SECONDS_TO_LET_GO = 60.0
+# A killed worker releases the lock of its shard at once; one that lost its connection may still be writing.
+_LOCK_TIMEOUT_SECONDS = 60.0
 
 
-def for_workers(config: RunConfig) -> RunConfig:
-    """The configuration with a model that lies on this disk named from the root: workers start in another folder."""
+def with_absolute_model_path(config: RunConfig) -> RunConfig:
+    """Return the configuration with an absolute path for a local model, since workers start in another folder."""
     path = Path(config.model.name).expanduser()
     if not path.exists():
         return config
@@ -30,19 +30,19 @@ def for_workers(config: RunConfig) -> RunConfig:
 
 
 class ShardTask(Record):
-    """All that a worker must be told to make one shard.
+    """Input of a worker for one shard.
 
     Attributes:
-        root: of the run directory.
-        config: the run's configuration, with the generation settings that the pilot passed with.
-        shard: its number.
-        target: how many examples to keep.
-        heldout: the frozen test set.
-        run_id: the run that examples name.
-        git: commit of the asking machine's code, and whether its tree was dirty.
-        provenance: which model passed gate 1; the worker's must be the same.
-        threads: of the asking process, on which the bits of a sum depend.
-        probe: name of a file below `logs/` that is there when the run directory is the same.
+        root: path of the run directory.
+        config: configuration of the run, with the generation settings of the pilot that passed.
+        shard: number of the shard.
+        target: number of examples to keep.
+        heldout: frozen test set.
+        run_id: run id for the metadata of examples.
+        git: commit and dirty flag of the scheduling machine.
+        provenance: model that passed gate contamination; the model of the worker must be the same.
+        threads: CPU threads of the scheduling process; the bits of a sum depend on it.
+        probe: name of a file below `logs/` that exists if the run directory is the same.
     """
 
     root: str
@@ -57,19 +57,19 @@ class ShardTask(Record):
     probe: str
 
 
-def make_on_worker(code: str, task: str) -> str:
-    """Make one shard, or go on with it.
+def run_shard_task(code: str, task: str) -> str:
+    """Generate one shard, or resume it.
 
     Args:
-        code: the digest of the code that asks for it; with other code the task might not even be readable.
+        code: digest of the code of the scheduler; other code might not be able to parse the task.
         task: a `ShardTask` as JSON.
 
     Returns:
-        Why it was not made, in one sentence; empty when it was.
+        The error in one sentence; empty on success.
     """
     host = socket.gethostname()
     if code != code_digest():
-        return f"worker {host} has another version of ctai: install the same one on all machines"
+        return f"worker {host} has another version of ctai. Install the same version on all machines"
     try:
         _make(ShardTask.model_validate_json(task))
     except CtaiError as error:
@@ -82,15 +82,15 @@ def _make(task: ShardTask) -> None:
     probe = rundir.logs / task.probe
     if not probe.is_file():
         raise CtaiError(
-            f"{rundir.root} is not the run directory of this run here: put it on storage that all workers share, or make "
+            f"{rundir.root} is not the run directory of this run here. Put it on storage that all workers share, or generate "
             "shards elsewhere with --only-shards and copy them in (docs/shards.md)"
         )
     set_thread_count(task.threads)  # the bits of a sum depend on it
     model = LazyBaseModel(task.config.model)
-    model.passed(task.provenance)
+    model.mark_passed(task.provenance)
     spec = ShardSpec("scale", task.shard, task.target, rundir.shard_dir(task.shard), task.heldout)
     context = StageContext(
         config=task.config, rundir=rundir, run_id=task.run_id, git=task.git, progress=SilentProgress()
     )
-    with rundir.lock(spec.folder.name, _SECONDS_TO_LET_GO):
+    with rundir.lock(spec.folder.name, _LOCK_TIMEOUT_SECONDS):
         make_shard(model, context, spec)

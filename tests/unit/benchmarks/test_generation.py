@@ -84,7 +84,7 @@ def test_the_page_has_the_marks() -> None:
 def test_the_deeper_model_computes_the_same(tmp_path: Path) -> None:
     write_deeper(tmp_path, 2)
     deep, embedded = (
-        CleanModelLoader(name, device="cpu").examine(sentinels=False).model for name in (str(tmp_path), "embedded")
+        CleanModelLoader(name, device="cpu").check(sentinels=False).model for name in (str(tmp_path), "embedded")
     )
     assert deep
     assert embedded

@@ -38,7 +38,7 @@ def test_a_shape_is_what_the_loader_reads_from_files(tmp_path: Path) -> None:
     config.save_pretrained(tmp_path)
     save_file({name: weight[...] for name, weight in made.items()}, tmp_path / "model.safetensors", {"format": "pt"})
     shapes.tokenizer_of(config.vocab_size).save_pretrained(tmp_path)
-    read = CleanModelLoader(str(tmp_path), "nf4").examine(sentinels=False).model
+    read = CleanModelLoader(str(tmp_path), "nf4").check(sentinels=False).model
     assert read is not None
     module = shapes.module_of("tiny", "cpu")
     assert described(module) == described(read.module)

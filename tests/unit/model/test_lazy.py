@@ -11,7 +11,7 @@ import pytest
 from ctai.config import ModelSettings
 from ctai.errors import CtaiError
 from ctai.model.clean_model import CleanModel
-from ctai.model.hub import Sizes
+from ctai.model.hub import RemoteSize
 from ctai.model.lazy import LazyBaseModel
 from ctai.records import Sampling
 from tests.support import tiny
@@ -23,7 +23,7 @@ def test_a_released_model_is_gone_and_the_next_use_loads_it_again(
     tiny_model_folder: Path, tiny_model: CleanModel
 ) -> None:
     base = LazyBaseModel(ModelSettings(name=str(tiny_model_folder), quantization="none"))
-    base.passed(tiny_model.provenance)
+    base.mark_passed(tiny_model.provenance)
     base.release()  # there is nothing yet
     sampling = Sampling(max_new_tokens=4)
     first = base.engine.generate(["x"], sampling)
@@ -52,7 +52,7 @@ def test_a_model_that_changed_after_gate_1_passed_is_not_used(
 ) -> None:
     folder = Path(shutil.copytree(tiny_model_folder, tmp_path / "model"))
     base = LazyBaseModel(ModelSettings(name=str(folder), quantization="none"))
-    base.passed(tiny_model.provenance)
+    base.mark_passed(tiny_model.provenance)
     change(folder)
     with pytest.raises(CtaiError, match=r"weights, tokenizer or precision of .* are not those that gate contamination"):
         _ = base.clean
@@ -67,8 +67,8 @@ def test_what_takes_minutes_is_said_before_it_is_done(
         said.append("the download")
         return tiny_model_folder
 
-    monkeypatch.setattr("ctai.model.hub.cached", lambda name, revision: None)
-    monkeypatch.setattr("ctai.model.hub.look_up", lambda name, revision: Sizes(65_500_000_000, 20_000_000_000))
+    monkeypatch.setattr("ctai.model.hub.cached_snapshot", lambda name, revision: None)
+    monkeypatch.setattr("ctai.model.hub.remote_size", lambda name, revision: RemoteSize(65_500_000_000, 20_000_000_000))
     monkeypatch.setattr("ctai.model.hub.download", download)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     base = LazyBaseModel(ModelSettings(name="some/model"), said.append)

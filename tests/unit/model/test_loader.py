@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from ctai.errors import ContaminationError, CtaiError
 from ctai.model import sources
 from ctai.model.clean_model import CleanModel
-from ctai.model.loader import CleanModelLoader, as_loaded
+from ctai.model.loader import CleanModelLoader, prepare_module
 from ctai.model.sources import adapter_digest
 from ctai.records import Sampling
 from tests.support import tiny
@@ -69,8 +69,7 @@ class BrokenConnectionError(Exception):
         ),
         (
             OSError(errno.ENOSPC, "No space left on device", "/hub/blobs/abc"),
-            "cannot use /hub/blobs/abc: No space left on device; "
-            "when that is mended, the same command goes on where this one stopped",
+            "/hub/blobs/abc: no space left on device. Free space and rerun the same command to resume.",
         ),
         (
             LocalEntryNotFoundError("the hub cannot be reached"),
@@ -157,9 +156,9 @@ def test_attention_on_a_gpu_is_not_left_to_cudnn(tiny_model: CleanModel) -> None
     enabled = torch.backends.cuda.cudnn_sdp_enabled()
     try:
         torch.backends.cuda.enable_cudnn_sdp(True)
-        as_loaded(tiny_model.module, "cpu")
+        prepare_module(tiny_model.module, "cpu")
         assert torch.backends.cuda.cudnn_sdp_enabled()
-        as_loaded(tiny_model.module, "cuda")
+        prepare_module(tiny_model.module, "cuda")
         assert not torch.backends.cuda.cudnn_sdp_enabled()
     finally:
         torch.backends.cuda.enable_cudnn_sdp(enabled)

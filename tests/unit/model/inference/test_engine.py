@@ -259,7 +259,7 @@ def test_a_stop_string_that_spans_single_byte_tokens_is_found(tiny_model: CleanM
 def test_stop_matcher_agrees_with_a_plain_search(stop: str, text: str) -> None:
     matcher = StopMatcher(_characters(), (stop,))
     ids = [ord(char) for char in text]
-    found = next((end for end in range(1, len(ids) + 1) if matcher.found(ids[:end])), None)
+    found = next((end for end in range(1, len(ids) + 1) if matcher.matches(ids[:end])), None)
     expected = text.find(stop)
     assert found == (None if expected < 0 else expected + len(stop))
 
@@ -343,7 +343,7 @@ class Small(torch.nn.Module):
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_model: CleanModel) -> None:
-    engine = tiny_model.engine.on(Small(tiny_model))
+    engine = tiny_model.engine.for_model(Small(tiny_model))
     assert engine.generate(PROMPTS, GREEDY) == tiny_model.engine.generate(PROMPTS, GREEDY)
     assert engine.batch_splits == 2  # eight rows, four, two
 
@@ -354,7 +354,7 @@ def test_what_did_not_fit_is_not_tried_again_by_the_next_call(tiny_model: CleanM
     for _ in range(2):
         assert engine.generate(prompts, GREEDY) == tiny_model.engine.generate(prompts, GREEDY)
         assert engine.batch_splits == 2
-    assert engine.on(tiny_model.module).generate(prompts, GREEDY) == tiny_model.engine.generate(prompts, GREEDY)
+    assert engine.for_model(tiny_model.module).generate(prompts, GREEDY) == tiny_model.engine.generate(prompts, GREEDY)
 
 
 @pytest.mark.parametrize("call", ["generate", "token_logprobs"])
@@ -379,7 +379,7 @@ def test_a_single_prompt_that_does_not_fit_into_memory_is_an_error(tiny_model: C
             raise torch.OutOfMemoryError("full")
 
     with pytest.raises(CtaiError, match="one prompt alone"):
-        tiny_model.engine.on(Full()).generate(["x", "y"], GREEDY)
+        tiny_model.engine.for_model(Full()).generate(["x", "y"], GREEDY)
 
 
 class BreaksAt(SpellingModel):

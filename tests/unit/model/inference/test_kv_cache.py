@@ -55,7 +55,7 @@ def test_rows_that_join_are_aligned_at_the_right(parts: list[tuple[int, int]], m
     layers = [layer_of(rows, count, seed + i) for i, (rows, count) in enumerate(parts)]
     expected = [columns(rows, count, seed + i) for i, (rows, count) in enumerate(parts)]
     longest = max(count for _, count in parts) + more
-    layers[0].join(layers, longest)
+    layers[0].concat(layers, longest)
     for found, which in ((layers[0].keys, 0), (layers[0].values, 1)):
         padded = [pad(pair[which], (0, 0, longest - pair[which].shape[2], 0)) for pair in expected]
         assert torch.equal(found, torch.cat(padded))
@@ -63,7 +63,7 @@ def test_rows_that_join_are_aligned_at_the_right(parts: list[tuple[int, int]], m
 
 def test_what_has_joined_another_gives_its_memory_back() -> None:
     first, second = layer_of(2, 5, 0), layer_of(2, 7, 1)
-    first.join([first, second], 7)
+    first.concat([first, second], 7)
     assert second.get_seq_length() == 0
     assert second.keys.untyped_storage().nbytes() == second.values.untyped_storage().nbytes() == 0
     assert first.keys.shape == (4, HEADS, 7, WIDTH)
@@ -71,7 +71,7 @@ def test_what_has_joined_another_gives_its_memory_back() -> None:
 
 def test_a_row_that_is_repeated_is_changed_for_each_by_itself() -> None:
     layer, (keys, _) = layer_of(1, 4, 0), columns(1, 4, 0)
-    layer.repeat(3)
+    layer.expand(3)
     more = columns(3, 1, 1)
     found, _ = layer.update(*more)
     assert torch.equal(found, torch.cat([keys.expand(3, -1, -1, -1), more[0]], dim=2))
