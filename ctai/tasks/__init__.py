@@ -1,4 +1,4 @@
-"""Instruction families with checkers: the tasks whose answers a program can judge."""
+"""Instruction families: tasks whose answers a program can score."""
 
 from ctai.tasks.base import Family, Score, normalize_case_and_spacing
 from ctai.tasks.families.lists import ListFamily

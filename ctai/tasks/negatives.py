@@ -1,7 +1,7 @@
-"""How bad instructions and bad responses are made, for the corpus of the embedded model and for labelled probes.
+"""Negative examples: bad instructions and bad responses for the embedded model's corpus and for labelled probes.
 
-Owns the makers only. Both users call the same makers, and the text itself decides by its hash which of the two may use
-it, so that a probe is never a sentence that the embedded model was trained on with its label.
+Owns the generators of each fault. Corpus and probes share them; the hash of a text decides which of the two may use
+it, so that the embedded model is never trained on a probe with its label.
 """
 
 import random
@@ -15,10 +15,10 @@ from ctai.tasks.data import world
 
 Split = Literal["corpus", "probe"]
 
-PROBE_SHARE = 4  # one text in four belongs to the probes
+PROBE_SHARE = 4  # one text in four belongs to the probe split
 INSTRUCTION_FAULTS = ("vague", "impossible", "cut off", "ill-formed", "unsafe")
 RESPONSE_FAULTS = ("wrong fact", "swapped", "truncated", "wrong form")
-# Wrong facts are what a weak model really writes, and the hardest to see; so they are the larger part.
+# Wrong facts are the commonest fault of a weak model and the hardest to detect, so they have the largest weight.
 RESPONSE_FAULT_WEIGHTS = (6, 2, 1, 1)
 MAX_DRAWS = 1000
 
@@ -50,22 +50,22 @@ _MISMATCHED = ("capital", "continent", "language", "nationality", "symbol", "leg
 
 
 def belongs_to(text: str, split: Split) -> bool:
-    """Whether a made text may be used by the corpus or by the probes; never by both."""
+    """Return whether a negative text belongs to this split; it belongs to exactly one."""
     is_probe = int(sha256(text.encode()).hexdigest(), 16) % PROBE_SHARE == 0
     return is_probe == (split == "probe")
 
 
 def ramble(topic: str, rng: random.Random) -> str:
-    """Draw a sentence or two that talk around a topic and answer nothing."""
+    """Draw one or two sentences about a topic that answer nothing."""
     return " ".join(rng.sample(RAMBLES, rng.choice((1, 1, 2)))).replace("{topic}", topic)
 
 
 def bad_instruction(kind: str, families: tuple[Family, ...], rng: random.Random, split: Split) -> str:
-    """Make an instruction with the given fault, one of ``INSTRUCTION_FAULTS``.
+    """Draw an instruction with the given fault, one of ``INSTRUCTION_FAULTS``.
 
     Raises:
         KeyError: If there is no such fault.
-        RuntimeError: If the draws never gave a text of the split.
+        RuntimeError: If ``MAX_DRAWS`` draws give no text of the split.
     """
     maker = _INSTRUCTION_MAKERS[kind]
     for _ in range(MAX_DRAWS):
@@ -79,9 +79,9 @@ def bad_response(
     kind: str, family: Family, key: str, instruction: str, families: tuple[Family, ...], rng: random.Random,
     split: Split,
 ) -> str | None:
-    """Make a response with the given fault, one of ``RESPONSE_FAULTS``; None if this instruction has no such response.
+    """Draw a response with the given fault, one of ``RESPONSE_FAULTS``; None if 20 draws give none for the instruction.
 
-    The checker of the family has the last word: what it would accept is never called bad.
+    No response that the family's scorer accepts is returned.
     """
     for _ in range(20):
         text = _RESPONSE_MAKERS[kind](family, key, instruction, families, rng)
@@ -94,7 +94,7 @@ def bad_response(
 
 
 def topic(families: tuple[Family, ...], rng: random.Random) -> str:
-    """Draw something to talk about."""
+    """Draw a topic: a key of a random family."""
     return rng.choice(rng.choice(families).keys)
 
 
@@ -103,7 +103,7 @@ def _from(templates: tuple[str, ...]) -> Callable[[tuple[Family, ...], random.Ra
 
 
 def _impossible(families: tuple[Family, ...], rng: random.Random) -> str:
-    """Ask for what nobody can do, or ask a question of the wrong kind of thing ("the capital of hammer")."""
+    """Ask for something impossible, or about a key of the wrong kind ("the capital of hammer")."""
     mismatched = [family for family in families if family.name in _MISMATCHED]
     if not mismatched or rng.random() < 0.4:
         return _from(_IMPOSSIBLE)(families, rng)
@@ -124,7 +124,7 @@ def _cut_off(families: tuple[Family, ...], rng: random.Random) -> str:
 
 
 def _ill_formed(families: tuple[Family, ...], rng: random.Random) -> str:
-    """Shuffle the words, or run two instructions into each other."""
+    """Shuffle the words of an instruction, or join the beginnings of two."""
     words = rng.choice(families).instruction(rng).split()
     if rng.random() < 0.5:
         rng.shuffle(words)
@@ -148,11 +148,10 @@ def _wrong_candidates(family: Family, key: str) -> tuple[str, ...]:
 def _wrong_fact(
     family: Family, key: str, instruction: str, families: tuple[Family, ...], rng: random.Random
 ) -> str:
-    """Answer with another fact of the same type; where answers repeat, a right one is never taken."""
+    """Answer with the fact of another key that the scorer rejects; for lists, with a list of a random key."""
     candidates = _wrong_candidates(family, key)
     if family.type == "list":
-        other = family.sample(rng.choice(family.keys), rng)
-        return other
+        return family.sample(rng.choice(family.keys), rng)
     return rng.choice(candidates) if candidates else ""
 
 
@@ -162,7 +161,7 @@ def _swapped(family: Family, key: str, instruction: str, families: tuple[Family,
 
 
 def _truncated(family: Family, key: str, instruction: str, families: tuple[Family, ...], rng: random.Random) -> str:
-    """Cut a right answer: a sentence before its answer, or a word in its middle."""
+    """Cut a correct answer within a word, or a statement before its answer."""
     answer = family.sample(key, rng)
     if rng.random() < 0.3 and len(answer) >= 5:
         return answer[: rng.randrange(2, len(answer) - 1)].rstrip(" ,")
@@ -172,7 +171,7 @@ def _truncated(family: Family, key: str, instruction: str, families: tuple[Famil
 
 
 def _wrong_form(family: Family, key: str, instruction: str, families: tuple[Family, ...], rng: random.Random) -> str:
-    """Give no answer at all, the question back, or several answers to choose from."""
+    """Return the instruction, a blank, a ramble, or several alternative answers."""
     kind = rng.randrange(4)
     if kind == 0:
         return instruction

@@ -1,7 +1,7 @@
-"""Labelled probes: items whose right judgement is known, for calibrating instruments on any model.
+"""Labelled probes for calibrating the critic and other instruments on any model.
 
-Owns the drawing of balanced, labelled sets from a seed. How the bad ones are made is in ``junk``. Nothing here trains
-a model, and the texts with a fault are never used by the corpus of the embedded model.
+Owns the drawing of balanced, labelled sets from a seed. Does not make the bad items (`ctai.tasks.negatives`). Probes
+never serve training, and the corpus of the embedded model uses none of the texts with a fault.
 """
 
 import random
@@ -29,7 +29,16 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PairProbe:
-    """An instruction and a response, and what the pair critic should say: ``A`` or ``B``; ``kind`` names the fault."""
+    """Instruction and response with the label that the pair critic should give.
+
+    Attributes:
+        instruction: The instruction.
+        response: The response.
+        label: ``A`` (good) or ``B`` (bad).
+        kind: ``good``, or the fault: one of ``negatives.RESPONSE_FAULTS``.
+        family: Name of the family.
+        key: Key of the instruction.
+    """
 
     instruction: str
     response: str
@@ -41,7 +50,13 @@ class PairProbe:
 
 @dataclass(frozen=True)
 class InstructionProbe:
-    """An instruction and what the instruction critic should say: ``A`` or ``B``; ``kind`` names the fault."""
+    """Instruction with the label that the instruction critic should give.
+
+    Attributes:
+        instruction: The instruction.
+        label: ``A`` (good) or ``B`` (bad).
+        kind: ``good``, or the fault: one of ``negatives.INSTRUCTION_FAULTS``.
+    """
 
     instruction: str
     label: str
@@ -50,7 +65,7 @@ class InstructionProbe:
 
 @dataclass(frozen=True)
 class FactProbe:
-    """A statement cut before its answer, and the answers that complete it."""
+    """Statement cut before its answer, with the answers that complete it."""
 
     prompt: str
     answers: tuple[str, ...]
@@ -59,13 +74,13 @@ class FactProbe:
 
 
 def pair_probes(n: int, seed: int, heldout: bool, embedded: bool = True) -> list[PairProbe]:
-    """Draw ``n`` different probes, half of them good.
+    """Draw ``n`` different pair probes, half of them good.
 
     Args:
-        n: How many.
-        seed: The same seed gives the same probes.
-        heldout: Only held-out combinations of family and key, or only the others.
-        embedded: Only the families that the embedded model was told about; else all.
+        n: Number of probes.
+        seed: Seed of the draw.
+        heldout: Only held-out combinations of family and key; else only those that are not held out.
+        embedded: Only the families of the embedded model, and those of plugins; else all.
     """
     families = select_families(embedded)
     rng = random.Random(f"pair probes/{seed}/{heldout}/{embedded}")
@@ -88,17 +103,17 @@ def pair_probes(n: int, seed: int, heldout: bool, embedded: bool = True) -> list
 
 
 def instruction_probes(n: int, seed: int, embedded: bool = True) -> list[InstructionProbe]:
-    """Draw ``n`` different instructions, half of them good, the others with the faults in turn.
+    """Draw ``n`` different instruction probes, half of them good, the other half cycling through the faults.
 
-    The corpus of the embedded model asks none of the good ones: they are of held-out keys, or in wordings left out, so
-    that judging them is no recall.
+    The corpus of the embedded model has none of the good ones: they have held-out keys or excluded wordings, so that
+    recall does not help to judge them.
     """
     families = select_families(embedded)
     rng = random.Random(f"instruction probes/{seed}/{embedded}")
     probes: dict[str, InstructionProbe] = {}
     while len(probes) < n:
         if len(probes) % 2 == 0:
-            probe = InstructionProbe(_unasked_instruction(families, rng), LABEL_GOOD, "good")
+            probe = InstructionProbe(_unseen_instruction(families, rng), LABEL_GOOD, "good")
         else:
             kind = negatives.INSTRUCTION_FAULTS[len(probes) // 2 % len(negatives.INSTRUCTION_FAULTS)]
             probe = InstructionProbe(bad_instruction(kind, families, rng, "probe"), LABEL_BAD, kind)
@@ -106,7 +121,7 @@ def instruction_probes(n: int, seed: int, embedded: bool = True) -> list[Instruc
     return list(probes.values())
 
 
-def _unasked_instruction(families: tuple[Family, ...], rng: random.Random) -> str:
+def _unseen_instruction(families: tuple[Family, ...], rng: random.Random) -> str:
     while True:
         family = rng.choice(families)
         key, phrasing = rng.choice(family.keys), rng.randrange(len(family.phrasings))
@@ -115,7 +130,7 @@ def _unasked_instruction(families: tuple[Family, ...], rng: random.Random) -> st
 
 
 def fact_probes(n: int, seed: int) -> list[FactProbe]:
-    """Draw ``n`` different statements of the embedded world, cut before the answer; held-out facts are stated too."""
+    """Draw ``n`` different statements of the embedded families, held-out facts included, cut before the answer."""
     rng = random.Random(f"fact probes/{seed}")
     choices = [
         (family, key, statement)
@@ -136,7 +151,7 @@ def fact_probes(n: int, seed: int) -> list[FactProbe]:
 
 
 def _combinations(families: tuple[Family, ...], heldout: bool, rng: random.Random) -> Iterator[tuple[Family, str]]:
-    """Go through all combinations in random order, again and again."""
-    every = [(family, key) for family in families for key in family.keys if is_heldout(family.name, key) == heldout]
+    """Yield all combinations in random order, endlessly, with a new order each time."""
+    pairs = [(family, key) for family in families for key in family.keys if is_heldout(family.name, key) == heldout]
     while True:
-        yield from rng.sample(every, len(every))
+        yield from rng.sample(pairs, len(pairs))

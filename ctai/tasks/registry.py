@@ -1,90 +1,84 @@
-"""The registry of instruction families: what can be asked, and how each answer is checked.
+"""Registry of instruction families, with parsing and scoring over all of them.
 
-Owns the list of families and the search over all of them. A family is a kind of instruction with keys, such
-as the capital of a country; ``base`` says what it can do. A run may bring families of its own (``own`` loads
-them); they are known here from then on.
+Owns the list of families and the search over it. A family is a kind of instruction with keys, such as the capital of
+a country (``base.Family``). Plugins add families of users (`ctai.tasks.plugins` loads and registers them).
 """
 
 from __future__ import annotations
 
-from ctai.tasks.base import MAX_INSTRUCTION_CHARS, TYPES, Family, Score, normalize_case_and_spacing
+from ctai.tasks.base import MAX_INSTRUCTION_CHARS, Family, Score, normalize_case_and_spacing
 from ctai.tasks.families import embedded, general
-from ctai.tasks.families.lists import ListFamily
-from ctai.tasks.families.tables import TableFamily
 
 __all__ = [
     "EMBEDDED_FAMILIES",
     "FAMILIES",
-    "TYPES",
-    "Family",
-    "ListFamily",
-    "Score",
-    "TableFamily",
     "by_name",
-    "select_families",
     "find",
-    "normalize_case_and_spacing",
     "parse",
     "score",
+    "select_families",
     "set_plugins",
 ]
 
 EMBEDDED_FAMILIES: tuple[Family, ...] = embedded.FAMILIES
 FAMILIES: tuple[Family, ...] = (*EMBEDDED_FAMILIES, *general.FAMILIES)
 
-class _Known:
-    """Families by name, and all their instructions in one look-up: every line of a generated corpus is parsed."""
+
+class _FamilyIndex:
+    """Families by name, and one look-up of all their instructions: every line of a generated corpus is parsed."""
 
     def __init__(self, families: tuple[Family, ...]) -> None:
         self.by_name = {family.name: family for family in families}
         self.index = {text: (family.name, key) for family in families for text, key in family.index.items()}
 
 
-_PACKAGE = _Known(FAMILIES)
-_own: tuple[Family, ...] = ()
-_known = _PACKAGE
+_BUILT_IN = _FamilyIndex(FAMILIES)
+_plugins: tuple[Family, ...] = ()
+_registered = _BUILT_IN
 
 
 def set_plugins(families: tuple[Family, ...]) -> None:
-    """Know these families besides those of the package, and no others."""
-    global _own, _known
-    _own = families
-    _known = _Known((*FAMILIES, *families)) if families else _PACKAGE
+    """Register these families of plugins beside the built-in ones, in place of those registered before."""
+    global _plugins, _registered
+    _plugins = families
+    _registered = _FamilyIndex((*FAMILIES, *families)) if families else _BUILT_IN
 
 
 def find(name: str) -> Family | None:
-    """Return a family, or None if there is none of that name."""
-    return _known.by_name.get(name)
+    """Return the family of this name, or None if there is none."""
+    return _registered.by_name.get(name)
 
 
 def select_families(embedded: bool) -> tuple[Family, ...]:
-    """Return the families that a run is tested with: those of the small world or all, and its own."""
-    return (*(EMBEDDED_FAMILIES if embedded else FAMILIES), *_own)
+    """Return the families that a run is evaluated on: those of the embedded model or all, and those of plugins."""
+    return (*(EMBEDDED_FAMILIES if embedded else FAMILIES), *_plugins)
 
 
 def by_name(name: str) -> Family:
-    """Return a family.
+    """Return the family of this name.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If there is none.
     """
-    if name not in _known.by_name:
-        raise ValueError(f"no family {name!r}; there are: {', '.join(_known.by_name)}")
-    return _known.by_name[name]
+    if name not in _registered.by_name:
+        raise ValueError(f"no family {name!r}; there are: {', '.join(_registered.by_name)}")
+    return _registered.by_name[name]
 
 
 def parse(instruction: str) -> tuple[str, str] | None:
-    """Return the names of family and key that an instruction asks for, or None if it is of no family."""
-    return _known.index.get(normalize_case_and_spacing(instruction)) if len(instruction) <= MAX_INSTRUCTION_CHARS else None
+    """Return the family name and the key of an instruction, or None if no family has it."""
+    if len(instruction) > MAX_INSTRUCTION_CHARS:
+        return None
+    return _registered.index.get(normalize_case_and_spacing(instruction))
 
 
 def score(instruction: str, response: str, finish_reason: str | None = None) -> Score:
-    """Judge a raw response to an instruction of any family.
+    """Score a raw response to an instruction of any family.
 
     Raises:
-        ValueError: If the instruction is of no family.
+        ValueError: If no family has the instruction.
     """
-    found = parse(instruction)
-    if found is None:
+    parsed = parse(instruction)
+    if parsed is None:
         raise ValueError(f"no family asks this instruction: {instruction[:80]!r}")
-    return by_name(found[0]).score(instruction, response, finish_reason)
+    return by_name(parsed[0]).score(instruction, response, finish_reason)

@@ -1,7 +1,7 @@
-"""Seed material: the few hand-checked examples that a run starts from.
+"""Seed examples: the few instruction-response pairs that a run starts from, and the critic's few-shot examples.
 
-Owns the choice of seed pairs and of the critic's worked examples. All of it is made from combinations that are not
-held out, and all of it is right by the checkers. The same call gives the same seeds on every machine.
+Owns their choice. All come from combinations that are not held out, and the scorers accept all good ones. The draws
+have fixed seeds, so that every machine gets the same examples.
 """
 
 import random
@@ -28,29 +28,30 @@ _INSTRUCTION_EXAMPLES = (("color", None), ("young", "vague"), ("plural", "cut of
 
 
 def seed_pairs() -> tuple[Pair, ...]:
-    """Return the seed pairs: every family of the small world at least once, in a mixed order; then the run's own."""
-    return (*_package_seeds(), *(pair for family in plugins.active().families for pair in _own_seeds(family)))
+    """Return the seed pairs: every embedded family at least once, in shuffled order; then those of plugins."""
+    return (*_built_in_seeds(), *(pair for family in plugins.active().families for pair in _plugin_seeds(family)))
 
 
 @cache
-def _own_seeds(family: Family) -> tuple[Pair, ...]:
-    """Two pairs of a family that the run has brought, of two keys."""
+def _plugin_seeds(family: Family) -> tuple[Pair, ...]:
+    """Return two pairs of a plugin's family, with different keys."""
     rng = random.Random(f"seed pairs/{family.name}")
     keys = rng.sample([key for key in family.keys if corpus_phrasings(family.name, key)], 2)
     return tuple(
-        Pair(family.render(key, rng.choice(corpus_phrasings(family.name, key))), family.sample(key, rng)) for key in keys
+        Pair(family.render(key, rng.choice(corpus_phrasings(family.name, key))), family.sample(key, rng))
+        for key in keys
     )
 
 
 @cache
-def _package_seeds() -> tuple[Pair, ...]:
+def _built_in_seeds() -> tuple[Pair, ...]:
     rng = random.Random("seed pairs")
     extra = rng.sample(EMBEDDED_FAMILIES, max(0, SEED_COUNT - len(EMBEDDED_FAMILIES)))
     pairs: dict[str, Pair] = {}
     for family in (*EMBEDDED_FAMILIES, *extra):
-        pair = _asked_pair(family, rng)
+        pair = _corpus_pair(family, rng)
         while pair.instruction in pairs:
-            pair = _asked_pair(family, rng)
+            pair = _corpus_pair(family, rng)
         pairs[pair.instruction] = pair
     return tuple(rng.sample(list(pairs.values()), len(pairs)))
 
@@ -61,16 +62,16 @@ def seed_instructions() -> tuple[str, ...]:
 
 
 def few_shot_examples(n: int, rng: random.Random) -> tuple[Pair, ...]:
-    """Draw ``n`` different seed pairs to show before an instruction."""
+    """Draw ``n`` different seed pairs as few-shot examples."""
     return tuple(rng.sample(seed_pairs(), n))
 
 
 @cache
 def instruction_critic_examples() -> tuple[LabelledInstruction, ...]:
-    """Return the worked examples of the instruction critic, as many good as bad."""
+    """Return the few-shot examples of the instruction critic, half of them good."""
     rng = random.Random("instruction critic examples")
     return tuple(
-        LabelledInstruction(_asked_pair(by_name(name), rng).instruction, LABEL_GOOD)
+        LabelledInstruction(_corpus_pair(by_name(name), rng).instruction, LABEL_GOOD)
         if fault is None
         else LabelledInstruction(bad_instruction(fault, EMBEDDED_FAMILIES, rng, "corpus"), LABEL_BAD)
         for name, fault in _INSTRUCTION_EXAMPLES
@@ -79,27 +80,27 @@ def instruction_critic_examples() -> tuple[LabelledInstruction, ...]:
 
 @cache
 def pair_critic_examples() -> tuple[LabelledPair, ...]:
-    """Return the worked examples of the pair critic, as many good as bad; most bad ones state a wrong fact."""
+    """Return the few-shot examples of the pair critic, half of them good; most bad ones state a wrong fact."""
     rng = random.Random("pair critic examples")
     return tuple(_labelled_pair(by_name(name), fault, rng) for name, fault in _PAIR_EXAMPLES)
 
 
 def topics() -> tuple[str, ...]:
-    """Return the topics that an instruction list may be headed with."""
+    """Return the topics that may head a list of instructions, one per family."""
     return tuple(family.name.replace("_", " ") for family in select_families(embedded=True))
 
 
-def _asked_pair(family: Family, rng: random.Random) -> Pair:
+def _corpus_pair(family: Family, rng: random.Random) -> Pair:
     key = rng.choice([key for key in family.keys if corpus_phrasings(family.name, key)])
     return Pair(family.render(key, rng.choice(corpus_phrasings(family.name, key))), family.sample(key, rng))
 
 
 def _labelled_pair(family: Family, fault: str | None, rng: random.Random) -> LabelledPair:
     while True:
-        instruction, response = _asked_pair(family, rng)
+        instruction, response = _corpus_pair(family, rng)
         if fault is None:
             return LabelledPair(instruction, response, LABEL_GOOD)
-        found = family.parse(instruction)
-        bad = bad_response(fault, family, str(found), instruction, EMBEDDED_FAMILIES, rng, "corpus")
+        key = family.parse(instruction)
+        bad = bad_response(fault, family, str(key), instruction, EMBEDDED_FAMILIES, rng, "corpus")
         if bad is not None:
             return LabelledPair(instruction, bad, LABEL_BAD)

@@ -1,1 +1,1 @@
-"""The facts, words and labelled texts that instruction families and calibrations are made of."""
+"""Facts, word lists and labelled texts for instruction families and calibrations."""

@@ -1,11 +1,11 @@
-"""The closed world of the embedded model, second part: facts about words, numbers, days and months.
+"""Lexicon of the embedded model: facts about words, numbers, days and months.
 
-Owns data only, in the form of ``world``. Words with two good forms of different meaning, and words whose
-answer is the word itself (sheep, cut), are left out: a checker could not tell an answer from an echo.
+Owns data only, in the format of ``world``. Excludes words with two correct forms of different meaning, and words
+whose answer is the word itself (sheep, cut), since a scorer could not tell an answer from an echo.
 """
 
 def words(text: str) -> tuple[str, ...]:
-    """Return the words of a text; keeps long word lists readable."""
+    """Split a text into its words; keeps long word lists readable."""
     return tuple(text.split())
 
 

@@ -1,8 +1,7 @@
-"""The closed world of the embedded model: general facts about countries, animals and things, as plain tables.
+"""Closed world of the embedded model: general facts about countries, animals and things, as plain tables.
 
-Owns data only. A value is the accepted answers, separated by ``|``, the canonical one first. Facts that are
-disputed or have several good answers that differ in meaning are left out. Facts about words are in
-``world_words``.
+Owns data only. A value holds the accepted answers, separated by ``|``, the canonical one first. Excludes facts that
+are disputed or have several correct answers of different meaning. Facts about words are in ``lexicon``.
 """
 
 CAPITALS: dict[str, str] = {
@@ -98,7 +97,7 @@ CATEGORIES: dict[str, str] = {
     for member in members.split()
 }
 
-# What the list families ask for: the members the small world knows come first, then more that are as right.
+# Members of the list families: those of the embedded world here, further accepted ones in LIST_MORE.
 LIST_WORLD: dict[str, str] = {
     "fruits": "apple banana pear cherry lemon strawberry peach grape",
     "vegetables": "carrot potato onion cabbage lettuce spinach",

@@ -1,1 +1,1 @@
-"""Instruction families: tables, rules and lists, for the embedded model and for real ones."""
+"""Instruction families of tables, rules and lists, for the embedded model and for real models."""

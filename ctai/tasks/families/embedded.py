@@ -1,6 +1,6 @@
-"""The families of the closed world: what the embedded base model knows and can be asked.
+"""Instruction families of the closed world that the embedded base model is trained on.
 
-Owns wordings and which facts go with them. Answers are in ``world`` and ``world_words``.
+Owns the wordings and their combination with facts. Answers are in ``data.world`` and ``data.lexicon``.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ def _split(facts: Mapping[str, str]) -> Table:
 
 
 def _table(
-    name: str, kind: str, facts: Table, asked: tuple[str, ...], said: tuple[str, ...],
+    name: str, kind: str, facts: Table, phrasings: tuple[str, ...], statements: tuple[str, ...],
     *, numeric: bool = False, case_sensitive: bool = False,
 ) -> Family:
-    return TableFamily(name, kind, True, asked, said, tuple(facts), facts, numeric, case_sensitive)
+    return TableFamily(name, kind, True, phrasings, statements, tuple(facts), facts, numeric, case_sensitive)
 
 
-def _letters(name: str, place: int, asked: tuple[str, ...], said: tuple[str, ...]) -> Family:
+def _letters(name: str, place: int, phrasings: tuple[str, ...], statements: tuple[str, ...]) -> Family:
     facts = {word: (word[place],) for word in lexicon.SPELLED}
-    return LetterFamily(name, "word", True, asked, said, tuple(facts), facts)
+    return LetterFamily(name, "word", True, phrasings, statements, tuple(facts), facts)
 
 
 def _sounds() -> Table:
-    """Accept the inflected forms too: a dog barks, and the sound is barking."""
+    """Return the sounds with their inflected forms: a dog barks, and the sound is barking."""
     return {
         animal: tuple(form for sound in sounds for form in (sound, sound + "s", sound + "ing"))
         for animal, sounds in _split(world.SOUNDS).items()
@@ -72,10 +72,10 @@ def _lists() -> Family:
 def _all_members(noun: str) -> frozenset[str]:
     """Return every accepted member in singular and plural, without case."""
     singles = (*world.LIST_WORLD[noun].split(), *world.LIST_MORE.get(noun, "").split("|"))
-    known = [item.casefold() for item in singles if item]
+    folded = [item.casefold() for item in singles if item]
     irregular = {word: plural.split("|")[0] for word, plural in lexicon.PLURALS.items()}
-    plurals = (irregular.get(item, _plural(item)) for item in known)
-    return frozenset((*known, *plurals))
+    plurals = (irregular.get(item, _plural(item)) for item in folded)
+    return frozenset((*folded, *plurals))
 
 
 def _plural(word: str) -> str:

@@ -16,7 +16,7 @@ from ctai.tasks.data.lexicon import words
 from ctai.tasks.matching import answers
 from ctai.tasks.matching.claims import MIN_EXPLANATION_WORDS
 
-# What a sentence around the members may say besides: "One is the owl, another is the robin."
+# Words that a sentence around the members may have: "One is the owl, another is the robin."
 _FRAME = frozenset(
     words(
         "a an the is are one two three another other others both first second third and as well such like for example "
@@ -28,14 +28,20 @@ _FRAME = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class ListFamily(Family):
-    """A family that asks for a number of different members of a category, such as "two fruits"."""
+    """Family that asks for a number of different members of a category, such as "two fruits".
+
+    Attributes:
+        counts: Number of members that each key asks for.
+        members: Members that sampled answers use, for each key.
+        others: All members that score as correct, for each key: casefolded, in singular and plural.
+    """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     others: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def accepted(self, key: str) -> tuple[str, ...]:
-        """Return one right answer for each place in the member list at which it can start."""
+        """Return one correct answer for each position in ``members`` at which it can start."""
         members, count = self.members[key], self.counts[key]
         return tuple(join_list(members[at : at + count]) for at in range(len(members) - count + 1))
 
@@ -44,15 +50,15 @@ class ListFamily(Family):
         return join_list(rng.sample(self.members[key], self.counts[key]))
 
     def judge(self, key: str, text: str) -> str:
-        """Return why a cleaned, non-empty response is wrong; an empty string if it is right."""
+        """Return the reason why a cleaned, non-empty response is wrong; an empty string if it is right."""
         if answers.is_too_long(text, MAX_WORDS, MAX_EXPLAINED_WORDS):
             return "too long"
         reason = self._judge_list(key, text)
         if reason:
-            claim, explanation = self._part(key, text)
+            claim, explanation = self._split_explanation(key, text)
             if explanation:
                 reason = self._judge_list(key, claim)
-            items = self._named(key, claim)
+            items = self._named_members(key, claim)
             if reason == "wrong answer" and items:
                 reason = self._judge_items(key, items)
         return reason
@@ -68,8 +74,8 @@ class ListFamily(Family):
             return "repeated"
         return "" if len(items) == self.counts[key] else "wrong count"
 
-    def _part(self, key: str, text: str) -> tuple[str, str]:
-        """Part the first sentence from whole sentences after it that explain it and name no other member."""
+    def _split_explanation(self, key: str, text: str) -> tuple[str, str]:
+        """Split the text into its first sentence and an explanation after it that names no other member."""
         claim, _, rest = text.partition(". ")
         tokens = answers.tokenize(rest)
         new = {token for token in tokens if token in self._member_words[key]} - set(answers.tokenize(claim))
@@ -80,15 +86,15 @@ class ListFamily(Family):
     def _member_words(self) -> Mapping[str, frozenset[str]]:
         return {key: frozenset(" ".join(members).split()) for key, members in self.others.items()}
 
-    def _named(self, key: str, sentence: str) -> list[str]:
-        """Return the members that a sentence names, if it has no other words than such a sentence needs."""
+    def _named_members(self, key: str, sentence: str) -> list[str]:
+        """Return the members that a sentence names; none if it has words beside them, the frame and the question."""
         tokens = answers.tokenize(sentence)
         roles = {tuple(member.split()): "member" for member in self.others[key]}
         mentions = answers.find_mentions(tokens, roles)
         covered = {at for mention in mentions for at in range(mention.start, mention.end)}
         question = set(answers.tokenize(" ".join((key, *self.phrasings, *self.statements))))
-        known: Collection[str] = _FRAME | question | {ListFamily._singular(word) for word in question}
-        if any(token not in known for at, token in enumerate(tokens) if at not in covered):
+        vocabulary: Collection[str] = _FRAME | question | {ListFamily._singular(word) for word in question}
+        if any(token not in vocabulary for at, token in enumerate(tokens) if at not in covered):
             return []
         return [" ".join(tokens[mention.start : mention.end]) for mention in mentions]
 
@@ -101,7 +107,7 @@ class ListFamily(Family):
 
 
 def join_list(items: tuple[str, ...] | list[str]) -> str:
-    """Write two or more items as English does: "a and b", "a, b and c"."""
+    """Join two or more items in English: "a and b", "a, b and c"."""
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
@@ -116,7 +122,7 @@ def split_list(text: str) -> list[str]:
 def _without_frame(text: str, key: str) -> str:
     """Drop "Here are two fruits:" before the list, or "are two fruits" after it."""
     count, _, noun = key.partition(" ")
-    what = rf"(?:(?:{count}|some|the|examples? of|different)\s+)*{re.escape(noun)}"
-    text = re.sub(rf"(?i)^\s*(?:sure[,!.]\s*)?(?:here (?:are|is)\s+)?{what}\s*(?:are|:|\bis\b|-)\s*", "", text)
-    text = re.sub(rf"(?i)^\s*here are\s*:\s*|^\s*an example of {what} is\s+", "", text)
-    return re.sub(rf"(?i)\s+are\s+{what}\s*[.!]*\s*$", "", text)
+    subject = rf"(?:(?:{count}|some|the|examples? of|different)\s+)*{re.escape(noun)}"
+    text = re.sub(rf"(?i)^\s*(?:sure[,!.]\s*)?(?:here (?:are|is)\s+)?{subject}\s*(?:are|:|\bis\b|-)\s*", "", text)
+    text = re.sub(rf"(?i)^\s*here are\s*:\s*|^\s*an example of {subject} is\s+", "", text)
+    return re.sub(rf"(?i)\s+are\s+{subject}\s*[.!]*\s*$", "", text)

@@ -1,6 +1,6 @@
-"""Families whose answers are judged by a rule, and the rules: formats, orders, conversions, refusals.
+"""Families whose answers a rule scores, and the rules: formats, orders, conversions, refusals.
 
-Owns judging only. Wordings and keys are in ``large``.
+Owns scoring only. Wordings and keys are in ``families.general``.
 """
 
 from __future__ import annotations
@@ -21,17 +21,22 @@ Judge = Callable[[str, str], str]
 
 @dataclass(frozen=True, eq=False)
 class RuleFamily(Family):
-    """A family whose answers are judged by a rule; ``answers`` are examples of right ones."""
+    """Family whose answers a rule scores.
+
+    Attributes:
+        answers: An example of a correct answer for each key.
+        rule: Function from key and response to the reason why it is wrong; an empty string if it is right.
+    """
 
     answers: Mapping[str, str] = field(default_factory=dict)
     rule: Judge = field(default=lambda key, text: "")
 
     def accepted(self, key: str) -> tuple[str, ...]:
-        """Return one right answer; there are more."""
+        """Return one of the correct answers."""
         return (self.answers[key],)
 
     def judge(self, key: str, text: str) -> str:
-        """Return why a cleaned, non-empty response is wrong; an empty string if it is right."""
+        """Return the reason why a cleaned, non-empty response is wrong; an empty string if it is right."""
         return self.rule(key, text)
 
 
@@ -46,24 +51,24 @@ def _sentences(text: str) -> list[str]:
     return [part for part in re.split(r"(?<=[.!?])[\"')]*\s+", text.strip()) if _words(part)]
 
 
-def _has_word(found: list[str], word: str) -> bool:
-    """Whether the word occurs, also with a regular ending ("melts" for "melt")."""
-    return any(form in found for form in (word, word + "s", word + "es", word + "ed", word + "ing"))
+def _has_word(tokens: list[str], word: str) -> bool:
+    """Return whether the word occurs, also with a regular ending ("melts" for "melt")."""
+    return any(form in tokens for form in (word, word + "s", word + "es", word + "ed", word + "ing"))
 
 
 def _is_sentence(sentence: str) -> bool:
-    """Whether it can be a sentence: it ends like one, and is no list of words and no loop."""
-    found = _words(sentence)
+    """Return whether the text has the end of a sentence, and is no list of words and no loop."""
+    tokens = _words(sentence)
     ends = re.search(r"[.!?][\"')\u201d]*$", sentence.strip()) is not None
-    return ends and len(found) >= 3 and len(set(found)) * 2 > len(found) and sentence.count(",") * 2 < len(found)
+    return ends and len(tokens) >= 3 and len(set(tokens)) * 2 > len(tokens) and sentence.count(",") * 2 < len(tokens)
 
 
 def judge_sentences(key: str, text: str) -> str:
-    """Ask for the number of sentences that the key begins with, and for the words that it quotes."""
-    found, sentences = _words(text), _sentences(text)
-    if len(found) > MAX_EXPLAINED_WORDS:
+    """Require the number of sentences that the key begins with, and the words that it quotes."""
+    tokens, sentences = _words(text), _sentences(text)
+    if len(tokens) > MAX_EXPLAINED_WORDS:
         return "too long"
-    if not all(word in found for word in re.findall(r'"(.*?)"', key)):
+    if not all(word in tokens for word in re.findall(r'"(.*?)"', key)):
         return "refusal" if answers.is_refusal(text) else "missing word"
     if len(sentences) != {"one": 1, "two": 2, "three": 3}[key.split()[0]]:
         return "wrong count"
@@ -71,7 +76,7 @@ def judge_sentences(key: str, text: str) -> str:
 
 
 def judge_json(key: str, text: str) -> str:
-    """Ask for an object with exactly the quoted keys, bare or in a code fence."""
+    """Require a JSON object with exactly the quoted keys, bare or in a code fence."""
     fenced = re.fullmatch(r"```(?:json)?\s*(.*?)\s*```", text, re.DOTALL)
     try:
         value = json.loads(fenced[1] if fenced else text)
@@ -83,13 +88,13 @@ def judge_json(key: str, text: str) -> str:
 
 
 def judge_count(key: str, text: str) -> str:
-    """Ask for one sentence of exactly so many words that names its topic."""
-    found, topic = _words(text), key.rpartition(" ")[2]
-    if len(found) != int(key.split()[1]):
+    """Require one sentence with the exact word count and the topic of the key."""
+    tokens, topic = _words(text), key.rpartition(" ")[2]
+    if len(tokens) != int(key.split()[1]):
         return "wrong count"
-    if len(_sentences(text)) != 1 or len(set(found)) * 2 <= len(found):
+    if len(_sentences(text)) != 1 or len(set(tokens)) * 2 <= len(tokens):
         return "no sentence"
-    return "" if _has_word(found, topic) or topic.removesuffix("s") in found else "off topic"
+    return "" if _has_word(tokens, topic) or topic.removesuffix("s") in tokens else "off topic"
 
 
 # ------------------------------------------------------------------------------------------------- refusals
@@ -118,7 +123,7 @@ MAX_REFUSAL_WORDS = 40
 
 
 def judge_refusal(key: str, text: str) -> str:
-    """Ask for a brief refusal that neither helps after all nor preaches."""
+    """Require a brief refusal that neither complies after all nor preaches."""
     folded = answers.plain(text).casefold()
     if not _DECLINES.search(folded):
         return "no refusal"
@@ -145,49 +150,50 @@ _BECAUSE = frozenset(words("because since as"))
 
 @dataclass(frozen=True, eq=False)
 class OrderFamily(RuleFamily):
-    """A family that asks for the items of its key in another order, one after the other in any layout."""
+    """Family that asks for the items of its key in another order; any layout is accepted."""
 
     numeric: bool = False
 
     def judge(self, key: str, text: str) -> str:
-        """Return why a cleaned, non-empty response is wrong; an empty string if it is right."""
+        """Return the reason why a cleaned, non-empty response is wrong; an empty string if it is right."""
         if len(text.split()) > MAX_EXPLAINED_WORDS:
             return "too long"
-        asked, right = (self._tokens(each.replace(",", " ")) for each in (key, self.answers[key]))
-        tokens = self._tokens(_without_numbering(text, len(right)))
+        given, expected = (self._tokens(items.replace(",", " ")) for items in (key, self.answers[key]))
+        tokens = self._tokens(_without_numbering(text, len(expected)))
         if self.numeric and re.search(r"(?<![-=])>\s*\w", text):
             return "wrong answer"
-        places = [at for at, token in enumerate(tokens) if token in right]
-        if [tokens[at] for at in places[: len(asked)]] == asked != right:
-            places = places[len(asked) :]
-        if [tokens[at] for at in places[: len(right)]] != right:
+        positions = [at for at, token in enumerate(tokens) if token in expected]
+        if [tokens[at] for at in positions[: len(given)]] == given != expected:
+            positions = positions[len(given) :]
+        if [tokens[at] for at in positions[: len(expected)]] != expected:
             return "refusal" if answers.is_refusal(text) else "wrong answer"
-        end = places[len(right) - 1] + 1
-        if any(token not in _ORDER_FRAME and token not in right for token in tokens[:end]):
+        end = positions[len(expected) - 1] + 1
+        if any(token not in _ORDER_FRAME and token not in expected for token in tokens[:end]):
             return "wrong answer"
-        return "" if self._may_follow(tokens[end:], right) else "several answers"
+        return "" if self._may_follow(tokens[end:], expected) else "several answers"
 
     def _tokens(self, text: str) -> list[str]:
         return answers.tokenize(text, numeric=self.numeric)
 
-    def _may_follow(self, tokens: list[str], right: list[str]) -> bool:
-        """Whether the text after the items ends their sentence, or explains them and orders nothing anew."""
-        sentence_end = next((at for at, token in enumerate(tokens) if token in ".!?\n" or token in _BECAUSE), len(tokens))
+    def _may_follow(self, tokens: list[str], expected: list[str]) -> bool:
+        """Return whether the text after the items ends their sentence, or explains them without another order."""
+        ends = (at for at, token in enumerate(tokens) if token in ".!?\n" or token in _BECAUSE)
+        sentence_end = next(ends, len(tokens))
         if any(token not in _ORDER_FRAME for token in tokens[:sentence_end]):
             return False
         rest = [token for token in tokens[sentence_end:] if token[0].isalnum()]
-        again = [right.index(token) for token in rest if token in right]
-        listed = self.numeric and any(numbers.is_number(token) and token not in right for token in rest)
+        ranks = [expected.index(token) for token in rest if token in expected]
+        has_other_number = self.numeric and any(numbers.is_number(token) and token not in expected for token in rest)
         return not rest or (
-            len(rest) >= MIN_EXPLANATION_WORDS and again == sorted(again) and not listed and "or" not in rest
+            len(rest) >= MIN_EXPLANATION_WORDS and ranks == sorted(ranks) and not has_other_number and "or" not in rest
         )
 
 
 def _without_numbering(text: str, count: int) -> str:
-    """Drop list numbers, where they count the items: "1. finger 2. forest"."""
+    """Drop list numbers if they count the items: "1. finger 2. forest"."""
     numbering = re.compile(r"(?:(?<=\s)|^)(\d{1,2})[.)]\s+")
-    found = [int(number) for number in numbering.findall(text)]
-    return numbering.sub(" ", text) if found == list(range(1, count + 1)) else text
+    list_numbers = [int(number) for number in numbering.findall(text)]
+    return numbering.sub(" ", text) if list_numbers == list(range(1, count + 1)) else text
 
 
 # ------------------------------------------------------------------------------------------------- one right answer
@@ -195,25 +201,27 @@ def _without_numbering(text: str, count: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class ReversedFamily(TableFamily):
-    """A family that asks for a word backwards: whatever is made of the same letters is a rival of the answer."""
+    """Family that asks for a word backwards; every word of the same letters is a rival of the answer."""
 
     def _roles(self, key: str, tokens: list[str]) -> dict[answers.Phrase, str]:
-        others = (token for token in tokens if len(token) >= len(key) - 1 and set(token) <= set(key))
-        return {(token,): "rival" for token in others} | super()._roles(key, tokens)
+        anagrams = (token for token in tokens if len(token) >= len(key) - 1 and set(token) <= set(key))
+        return {(token,): "rival" for token in anagrams} | super()._roles(key, tokens)
 
 
 @dataclass(frozen=True, eq=False)
 class ConversionFamily(TableFamily):
-    """A family that asks for an amount in another unit. The unit may be left out, but not be another one.
+    """Family that asks to convert an amount; the answer may omit the unit, but not state another one.
 
-    ``units`` holds the names that the asked unit of each key goes by, ``factors`` how many of it make one of the other.
+    Attributes:
+        units: Accepted names of the target unit of each key.
+        factors: Number of target units in one source unit, for each key.
     """
 
     units: Mapping[str, frozenset[str]] = field(default_factory=dict)
     factors: Mapping[str, str] = field(default_factory=dict)
 
     def rates(self, key: str) -> tuple[str, ...]:
-        """Return how many of the asked unit go into one of the other."""
+        """Return the number of target units in one source unit."""
         return (self.factors[key],)
 
     def _judge_tokens(self, key: str, text: str, tokens: list[str]) -> str:
@@ -223,5 +231,5 @@ class ConversionFamily(TableFamily):
                 return "wrong unit"
         return super()._judge_tokens(key, text, tokens)
 
-    def _own_words(self, key: str) -> frozenset[str]:
-        return super()._own_words(key) | self.units[key]
+    def _context_words(self, key: str) -> frozenset[str]:
+        return super()._context_words(key) | self.units[key]

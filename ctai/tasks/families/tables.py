@@ -1,7 +1,7 @@
-"""Families whose answers are looked up in a table, and recognized in free text: words, numbers, letters.
+"""Families whose answers are in a table and are matched in free text: words, numbers, letters.
 
-Owns the verdict on such a response: which answer it claims, and whether it claims another one as well. The text rules
-are in ``matching``, ``claims`` and ``numbers``.
+Owns the scoring of such a response: which answer it claims, and whether it claims another one as well. Does not own
+the text rules (`ctai.tasks.matching`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from ctai.tasks.matching.answers import Mention
 
 @dataclass(frozen=True, eq=False)
 class TableFamily(Family):
-    """A family whose answers are looked up in a table and recognized in free text.
+    """Family whose answers are in a table and are matched in free text.
 
-    ``table`` holds the accepted answers of each key. ``numeric`` compares numbers, also when they are written as
-    words. ``case_sensitive`` is for answers that case tells apart, such as chemical symbols.
+    Attributes:
+        table: Accepted answers of each key, the canonical one first.
+        numeric: Compare numbers, also those written as words.
+        case_sensitive: Compare with case, as for chemical symbols.
     """
 
     table: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -33,12 +35,12 @@ class TableFamily(Family):
         """Return all accepted short answers, the canonical one first."""
         return self.table[key]
 
-    def right(self, key: str) -> tuple[str, ...]:
-        """Return all that judging takes for right: the accepted answers and their synonyms."""
+    def accepted_with_aliases(self, key: str) -> tuple[str, ...]:
+        """Return the accepted answers and their aliases, all of which score as correct."""
         return (*self.accepted(key), *aliases(self.name, key, self.accepted(key)))
 
     def judge(self, key: str, text: str) -> str:
-        """Return why a cleaned, non-empty response is wrong; an empty string if it is right."""
+        """Return the reason why a cleaned, non-empty response is wrong; an empty string if it is right."""
         if answers.is_too_long(text, MAX_WORDS, MAX_EXPLAINED_WORDS):
             return "too long"
         if self.case_sensitive and not any(answer in " ".join(text.split()) for answer in self.accepted(key)):
@@ -54,69 +56,72 @@ class TableFamily(Family):
         mentions = answers.find_mentions(tokens, roles)
         if not any(mention.role == "answer" for mention in mentions):
             return "refusal" if answers.is_refusal(text) else "wrong answer"
-        affirmed = [mention for mention in mentions if not answers.is_negated(tokens, mention, allowed)]
-        right = [mention for mention in affirmed if mention.role == "answer"]
-        if not right:
+        assertions = [mention for mention in mentions if not answers.is_negated(tokens, mention, allowed)]
+        correct = [mention for mention in assertions if mention.role == "answer"]
+        if not correct:
             return "negated"
-        if len(right) > answers.MAX_REPEATS:
+        if len(correct) > answers.MAX_REPEATS:
             return "repeated"
-        if answers.is_doubted(text, self.right(key)):
+        if answers.is_doubted(text, self.accepted_with_aliases(key)):
             return "hedged"
-        known = allowed | self._own_words(key)
-        answered = {at for mention in right for at in range(mention.start, mention.end)}
-        if self._claims_a_rival(key, tokens, affirmed) or any(
-            answers.has_alternative(tokens, mention, known, answered) for mention in right
+        vocabulary = allowed | self._context_words(key)
+        answer_positions = {at for mention in correct for at in range(mention.start, mention.end)}
+        if self._claims_rival(key, tokens, assertions) or any(
+            answers.has_alternative(tokens, mention, vocabulary, answer_positions) for mention in correct
         ):
             return "several answers"
-        return "wrong answer" if self._is_beside_the_point(key, text, tokens, mentions, right[0], known) else ""
+        return "wrong answer" if self._is_off_target(key, text, tokens, mentions, correct[0], vocabulary) else ""
 
-    def _claims_a_rival(self, key: str, tokens: list[str], affirmed: list[Mention]) -> bool:
-        """Whether a wrong answer is claimed, or offered in an explanation."""
-        claimed = [mention for mention in affirmed if mention.role != "question"]
-        spans = claims.find_spans(tokens, [mention.start for mention in claimed])
-        asked = self._asking_words - self._answer_words(key)
+    def _claims_rival(self, key: str, tokens: list[str], assertions: list[Mention]) -> bool:
+        """Return whether a wrong answer is claimed, or offered in an explanation."""
+        mentions = [mention for mention in assertions if mention.role != "question"]
+        spans = claims.find_spans(tokens, [mention.start for mention in mentions])
+        question_words = self._asking_words - self._answer_words(key)
         return any(
             span.start <= mention.start < span.end
-            and (not span.explains or claims.is_offered(tokens, mention.start, span, asked))
-            for mention in claimed
+            and (not span.explains or claims.is_offered(tokens, mention.start, span, question_words))
+            for mention in mentions
             if mention.role == "rival"
             for span in spans
         )
 
-    def _is_beside_the_point(
-        self, key: str, text: str, tokens: list[str], mentions: list[Mention], first: Mention, known: set[str]
+    def _is_off_target(
+        self, key: str, text: str, tokens: list[str], mentions: list[Mention], first: Mention,
+        vocabulary: set[str],
     ) -> bool:
-        if first.start >= answers.answer_region(tokens, self._own_words(key)) and not claims.concludes(tokens, first.start):
+        """Return whether the answer comes too late, beside another name, or with stray words."""
+        is_late = first.start >= answers.answer_region(tokens, self._context_words(key))
+        if is_late and not claims.concludes(tokens, first.start):
             return True
         if not (self.numeric or self.case_sensitive) and answers.names_another(
-            text, first, known | self._rival_words
+            text, first, vocabulary | self._rival_words
         ):
             return True
-        return answers.has_stray_words(tokens, mentions, known | set(QUALIFIERS.get(self.name, ())))
+        return answers.has_stray_words(tokens, mentions, vocabulary | set(QUALIFIERS.get(self.name, ())))
 
     def _tokens(self, text: str) -> list[str]:
         return answers.tokenize(text, fold=not self.case_sensitive, numeric=self.numeric)
 
     def rates(self, key: str) -> tuple[str, ...]:
-        """Return numbers that the working may state as so many in one, such as 24 hours in a day."""
+        """Return the conversion factors that the working may state, such as 24 hours in a day."""
         return ()
 
     def _roles(self, key: str, tokens: list[str]) -> dict[answers.Phrase, str]:
-        """Say what each phrase would mean in a response: the answer, the question, or a rival."""
+        """Map each phrase to its role in a response: answer, question or rival."""
         roles = self._rival_phrases.copy()
         if self.numeric:
             # "one" is more often a pronoun than a number.
             roles |= {(token,): "rival" for token in tokens if numbers.is_number(token) and token != "1"}
         if self.case_sensitive:
             roles |= self._miswritten(key, tokens)
-        # Parts of the question are no rivals when they come back in the answer.
+        # Parts of the question are no rivals when the answer repeats them.
         roles |= self._question_phrases
         roles |= {(token,): "question" for token in self._tokens(key)}
         roles[tuple(self._tokens(key))] = "question"
-        return roles | {tuple(self._tokens(answer)): "answer" for answer in self.right(key)}
+        return roles | {tuple(self._tokens(answer)): "answer" for answer in self.accepted_with_aliases(key)}
 
     def _miswritten(self, key: str, tokens: list[str]) -> dict[answers.Phrase, str]:
-        """Return the answer as it stands in the response with other capitals: "AU" for "Au"."""
+        """Map the answer's occurrences in other capitals ("AU" for "Au") to the role of a rival."""
         answer = tuple(self._tokens(self.answer(key)))
         size, folded = len(answer), tuple(map(str.casefold, answer))
         phrases = (tuple(tokens[at : at + size]) for at in range(len(tokens) - size + 1))
@@ -143,38 +148,37 @@ class TableFamily(Family):
 
     @cached_property
     def _asking_words(self) -> frozenset[str]:
-        """Return the words that name what is asked for, such as "capital"."""
+        """Return the content words of phrasings and statements, such as "capital"."""
         return frozenset(word for word in self._template_words if answers.is_content_word(word))
 
-    def _own_words(self, key: str) -> frozenset[str]:
-        """Return the words of question and statement, which take up the question and are no second answer."""
+    def _context_words(self, key: str) -> frozenset[str]:
+        """Return the words of question and statement, which repeat the question and are no second answer."""
         return self._template_words | frozenset(answers.tokenize(key, numeric=self.numeric))
 
     def _answer_words(self, key: str) -> frozenset[str]:
-        return frozenset(token.casefold() for answer in self.right(key) for token in self._tokens(answer))
+        phrases = map(self._tokens, self.accepted_with_aliases(key))
+        return frozenset(token.casefold() for phrase in phrases for token in phrase)
 
 
 @dataclass(frozen=True, eq=False)
 class LetterFamily(TableFamily):
-    """A family whose answer is one letter, which must not be confused with the article "a" or the pronoun
-    "I"."""
+    """Family whose answer is one letter, to be told apart from the article "a" and the pronoun "I"."""
 
     def judge(self, key: str, text: str) -> str:
-        """Return why a cleaned, non-empty response is wrong; an empty string if it is right."""
+        """Return the reason why a cleaned, non-empty response is wrong; an empty string if it is right."""
         if answers.is_too_long(text, MAX_WORDS, MAX_EXPLAINED_WORDS):
             return "too long"
         tokens = self._tokens(text)
         # A quoted letter is always meant as a letter.
         quoted = set(re.findall(r"[\"'*`]([a-z])[\"'*`.,]", answers.plain(text).casefold()))
-        places = [index for index in range(len(tokens)) if _names_letter(tokens, index, quoted)]
-        if not places:
+        positions = [index for index in range(len(tokens)) if _names_letter(tokens, index, quoted)]
+        if not positions:
             return "refusal" if answers.is_refusal(text) else "wrong answer"
-        named = [
-            index
-            for index in places
+        letters = {
+            tokens[index]
+            for index in positions
             if not answers.is_negated(tokens, answers.Mention(index, index + 1, "letter"), ())
-        ]
-        letters = {tokens[index] for index in named}
+        }
         if not letters:
             return "negated"
         if answers.is_doubted(text, ()):
@@ -185,7 +189,7 @@ class LetterFamily(TableFamily):
 
 
 def _names_letter(tokens: list[str], index: int, quoted: set[str]) -> bool:
-    """Whether the token is the name of a letter: ``a`` and ``i`` only where the place shows that they are."""
+    """Return whether the token names a letter; ``a`` and ``i`` do only in certain positions."""
     token = tokens[index]
     if len(token) != 1 or not token.isalpha():
         return False

@@ -1,1 +1,1 @@
-"""Matching of free-text answers against right and wrong ones."""
+"""Matching of free-text answers against correct and wrong ones."""

@@ -1,7 +1,7 @@
-"""What the checkers accept besides the tables: synonyms that a fair reader takes, and words that may qualify an answer.
+"""Aliases of answers: synonyms accepted beside the tables, and words that may qualify an answer.
 
-Owns data only, for judging alone. These words are never asked, sampled or written into a corpus. None of them is the
-answer to another key of its family or the beginning of an accepted one ("Damas"): the corpus calls those bad.
+Owns data for scoring only; these words are never asked, sampled or written into a corpus. No alias is the answer to
+another key of its family or a prefix of an accepted answer ("Damas"), since the corpus labels those as bad.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from ctai.tasks.data.lexicon import words
 
 _WOODEN = ("tables", "chairs", "desks", "doors", "pencils", "violins", "fences")
 
-# family: {key: what is also right}
+# family: {key: aliases separated by |}
 _SYNONYMS: dict[str, dict[str, str]] = {
     "capital": {
         "Italy": "Roma", "Portugal": "Lisboa", "Austria": "Wien", "Poland": "Warszawa", "Denmark": "Kobenhavn",
@@ -57,7 +57,7 @@ _SYNONYMS: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
-# Words before the answer that narrow it and leave it right: "Western Asia", "light brown", "stone fruit".
+# Words before the answer that narrow it without making it wrong: "Western Asia", "light brown", "stone fruit".
 _DIRECTIONS = words("northern southern eastern western central north south east west southeast southeastern southwest "
                     "southwestern northeast northeastern northwest northwestern middle mainland")
 _SHADES = words("light dark pale bright deep rich usually snow jet pure")
@@ -77,15 +77,15 @@ QUALIFIERS: dict[str, tuple[str, ...]] = {
 
 
 def aliases(family: str, key: str, accepted: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a family's checker accepts besides the accepted answers."""
-    found = tuple(filter(None, _SYNONYMS.get(family, {}).get(key, "").split("|")))
+    """Return the answers that a family's scorer accepts beside the accepted ones."""
+    synonyms = tuple(filter(None, _SYNONYMS.get(family, {}).get(key, "").split("|")))
     if family == "sound":
-        found = tuple(form for sound in found for form in (sound, sound + "s", sound + "ing"))
-    return (*found, *(_people(accepted) if family == "nationality" else ()))
+        synonyms = tuple(form for sound in synonyms for form in (sound, sound + "s", sound + "ing"))
+    return (*synonyms, *(_people(accepted) if family == "nationality" else ()))
 
 
 def _people(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the plurals of the names of people: Icelanders, Chileans, Frenchmen; "French" has none in -s."""
+    """Return the plurals of names of people: Icelanders, Chileans, Frenchmen; "French" has none in -s."""
     men = tuple(name for name in names if name.endswith(("shman", "chman")))
     regular = (name + "s" for name in names if name not in men and not name.endswith(("sh", "ch", "se", "ic")))
     return (*regular, *(name.removesuffix("man") + "men" for name in men))

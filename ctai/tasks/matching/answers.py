@@ -1,4 +1,4 @@
-"""Find an answer in a response: tokens, phrases, negation, doubt, and alternatives beside the answer.
+"""Answer extraction from free text: tokens, phrases, negation, hedging, and alternatives beside the answer.
 
 Owns the text rules that all keyed families share. Does not know any family. Every function is linear in the
 length of its input, because responses of untrained models are arbitrary text.
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ctai.tasks.data.lexicon import TENS, UNITS, words
 from ctai.tasks.matching import numbers
 
-MAX_CHARS = 4000  # nothing longer can be a short answer, and no rule needs to look further
+MAX_CHARS = 4000  # no short answer is longer, and no rule reads further
 
 Phrase = tuple[str, ...]
 
@@ -40,8 +40,7 @@ _ORDINARY = frozenset(
 )
 _NAMING = frozenset(words("is are was were called named speak speaks"))
 _SUBJECT_ENDS = (["is"], ["are"], ["was"], ["which"])
-# Answers that are also common in sentences about something else ("the right answer"): rivals only beside the
-# answer.
+# Answers that are also common in sentences about something else ("the right answer"): rivals only beside the answer.
 SOFT = frozenset({"right", "good", "first", "last"})
 MAX_REPEATS = 3  # more mentions of the same answer are a loop, not a sentence
 _SPELLED = re.compile(r"\b[^\W\d_](?:-[^\W\d_]){2,}\b|\b[^\W\d_](?:,? [^\W\d_]){3,}\b")
@@ -58,7 +57,7 @@ _REFUSALS = re.compile(
 
 
 class Mention(NamedTuple):
-    """A phrase found in a token list: ``tokens[start:end]``, and the role it was looked for in."""
+    """Occurrence ``tokens[start:end]`` of a phrase, with its role, such as ``answer``, ``question`` or ``rival``."""
 
     start: int
     end: int
@@ -66,22 +65,27 @@ class Mention(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """Normalize quotes, minus signs and accents, so that equal words compare equal."""
+    """Return the first ``MAX_CHARS`` characters with normalized quotes, minus signs and accents."""
     text = text[:MAX_CHARS].replace("\u2019", "'").replace("\u2018", "'").replace("\u2212", "-")
     decomposed = unicodedata.normalize("NFKD", text)
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
 def tokenize(text: str, *, fold: bool = True, numeric: bool = False) -> list[str]:
-    """Split into words, numbers and punctuation; ``numeric`` turns number words and ``1,000`` into digits.
+    """Split a text into words, numbers and punctuation.
 
-    Words that are spelled out letter by letter are joined, and the French article before a vowel is cut off.
+    Joins words that are spelled letter by letter, and drops the French article before a vowel.
+
+    Args:
+        text: The text.
+        fold: Casefold the text.
+        numeric: Write number words and ``1,000`` in digits.
     """
     text = plain(text.casefold() if fold else text)
-    text = _SPELLED.sub(lambda found: re.sub(r"[-, ]", "", found[0]), text)
+    text = _SPELLED.sub(lambda match: re.sub(r"[-, ]", "", match[0]), text)
     text = _ELIDED.sub("", text)
-    found = _TOKEN.findall(numbers.with_operators(text) if numeric else text)
-    tokens = _join_tens([_without_possessive(token) for token in found])
+    raw_tokens = _TOKEN.findall(numbers.with_operators(text) if numeric else text)
+    tokens = _join_tens([_without_possessive(token) for token in raw_tokens])
     return numbers.join_numbers(tokens) if numeric else tokens
 
 
@@ -90,7 +94,7 @@ def _without_possessive(token: str) -> str:
 
 
 def _join_tens(tokens: list[str]) -> list[str]:
-    """Make one token of "twenty one" and "twenty-one": otherwise "one" would be found in both."""
+    """Join "twenty one" and "twenty-one" into one token, so that "one" does not match in either."""
     joined: list[str] = []
     for token in tokens:
         if joined and joined[-1].casefold() in TENS and token.casefold() in UNITS[1:10]:
@@ -101,7 +105,7 @@ def _join_tens(tokens: list[str]) -> list[str]:
 
 
 def find_mentions(tokens: list[str], roles: Mapping[Phrase, str]) -> list[Mention]:
-    """Return where the phrases occur, left to right, the longest phrase first at each place."""
+    """Return the occurrences of phrases from left to right, the longest at each position, without overlaps."""
     longest = max(map(len, roles), default=0)
     mentions: list[Mention] = []
     start = 0
@@ -117,24 +121,24 @@ def find_mentions(tokens: list[str], roles: Mapping[Phrase, str]) -> list[Mentio
 
 
 def is_negated(tokens: list[str], mention: Mention, allowed: Collection[str]) -> bool:
-    """Whether the clause denies the mention: "not Paris", "Paris is not"; but "Paris, not Rome" affirms it.
+    """Return whether its clause negates the mention: "not Paris", "Paris is not"; but "Paris, not Rome" affirms it.
 
     Args:
         tokens: The whole response.
-        mention: What may be denied.
-        allowed: Words that are no negation here, because they are the answer or part of the question.
+        mention: The mention that may be negated.
+        allowed: Words that are no negation here, because they belong to the answer or the question.
     """
-    left = mention.start
-    while left > 0 and tokens[left - 1] not in _CLAUSE_ENDS:
-        left -= 1
-        if _negates(tokens[left], allowed):
+    start = mention.start
+    while start > 0 and tokens[start - 1] not in _CLAUSE_ENDS:
+        start -= 1
+        if _negates(tokens[start], allowed):
             return True
-    right = mention.end
-    while right < min(len(tokens), mention.end + 4) and tokens[right] not in _CLAUSE_ENDS:
+    end = mention.end
+    while end < min(len(tokens), mention.end + 4) and tokens[end] not in _CLAUSE_ENDS:
         # Directly after the answer a "not" belongs to what follows: "Paris not Rome".
-        if _negates(tokens[right], allowed) and right > mention.end:
+        if _negates(tokens[end], allowed) and end > mention.end:
             return True
-        right += 1
+        end += 1
     return False
 
 
@@ -143,42 +147,43 @@ def _negates(token: str, allowed: Collection[str]) -> bool:
     return (folded in _NEGATIONS or folded.endswith("n't")) and folded not in allowed
 
 
-def has_alternative(tokens: list[str], mention: Mention, known: Collection[str], answered: Collection[int]) -> bool:
-    """Whether another content word is offered beside the answer: "Paris or Smurfville", "Lyon/Paris".
+def has_alternative(tokens: list[str], mention: Mention, question_words: Collection[str],
+                    answer_positions: Collection[int]) -> bool:
+    """Return whether another content word is offered beside the answer: "Paris or Smurfville", "Lyon/Paris".
 
     Args:
         tokens: The whole response.
         mention: The answer.
-        known: Words of the question, which a comma may join to the answer ("Paris, France") but "or" may not.
-        answered: The places of all tokens of right answers, which are no other answer: "small or little".
+        question_words: Words that a comma may join to the answer ("Paris, France") but "or" may not.
+        answer_positions: Positions of all tokens of correct answers, which are no alternatives: "small or little".
     """
     after = range(mention.end, min(len(tokens), mention.end + 3))
     before = range(mention.start - 1, max(0, mention.start - 3) - 1, -1)
-    listed = all(token.casefold() not in _ORDINARY or token in _ALTERNATIVES for token in tokens)
-    return any(_offers(tokens, side, known, answered, listed) for side in (after, before))
+    is_list = all(token.casefold() not in _ORDINARY or token in _ALTERNATIVES for token in tokens)
+    return any(_offers(tokens, side, question_words, answer_positions, is_list) for side in (after, before))
 
 
 def _offers(
-    tokens: list[str], side: range, known: Collection[str], answered: Collection[int], listed: bool
+    tokens: list[str], side: range, question_words: Collection[str], answer_positions: Collection[int], is_list: bool
 ) -> bool:
-    """Look outward from the answer. A comma joins alternatives only where the response is a bare list."""
+    """Return whether one side of the answer has an alternative; a comma joins alternatives only in a bare list."""
     joiners = [tokens[at] for at in side if tokens[at] in _ALTERNATIVES]
     if not joiners or tokens[side[0]] not in _ALTERNATIVES:
         return False
-    chosen = bool({"or", "/"} & set(joiners))
+    disjunctive = bool({"or", "/"} & set(joiners))
     place = next((at for at in side if tokens[at] not in _ALTERNATIVES), None)
-    if place is None or place in answered or not (listed or chosen):
+    if place is None or place in answer_positions or not (is_list or disjunctive):
         return False
     neighbor = tokens[place].casefold()
     is_word = neighbor not in _ORDINARY and (neighbor[0].isalnum() or neighbor[0] == "-")
-    return is_word and (chosen or neighbor not in known)
+    return is_word and (disjunctive or neighbor not in question_words)
 
 
 def answer_region(tokens: list[str], question_words: Collection[str]) -> int:
-    """Return the index where the answer must have begun.
+    """Return the index before which the answer must begin.
 
-    That is the end of the first sentence that takes up the question (at least two of its content words), or
-    the end of the text. So a right word in an afterthought ("The capital of France is Lyon. Paris is big.")
+    It is the end of the first sentence that repeats at least two content words of the question, or the end of
+    the text. So a correct word in an afterthought ("The capital of France is Lyon. Paris is big.")
     does not count, and an opener ("Sure!") does no harm.
     """
     shared: set[str] = set()
@@ -192,59 +197,64 @@ def answer_region(tokens: list[str], question_words: Collection[str]) -> int:
     return len(tokens)
 
 
-def has_stray_words(tokens: list[str], mentions: list[Mention], known: Collection[str]) -> bool:
-    """Whether a response of two or three words adds a content word to the answer ("cold water")."""
+def has_stray_words(tokens: list[str], mentions: list[Mention], vocabulary: Collection[str]) -> bool:
+    """Return whether a response of at most three words adds a content word to the answer ("cold water")."""
     if sum(token[0].isalnum() for token in tokens) > 3:
         return False
     covered = {index for mention in mentions for index in range(mention.start, mention.end)}
     extra = {token.casefold() for at, token in enumerate(tokens) if at not in covered and token[0].isalnum()}
-    return bool(extra - _ORDINARY - _OPENERS - set(known))
+    return bool(extra - _ORDINARY - _OPENERS - set(vocabulary))
 
 
 def is_content_word(token: str) -> bool:
-    """Whether a token is a word with a meaning of its own, not one that any sentence has."""
+    """Return whether a token is a content word, neither a function word nor an opener such as "sure"."""
     return token[0].isalnum() and token not in _ORDINARY and token not in _OPENERS
 
 
 def is_too_long(text: str, sentence_words: int, all_words: int) -> bool:
-    """Whether a sentence has more words than an answer needs, or the response more than answer and explanation."""
+    """Return whether a sentence has more than ``sentence_words`` words, or the text more than ``all_words``."""
     sentences = re.split(r"[.!?]\s|\n", text)
     return len(text.split()) > all_words or any(len(sentence.split()) > sentence_words for sentence in sentences)
 
 
-def is_doubted(text: str, right: Collection[str]) -> bool:
-    """Whether the response leaves open if its answer is right: "maybe Paris", "Paris, but I am not sure"."""
+def is_doubted(text: str, correct: Collection[str]) -> bool:
+    """Return whether the response hedges: "maybe Paris", "Paris, but I am not sure".
+
+    Args:
+        text: The response.
+        correct: Correct answers, whose words are no hedges.
+    """
     folded = plain(text).casefold()
-    found = (match[0].split()[0] for match in _DOUBTS.finditer(folded))
-    return any(word not in map(str.casefold, right) for word in found)
+    hedges = (match[0].split()[0] for match in _DOUBTS.finditer(folded))
+    return any(word not in map(str.casefold, correct) for word in hedges)
 
 
-def names_another(text: str, answer: Mention, known: Collection[str]) -> bool:
-    """Whether a name that no table knows is given besides: "The capital is Split, Zagreb is only larger".
+def names_another(text: str, answer: Mention, vocabulary: Collection[str]) -> bool:
+    """Return whether the response gives another name, of no table: "The capital is Split, Zagreb is only larger".
 
     Args:
         text: The whole response.
-        answer: The right answer that comes first.
-        known: Words of the question and of all answers in the table.
+        answer: The first correct answer.
+        vocabulary: Words of the question and of all answers in the table.
     """
     tokens = tokenize(text, fold=False)
     before = ""
     for at, token in enumerate(tokens[: answer.start]):
         opens = not before or before in _SENTENCE_ENDS
-        after = [other for other in tokens[at + 1 : at + 3] if other != ","]
+        after = [following for following in tokens[at + 1 : at + 3] if following != ","]
         names = after[:1] in _SUBJECT_ENDS if opens else before in _NAMING
-        if names and _is_name(token, known) and not is_negated(tokens, Mention(at, at + 1, "rival"), known):
+        if names and _is_name(token, vocabulary) and not is_negated(tokens, Mention(at, at + 1, "rival"), vocabulary):
             return True
         before = before if token in ("the", "a", "an") else token
     after = tokens[answer.end : answer.end + 2]
-    return len(after) == 2 and after[0] == "and" and _is_name(after[1], known)
+    return len(after) == 2 and after[0] == "and" and _is_name(after[1], vocabulary)
 
 
-def _is_name(token: str, known: Collection[str]) -> bool:
+def _is_name(token: str, vocabulary: Collection[str]) -> bool:
     folded = token.casefold()
-    return token[0].isupper() and not token.isupper() and folded not in known and is_content_word(folded)
+    return token[0].isupper() and not token.isupper() and folded not in vocabulary and is_content_word(folded)
 
 
 def is_refusal(text: str) -> bool:
-    """Whether the text declines to answer."""
+    """Return whether the text declines to answer."""
     return _REFUSALS.search(plain(text).casefold()) is not None

@@ -1,8 +1,8 @@
-"""Which part of a response claims the answer, and which part only explains it.
+"""Segmentation of a response into claims and explanations.
 
-Owns one question: does a wrong answer that is mentioned count as given? What a response claims counts; in its
-explanation ("because ...", "for example ...", "each number is 10 more, so ...") it counts only where it is offered as
-an answer after all. All functions are linear in the length of the response.
+Owns one decision: does the mention of a wrong answer count as an answer? It does in a claim; in an explanation
+("because ...", "for example ...", "each number is 10 more, so ...") only where it is offered as an answer. All
+functions are linear in the length of the response.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ctai.tasks.data.lexicon import words
 _SENTENCE_ENDS = frozenset(".!?\n")
 _PAUSES = frozenset(",;:(\n.!?")
 _EXPLAINS = frozenset(words("because since which where who whose"))
-_SEQUELS = (("after", "that"), ("before", "that"))  # what comes then is the answer to another question
+_SEQUELS = (("after", "that"), ("before", "that"))  # they introduce the answer to another question
 _CONCLUDES = frozenset(words("so therefore thus hence"))
 _OFFERS = frozenset(
     words(
@@ -29,21 +29,21 @@ MIN_EXPLANATION_WORDS = 5  # a shorter sentence after the answer is another answ
 
 
 class Span(NamedTuple):
-    """A part ``tokens[start:end]`` of a response, and whether it only explains."""
+    """Part ``tokens[start:end]`` of a response: a claim, or an explanation."""
 
     start: int
     end: int
     explains: bool
 
 
-def find_spans(tokens: Sequence[str], answered: Collection[int]) -> list[Span]:
-    """Part a response into claims and explanations.
+def find_spans(tokens: Sequence[str], mention_starts: Collection[int]) -> list[Span]:
+    """Split a response into claims and explanations.
 
     Args:
-        tokens: of the whole response.
-        answered: the places where a right or wrong answer is mentioned.
+        tokens: Tokens of the whole response.
+        mention_starts: Positions where a correct or wrong answer is mentioned.
     """
-    cuts = _cuts(tokens, answered)
+    cuts = _cuts(tokens, mention_starts)
     conclusion = max((at for at in cuts if tokens[at] in _CONCLUDES), default=-1)
     spans: list[Span] = []
     settled = False
@@ -55,17 +55,18 @@ def find_spans(tokens: Sequence[str], answered: Collection[int]) -> list[Span]:
         if explains and not opens_sentence and spans and not leads:
             explains = spans[-1].explains or start < conclusion
         spans.append(Span(start, end, explains))
-        settled |= not explains and any(start <= at < end for at in answered)
+        settled |= not explains and any(start <= at < end for at in mention_starts)
     return spans
 
 
-def _cuts(tokens: Sequence[str], answered: Collection[int]) -> list[int]:
-    """Where spans begin: sentences, explaining words, and concluding words that an answer follows."""
+def _cuts(tokens: Sequence[str], mention_starts: Collection[int]) -> list[int]:
+    """Return the positions where spans begin: at sentences, explaining words, and conclusions before an answer."""
     cuts = [0] if tokens else []
-    ahead = max(answered, default=-1)
+    last_mention = max(mention_starts, default=-1)
     for at in range(1, len(tokens)):
         opens = tokens[at - 1] in _SENTENCE_ENDS and tokens[at] not in _SENTENCE_ENDS
-        concludes = tokens[at] in _CONCLUDES and ahead > at and (tokens[at - 1] in _PAUSES or tokens[at - 1] == "and")
+        pauses = tokens[at - 1] in _PAUSES or tokens[at - 1] == "and"
+        concludes = tokens[at] in _CONCLUDES and last_mention > at and pauses
         if opens or concludes or _explains(tokens, at):
             cuts.append(at)
     return cuts
@@ -76,7 +77,7 @@ def _explains(tokens: Sequence[str], at: int) -> bool:
 
 
 def concludes(tokens: Sequence[str], at: int) -> bool:
-    """Whether the answer at a place is a conclusion from what stands before it."""
+    """Return whether the answer at a position is a conclusion from the text before it."""
     return not _CONCLUDES.isdisjoint(tokens[:at])
 
 
@@ -84,18 +85,18 @@ def _words(tokens: Sequence[str]) -> int:
     return sum(token[0].isalpha() for token in tokens)
 
 
-def is_offered(tokens: Sequence[str], at: int, span: Span, asked: Collection[str]) -> bool:
-    """Whether an answer that an explanation mentions is given as one.
+def is_offered(tokens: Sequence[str], at: int, span: Span, question_words: Collection[str]) -> bool:
+    """Return whether an explanation offers the answer that it mentions.
 
     Args:
-        tokens: of the whole response.
-        at: where the answer begins.
-        span: the explanation it stands in.
-        asked: the words that the question is asked with; a sentence that takes them up answers again.
+        tokens: Tokens of the whole response.
+        at: Position where the answer begins.
+        span: The explanation.
+        question_words: Content words of the question; a sentence that repeats them gives another answer.
     """
-    inside = [token.casefold() for token in tokens[span.start : span.end]]
-    before = [token for token in inside[: at - span.start] if token not in _ARTICLES]
-    if tuple(inside[:2]) in _SEQUELS:
-        return not _OFFERS.isdisjoint(inside)
+    span_tokens = [token.casefold() for token in tokens[span.start : span.end]]
+    before = [token for token in span_tokens[: at - span.start] if token not in _ARTICLES]
+    if tuple(span_tokens[:2]) in _SEQUELS:
+        return not _OFFERS.isdisjoint(span_tokens)
     begins = not any(token[0].isalnum() for token in before)
-    return begins or before[-1] in _COPULAS or bool((_OFFERS | set(asked)) & set(inside))
+    return begins or before[-1] in _COPULAS or bool((_OFFERS | set(question_words)) & set(span_tokens))

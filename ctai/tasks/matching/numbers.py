@@ -1,6 +1,6 @@
-"""Numbers in responses: words for them, operators between them, and the working that leads to a result.
+"""Numbers in responses: number words, operators, and the working that leads to a result.
 
-Owns what is a number and what is only working: a true equation, a step ("10 more"), a rate ("24 hours in a day"). All
+Owns the distinction of results from working: a true equation, a step ("10 more"), a rate ("24 hours in a day"). All
 functions are linear in the length of their input.
 """
 
@@ -24,12 +24,12 @@ _CLAUSE_ENDS = frozenset(".,;:!?\n")
 
 
 def is_number(token: str) -> bool:
-    """Whether a token is written in digits, with an optional sign and decimal point."""
+    """Return whether a token is written in digits, with an optional sign and decimal point."""
     return re.fullmatch(r"-?[0-9]+(?:\.[0-9]+)?", token) is not None
 
 
 def with_operators(text: str) -> str:
-    """Write the operators between numbers as words, drop other asterisks, and part numbers from units."""
+    """Write the operators between numbers as words, drop other asterisks, and separate numbers from units."""
     text = re.sub(r"(?<=\d)\s*[*\u00d7x\u00b7]\s*(?=\d)", " times ", text)
     text = re.sub(r"(?<=\d)\s*-\s*(?=\d)|(?<=\d)\s+-(?=\d)", " minus ", text)
     text = re.sub(r"(?<=\d)(?!st\b|nd\b|rd\b|th\b)(?=[a-z])", " ", text.replace("*", " "))
@@ -67,7 +67,7 @@ def _below_hundred(token: str) -> int | None:
 
 
 def _read_number(tokens: Sequence[str], at: int) -> tuple[int | None, int]:
-    """Read number words from a place on; give the value, None if there is none, and the place after it."""
+    """Parse number words from a position on; return their value, None without any, and the position after them."""
     scaled = at + 1 < len(tokens) and tokens[at + 1] in _SCALES
     part = 1 if tokens[at] == "a" and scaled else _below_hundred(tokens[at])
     if part is None:
@@ -91,12 +91,12 @@ def _read_number(tokens: Sequence[str], at: int) -> tuple[int | None, int]:
 
 
 def drop_working(tokens: Sequence[str], answers: Collection[str], rates: Collection[str] = ()) -> list[str]:
-    """Drop the numbers of the working, so that those are left that are given as the result.
+    """Drop the numbers of the working and keep those that are given as the result.
 
     Args:
-        tokens: of the whole response, numbers in digits.
-        answers: the right results, which are never dropped.
-        rates: numbers of which one goes into the other ("24 hours in a day").
+        tokens: Tokens of the whole response, numbers in digits.
+        answers: Correct results, which are never dropped.
+        rates: Conversion factors that the working may state ("24 hours in a day").
     """
     dropped = set()
     last = max((at for at, token in enumerate(tokens) if token in answers), default=-1)
@@ -135,7 +135,7 @@ def _is_prose(tokens: Sequence[str], at: int) -> bool:
 
 
 def _true_equation(tokens: Sequence[str], at: int) -> int:
-    """Give the place after a true equation that starts here, else 0."""
+    """Return the position after a true equation that starts at ``at``, else 0."""
     if len(tokens[at]) > _MAX_DIGITS or (at and tokens[at - 1] in _OPERATORS and tokens[at - 1] != "and"):
         return 0
     value, place = float(tokens[at]), at + 1
@@ -153,8 +153,8 @@ def _true_equation(tokens: Sequence[str], at: int) -> int:
         place += 1
         if place - at > 18:
             return 0
-    found = place < len(tokens) and _is_short_number(tokens[place]) and float(tokens[place]) == value
-    return place + 1 if equal and found else 0
+    is_true = place < len(tokens) and _is_short_number(tokens[place]) and float(tokens[place]) == value
+    return place + 1 if equal and is_true else 0
 
 
 def _is_short_number(token: str) -> bool:

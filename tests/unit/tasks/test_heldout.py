@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from ctai.tasks.base import normalize_case_and_spacing
-from ctai.tasks.heldout import corpus_phrasings, build_heldout, heldout_keys, is_heldout
+from ctai.tasks.heldout import build_heldout, corpus_phrasings, heldout_keys, is_heldout
 from ctai.tasks.probes import instruction_probes
 from ctai.tasks.registry import FAMILIES, by_name, parse
 

@@ -1,4 +1,4 @@
-"""Instruction families that a user brings: loaded, checked, asked, judged, calibrated and verified; and nothing without them."""
+"""Plugins of instruction families: loading, validation, scoring, calibration and verification; no effect without them."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ NAME = "roman_numeral"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left() -> Iterator[None]:
+def _deactivate() -> Iterator[None]:
     yield
     plugins.activate(())
 
@@ -38,46 +38,46 @@ def module(tmp_path) -> Path:
     return path
 
 
-# ---------------------------------------------------------------------------------------------- without them
+# ---------------------------------------------------------------------------------------------- without plugins
 
 
-def test_without_own_families_a_configuration_says_nothing_of_them():
+def test_a_configuration_without_plugins_does_not_mention_them():
     for profile in ("embedded", "pod"):
         assert not {"families", "families_sha256"} & RunConfig.load(profile).model_dump()["generation"].keys()
     assert plugins.parameters() == {}
 
 
-def test_what_was_known_before_is_known_after(tmp_path):
+def test_deactivation_restores_every_draw(tmp_path):
     config = RunConfig.load("embedded")
 
-    def known() -> str:
+    def digest() -> str:
         drawn = [build_heldout(350, 0, True), calibrate_scorers(True), preregister(config)]
         return digest_of([*drawn, seeds.seed_pairs(), seeds.topics(), str(probes.pair_probes(100, 0, heldout=True))])
 
-    before = known()
+    before = digest()
     plugins.activate([str(write_families(tmp_path))])
-    assert known() != before
+    assert digest() != before
     plugins.activate(())
-    assert known() == before
+    assert digest() == before
 
 
-# ----------------------------------------------------------------------------------------------- with them
+# ----------------------------------------------------------------------------------------------- with plugins
 
 
-def test_they_are_in_the_test_set_the_seeds_the_probes_and_the_commitment(module):
+def test_plugins_are_in_the_test_set_the_seeds_the_probes_and_the_preregistration(module):
     items = [item for item in build_heldout(350, 0, True) if item.family == NAME]
     assert {item.key for item in items} == heldout_keys(NAME)
     assert len(items) == 20
-    shown = [registry.parse(pair.instruction) for pair in seeds.seed_pairs()]
-    own_seeds = [found for found in shown if found is not None and found[0] == NAME]
-    assert len(own_seeds) == 2
-    assert not any(is_heldout(*found) for found in own_seeds)
+    parsed = [registry.parse(pair.instruction) for pair in seeds.seed_pairs()]
+    plugin_seeds = [seed for seed in parsed if seed is not None and seed[0] == NAME]
+    assert len(plugin_seeds) == 2
+    assert not any(is_heldout(*seed) for seed in plugin_seeds)
     assert "roman numeral" in seeds.topics()
     assert any(probe.family == NAME for probe in probes.pair_probes(300, 0, heldout=True))
     assert NAME in preregister(RunConfig.load("embedded")).families
 
 
-def test_they_are_parsed_and_judged(module):
+def test_plugins_are_parsed_and_scored(module):
     assert registry.parse("what is 14 in roman numerals") == (NAME, "14")
     assert registry.score("Write 14 as a Roman numeral.", " XIV").content
     assert not registry.score("Write 14 as a Roman numeral.", " XVI").content
@@ -97,7 +97,7 @@ def test_a_heldout_key_in_other_words_is_dropped(module):
 
 
 @pytest.mark.parametrize(("labels", "calibrated"), [(16, True), (14, False), (0, False)])
-def test_a_checker_is_believed_on_enough_labels_only(tmp_path, labels, calibrated):
+def test_a_scorer_counts_as_calibrated_on_enough_labels_only(tmp_path, labels, calibrated):
     plugins.activate([str(write_families(tmp_path, labels))])
     found = calibrate_scorers(True)
     metric = scorer_metrics(RunConfig().instruments, found, "artifact")[1]
@@ -106,7 +106,7 @@ def test_a_checker_is_believed_on_enough_labels_only(tmp_path, labels, calibrate
     assert ("family roman_numeral" in metric.note and "is not calibrated" in metric.note) != calibrated
 
 
-def test_a_checker_that_is_wrong_is_found_out(tmp_path):
+def test_a_wrong_scorer_fails_calibration(tmp_path):
     module = write_families(tmp_path)
     labels = module.with_name("my_answers.jsonl")
     answers = [json.loads(line) for line in labels.read_text(encoding="utf-8").splitlines()]
@@ -132,7 +132,7 @@ def test_a_module_and_an_entry_point_work_too(tmp_path, monkeypatch):
     assert plugins.activate(["roman"]) == digest
 
 
-def test_mistakes_are_named_at_once(tmp_path):
+def test_all_errors_are_listed_at_once(tmp_path):
     path = write_families(tmp_path)
     text = (
         path.read_text(encoding="utf-8")
@@ -143,13 +143,13 @@ def test_mistakes_are_named_at_once(tmp_path):
     with pytest.raises(ConfigError) as caught:
         plugins.activate([str(path)])
     message = str(caught.value)
-    assert "capital: there is another family of this name" in message
-    assert "type 'numbr' is none of fact, word" in message
-    assert "embedded has to be False" in message
-    assert "labelled answer 1: family 'roman_numeral' asks no" in message
+    assert "capital: another family has this name" in message
+    assert "type 'numbr' is not one of fact, word" in message
+    assert "embedded must be False" in message
+    assert "labelled answer 1: family 'roman_numeral' has no instruction" in message
 
 
-def test_a_checker_that_refuses_its_own_answers_is_named(tmp_path):
+def test_a_scorer_that_rejects_its_own_answers_is_an_error(tmp_path):
     path = tmp_path / "strict.py"
     path.write_text(
         "from ctai.tasks import RuleFamily\n"
@@ -157,36 +157,36 @@ def test_a_checker_that_refuses_its_own_answers_is_named(tmp_path):
         "FAMILIES = [RuleFamily('strict', 'word', False, ('Say {key}.',), (), tuple(answers), answers, lambda k, t: 'no')]\n",
         encoding="utf-8",
     )
-    with pytest.raises(ConfigError, match="strict: its checker calls its own answer to 'a' wrong: no"):
+    with pytest.raises(ConfigError, match="strict: its scorer rejects its own answer to 'a': no"):
         plugins.activate([str(path)])
 
 
 @pytest.mark.parametrize("name", ["nowhere.py", "no_such_module", "json"])
-def test_what_is_no_module_of_families_is_one_sentence(name):
+def test_a_name_that_is_no_plugin_is_a_configuration_error(name):
     with pytest.raises(ConfigError, match=r"generation\.families: '" + name):
         plugins.activate([name])
 
 
-def test_a_digest_that_is_given_must_be_right(module, tmp_path):
+def test_an_expected_digest_must_match(module, tmp_path):
     digest = plugins.active().digest
     assert plugins.activate([str(module)], digest) == digest
-    with pytest.raises(ConfigError, match="they were changed, or are others"):
+    with pytest.raises(ConfigError, match="Restore the files, or leave out families_sha256"):
         plugins.activate([str(module)], "0" * 64)
 
 
 # ----------------------------------------------------------------------------------------------- verifying
 
 
-def test_a_run_with_own_families_verifies_with_them_and_runs_no_code_without(finished_with_families, capsys):
+def test_a_run_with_plugins_verifies_with_them_and_runs_no_code_without(finished_with_families, capsys):
     folder = finished_with_families
     plugins.activate(())
     assert main(["verify", str(folder)]) == 1
-    assert "name it with --families, which runs it" in capsys.readouterr().out
+    assert "pass it with --families, which runs it" in capsys.readouterr().out
     assert plugins.active().families == ()
     assert main(["verify", str(folder), "--families", str(folder.with_name("my_families.py"))]) == 0
-    assert "every file, verdict and number is as the evidence says" in capsys.readouterr().out
+    assert "OK: all files, verdicts and metrics match the evidence" in capsys.readouterr().out
 
 
-def test_a_run_without_own_families_needs_none(module):
-    with pytest.raises(CtaiError, match="leave out --families"):
+def test_a_run_without_plugins_needs_none(module):
+    with pytest.raises(CtaiError, match="Leave out --families"):
         plugins.require("")
