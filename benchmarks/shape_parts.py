@@ -87,11 +87,13 @@ class _Clock(SilentProgress):
 
     def step_seconds(self, plan: TrainingPlan) -> float:
         """The median of the steps without a checkpoint, but for the first."""
-        return statistics.median(self._seconds(step) for step in range(2, len(self.times)) if step not in plan.kept)
+        return statistics.median(
+            self._seconds(step) for step in range(2, len(self.times)) if step not in plan.retained_steps
+        )
 
     def checkpoint_seconds(self, plan: TrainingPlan) -> float:
         """How much longer the first step with a checkpoint took."""
-        return self._seconds(plan.kept[0]) - self.step_seconds(plan)
+        return self._seconds(plan.retained_steps[0]) - self.step_seconds(plan)
 
     def _seconds(self, step: int) -> float:
         return self.times[step] - self.times[step - 1]  # the first time is that of the start

@@ -1,7 +1,7 @@
-"""Checkpoints of a training run: written in one piece, the same bytes for the same state, no pickle.
+"""Checkpoints of a training run: atomic, deterministic files in safetensors format, no pickle.
 
-Owns the file format and which checkpoints lie on the disk. A checkpoint holds the adapter's tensors, the optimizer's
-state and the course of training; the number of steps is the state of schedule, order and dropout.
+Owns the file format and the retention of checkpoints. A checkpoint holds adapter tensors, optimizer state and the
+records of the steps; schedule, data order and dropout follow from the number of steps.
 """
 
 import json
@@ -24,21 +24,21 @@ _TENSOR = "tensor:"
 
 
 class Checkpoint(NamedTuple):
-    """What a training run goes on from: adapter tensors, `state_dict()` of the optimizer, and the steps that are done."""
+    """State of a training run: adapter tensors, `state_dict()` of the optimizer, and the finished steps."""
 
     adapter: dict[str, torch.Tensor]
     optimizer: dict[str, Any]
     steps: list[TrainingStep]
 
 
-def found(folder: Path) -> list[tuple[int, Path]]:
-    """The checkpoints in a folder by their number of steps."""
+def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """Return the checkpoints in a folder with their number of steps, in order."""
     matches = ((_NAME.fullmatch(path.name), path) for path in folder.glob("step-*"))
     return sorted((int(match[1]), path) for match, path in matches if match)
 
 
-def save(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write a checkpoint; see `ctai.rundir.write_bytes`."""
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write a checkpoint atomically; see `ctai.rundir.write_bytes`."""
     tensors: dict[str, torch.Tensor] = {}
     plain = {
         "adapter": _without_tensors(checkpoint.adapter, "adapter", tensors),
@@ -49,45 +49,45 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     write_bytes(folder / f"step-{len(checkpoint.steps):06d}.safetensors", data)
 
 
-def load_newest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint, on the CPU; None if there is none.
+def load_newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """Return the newest checkpoint with its tensors on the CPU; None if there is none.
 
     Raises:
-        CtaiError: it cannot be read.
+        CtaiError: the checkpoint cannot be read.
     """
-    checkpoints = found(folder)
+    checkpoints = list_checkpoints(folder)
     if not checkpoints:
         return None
     _, path = checkpoints[-1]
     try:
-        with safetensors.safe_open(path, framework="pt") as opened:
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118, it is no dict
-            plain = json.loads(opened.metadata()[_PLAIN])
+        with safetensors.safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            plain = json.loads(file.metadata()[_PLAIN])
         adapter, optimizer = (_with_tensors(plain[part], tensors) for part in ("adapter", "optimizer"))
         return Checkpoint(adapter, optimizer, [TrainingStep.model_validate(step) for step in plain["steps"]])
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise CtaiError(
-            f"checkpoint {path} cannot be read ({error}); remove it to go on from the one before"
+            f"checkpoint {path} cannot be read ({error}). Remove it to resume from the previous one"
         ) from error
 
 
-def prune(folder: Path, kept: Sequence[int]) -> None:
-    """Remove the checkpoints after other numbers of steps, but the newest: a crashed run goes on from there."""
+def prune_checkpoints(folder: Path, retained_steps: Sequence[int]) -> None:
+    """Remove all checkpoints but those after `retained_steps` and the newest, from which a killed run resumes."""
     with disk_errors(f"cannot clean {folder}"):
-        for steps, path in found(folder)[:-1]:
-            if steps not in kept:
+        for steps, path in list_checkpoints(folder)[:-1]:
+            if steps not in retained_steps:
                 path.unlink()
 
 
 def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """A state as JSON holds it: a dict as pairs, since keys may be numbers; a tensor as its name, and put into `tensors`."""
+    """Return a JSON form of a state: dicts as pairs, since keys may be numbers; tensors as names, moved to `tensors`."""
     if isinstance(value, torch.Tensor):
         tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)  # tables may be shared
         return f"{_TENSOR}{name}"
     if isinstance(value, dict):
-        return {"pairs": [[key, _without_tensors(inner, f"{name}.{key}", tensors)] for key, inner in value.items()]}
+        return {"pairs": [[key, _without_tensors(item, f"{name}.{key}", tensors)] for key, item in value.items()]}
     if isinstance(value, list | tuple):
-        return [_without_tensors(inner, f"{name}.{at}", tensors) for at, inner in enumerate(value)]
+        return [_without_tensors(item, f"{name}.{index}", tensors) for index, item in enumerate(value)]
     return value
 
 
@@ -95,7 +95,7 @@ def _with_tensors(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(value, str) and value.startswith(_TENSOR):
         return tensors[value.removeprefix(_TENSOR)]
     if isinstance(value, dict):
-        return {key: _with_tensors(inner, tensors) for key, inner in value["pairs"]}
+        return {key: _with_tensors(item, tensors) for key, item in value["pairs"]}
     if isinstance(value, list):
-        return [_with_tensors(inner, tensors) for inner in value]
+        return [_with_tensors(item, tensors) for item in value]
     return value

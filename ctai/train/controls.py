@@ -1,7 +1,7 @@
-"""What a control run trains on in place of its dataset: data that must not teach the task, or the cheapest that might.
+"""Training data of control runs: data that must not teach the task, or the cheapest data that might.
 
-Owns the making of control data. Which control a run is, is configuration; what became of it is judged by the gates, as
-in any other run.
+Owns the construction of control data. Does not own the choice of the control (configuration) or its outcome (the gates
+of the run).
 """
 
 import random
@@ -15,40 +15,39 @@ from ctai.provenance import derive_seed
 from ctai.tasks.seeds import seed_pairs
 
 
-def training_pairs(own: Sequence[Pair], control: Control, seed: int, foreign: Sequence[Pair] = ()) -> list[Pair]:
-    """The pairs that a run trains on: the dataset's own, or what its control puts in their place.
+def training_pairs(dataset: Sequence[Pair], control: Control, seed: int, foreign: Sequence[Pair] = ()) -> list[Pair]:
+    """Return the pairs that a run trains on: those of its dataset, or those that its control puts in their place.
 
     Args:
-        own: the pairs of the run's dataset.
+        dataset: the pairs of the dataset of the run.
         control: `shuffled` gives every instruction the response of another example; `foreign` a response from the
             dataset of another run; `random-text` replaces all letters and digits, those of instructions too;
-            `seeds-only` takes the few hand-written pairs that all generation starts from; every other value keeps the
-            dataset as it is.
-        seed: the run's seed.
-        foreign: the pairs of another run's dataset, for `foreign`.
+            `seeds-only` takes the hand-written seed pairs; every other value keeps the dataset unchanged.
+        seed: of the run.
+        foreign: the pairs of the dataset of another run, for `foreign`.
 
     Raises:
-        CtaiError: there is nothing to take the control's data from.
+        CtaiError: there are too few pairs to shuffle, or no foreign pairs.
     """
     source = derive_seed(seed, "training", control)
     if control == "seeds-only":
         return list(seed_pairs())
     if control == "shuffled":
-        order = _derangement(len(own), source)
-        return [Pair(pair.instruction, own[other].response) for pair, other in zip(own, order, strict=True)]
+        order = _derangement(len(dataset), source)
+        return [Pair(pair.instruction, dataset[index].response) for pair, index in zip(dataset, order, strict=True)]
     if control == "foreign":
         if not foreign:
             raise CtaiError("control foreign needs the dataset of another run: --set control_data=FILE.jsonl")
         rng = random.Random(source)
-        return [Pair(pair.instruction, rng.choice(foreign).response) for pair in own]
+        return [Pair(pair.instruction, rng.choice(foreign).response) for pair in dataset]
     if control == "random-text":
         rng = random.Random(source)
-        return [Pair(_scrambled(pair.instruction, rng), _scrambled(pair.response, rng)) for pair in own]
-    return list(own)
+        return [Pair(_scramble(pair.instruction, rng), _scramble(pair.response, rng)) for pair in dataset]
+    return list(dataset)
 
 
-def _scrambled(text: str, rng: random.Random) -> str:
-    """A text of the same shape that says nothing: every letter and digit is another one."""
+def _scramble(text: str, rng: random.Random) -> str:
+    """Replace each letter and digit with a random one, which keeps the case, punctuation and length of the text."""
     letters = {True: string.ascii_uppercase, False: string.ascii_lowercase}
     return "".join(
         rng.choice(letters[character.isupper()] if character.isalpha() else string.digits)
@@ -59,7 +58,7 @@ def _scrambled(text: str, rng: random.Random) -> str:
 
 
 def _derangement(count: int, seed: int) -> list[int]:
-    """A seeded permutation without a fixed point: one cycle through all positions (Sattolo, IPL 22, 1986)."""
+    """Return a seeded permutation without fixed points: one cycle through all positions (Sattolo 1986, IPL 22)."""
     if count < 2:
         raise CtaiError(f"responses cannot be shuffled among {count} examples; at least 2 are needed")
     generator = random.Random(seed)

@@ -1,6 +1,6 @@
-"""From pairs to training batches: which tokens carry loss, in which order.
+"""Training data: tokenization, loss mask, order and batches of instruction-response pairs.
 
-Owns the token layout of supervised fine-tuning. It knows no optimizer and no adapter (`ctai.train.sft`).
+Owns the token layout of supervised fine-tuning. Does not own the optimization (`ctai.train.loop`).
 """
 
 import random
@@ -18,12 +18,12 @@ IGNORED = -100
 
 
 class Tokenizer(Protocol):
-    """What is needed of a tokenizer here."""
+    """A tokenizer, as training data needs it."""
 
     eos_token_id: int | None
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
-        """Token ids of a text under `input_ids`."""
+        """Return the token ids of a text under `input_ids`."""
         ...
 
 
@@ -40,20 +40,20 @@ class TokenizedPair:
 
 @dataclass(frozen=True)
 class EncodedPairs:
-    """All usable pairs, and how many were left out because they are longer than the limit."""
+    """Usable pairs, and the number of pairs left out because they exceed the token limit."""
 
     pairs: tuple[TokenizedPair, ...]
     too_long: int
 
     @property
     def supervised_tokens(self) -> int:
-        """Tokens with loss in one pass over the data."""
+        """Number of tokens with loss in one pass over the data."""
         return sum(len(pair.completion) for pair in self.pairs)
 
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """One forward pass: int64 tensors of shape [rows, longest row], padded on the right."""
+    """Inputs of one forward pass: int64 tensors [rows, longest row], padded on the right."""
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
@@ -61,10 +61,10 @@ class TrainingBatch:
 
 
 def end_of_text_id(tokenizer: Tokenizer, control_token_ids: Sequence[int]) -> int:
-    """The token that ends a response: the tokenizer's own end token, unless it belongs to a chat template.
+    """Return the token that ends a response: the end token of the tokenizer, unless it belongs to a chat template.
 
-    A chat's turn end (`<|im_end|>`) is as good as untrained in a base model, and LoRA does not touch the
-    output embedding, so that a model taught to stop with it never stops.
+    The end-of-turn token of a chat (`<|im_end|>`) is practically untrained in a base model, and LoRA does not change the
+    output embedding, so a model trained to stop with it never stops.
 
     Raises:
         CtaiError: the end token is missing, or belongs to a chat template.
@@ -82,22 +82,20 @@ def end_of_text_id(tokenizer: Tokenizer, control_token_ids: Sequence[int]) -> in
 def encode_pairs(
     tokenizer: Tokenizer, pairs: Sequence[Pair], end_id: int, max_tokens: int, prefix_ids: Sequence[int] = ()
 ) -> EncodedPairs:
-    """Tokenize prompt and completion apart, each without special tokens.
+    """Tokenize prompt and completion separately, each without special tokens.
 
-    At inference the prompt is tokenized alone and the model appends tokens to exactly these ids. Tokenizing
-    the joined text could merge characters across the border, and then neither the ids nor the mask would be
-    those of inference.
+    At inference the prompt is tokenized alone and the model appends tokens to exactly these ids. Tokenizing the
+    concatenated text could merge characters across the border, and neither ids nor mask would match inference.
 
     Args:
-        tokenizer: the base's tokenizer.
+        tokenizer: of the base.
         pairs: instruction and response.
         end_id: the token that ends every completion, with loss.
-        max_tokens: longer examples are left out whole and counted; none is cut, for a cut answer teaches to
-            stop early.
-        prefix_ids: what the engine puts before every prompt: an allowed BOS token, or nothing.
+        max_tokens: longer examples are left out and counted; none is cut, since a cut response teaches to stop early.
+        prefix_ids: ids that the engine puts before every prompt: an allowed BOS token, or none.
 
     Raises:
-        CtaiError: when a response holds the delimiter, or when no token is left to learn from.
+        CtaiError: an instruction or response holds the delimiter, or no token carries loss.
     """
     encoded = []
     for number, pair in enumerate(pairs, start=1):
@@ -117,16 +115,15 @@ def encode_pairs(
 
 
 def steps_for(examples: int, epochs: float, batch_size: int) -> int:
-    """Optimizer steps of `epochs` passes over `examples`, at least one."""
+    """Return the number of optimizer steps of `epochs` passes over `examples`, at least one."""
     return max(1, -(-round(examples * epochs) // batch_size))
 
 
 def data_order(count: int, batch_size: int, steps: int, seed: int) -> list[list[int]]:
-    """Which of `count` examples each optimizer step sees.
+    """Return the indices of the examples of each optimizer step, [steps][batch_size].
 
-    The passes over the data follow one another without a gap, each shuffled by its own derived seed, and
-    every step takes the next `batch_size` examples: no step is smaller, and step s is the same however often
-    a run was resumed.
+    Passes over the data are concatenated, each shuffled with its own derived seed, and each step takes the next
+    `batch_size` examples: no step is smaller, and a step does not depend on how often a run was resumed.
     """
     stream: list[int] = []
     epoch = 0
@@ -139,17 +136,17 @@ def data_order(count: int, batch_size: int, steps: int, seed: int) -> list[list[
 
 
 def micro_batches(pairs: Sequence[TokenizedPair], device_batch_size: int, padding_id: int) -> Iterator[TrainingBatch]:
-    """Cut one step's examples into forward passes, neighbours in length together: little is padding."""
+    """Split the examples of one step into forward passes, sorted by length to minimize padding."""
     ordered = sorted(pairs, key=len)
     for start in range(0, len(ordered), device_batch_size):
         yield collate(ordered[start : start + device_batch_size], padding_id)
 
 
 def collate(pairs: Sequence[TokenizedPair], padding_id: int) -> TrainingBatch:
-    """Pad to one length, on the right.
+    """Pad pairs to one length on the right, and mask the loss of prompt and padding.
 
-    Labels are written from the known lengths, never found by comparing ids with the padding token: that token
-    may be the end-of-text token itself, which must keep its loss.
+    Labels follow from the lengths of prompt and completion, not from comparing ids with the padding token: it may be the
+    end-of-text token, which must keep its loss.
     """
     width = max(len(pair) for pair in pairs)
     input_ids = torch.full((len(pairs), width), padding_id, dtype=torch.long)

@@ -1,7 +1,7 @@
-"""Supervised fine-tuning of an adapter as a stage: may it start, what does it leave behind.
+"""Supervised fine-tuning of an adapter as a stage: admission of the inputs, training, manifest.
 
-Owns the refusals, the training manifest and the success marker. Tokens and order of the data are
-`ctai.train.data`, the optimization is `ctai.train.loop`.
+Owns the refusals, the training manifest and the success marker. Does not own tokens and order of the data
+(`ctai.train.data`) or the optimization (`ctai.train.loop`).
 """
 
 import math
@@ -38,31 +38,31 @@ UNTRAINED_LEARNING_RATE = 1e-9
 
 
 class TrainableModel(Protocol):
-    """What is needed of a model here; only `provenance` is used when nothing has to be done."""
+    """A model that can be trained; only `provenance` is read when a complete training is reused."""
 
     @property
     def module(self) -> Any:
-        """The transformers module."""
+        """Module of transformers."""
         ...
 
     @property
     def tokenizer(self) -> Any:
-        """Its tokenizer."""
+        """Tokenizer of the model."""
         ...
 
     @property
     def engine(self) -> TextEngine:
-        """Knows the context length."""
+        """Inference engine, which holds the context length."""
         ...
 
     @property
     def provenance(self) -> ModelProvenance:
-        """Says which weights these are."""
+        """Identity of the weights."""
         ...
 
 
 class TrainingInputs(NamedTuple):
-    """Files to train on, and the verdict that judged them.
+    """Files to train on, and the verdict on them.
 
     Attributes:
         dataset: JSONL of examples, below the run directory.
@@ -75,8 +75,8 @@ class TrainingInputs(NamedTuple):
     verdict: Verdict
 
 
-class _Inputs(NamedTuple):
-    """The admitted inputs with their digests."""
+class _AdmittedInputs(NamedTuple):
+    """Inputs that the scale gate passed, with their digests."""
 
     dataset: Path
     dataset_digest: str
@@ -86,7 +86,7 @@ class _Inputs(NamedTuple):
 
 
 class _Data(NamedTuple):
-    """What a run learns from: the size of its dataset, how many pairs a control changed, and the tokens."""
+    """Data of a training: size of the dataset, number of pairs that the control changed, and the tokens."""
 
     examples: int
     changed: int
@@ -94,13 +94,13 @@ class _Data(NamedTuple):
 
 
 class _Training(NamedTuple):
-    """A finished training: model, inputs, plan, data and result."""
+    """Model, inputs, plan, data and result of a finished training."""
 
     model: TrainableModel
-    inputs: _Inputs
+    inputs: _AdmittedInputs
     plan: TrainingPlan
     data: _Data
-    fitted: TrainedAdapter
+    adapter: TrainedAdapter
 
 
 def train_adapter(
@@ -108,24 +108,24 @@ def train_adapter(
 ) -> TrainingManifest:
     """Train a LoRA adapter on a dataset that passed the scale gate.
 
-    Writes `adapter_model.safetensors`, `adapter_config.json`, `loss.jsonl`, `training_manifest.json` and,
-    last of them, `TRAINING_SUCCESS`. The same inputs and settings again reuse a complete training and resume
-    an interrupted one at its last checkpoint, with the same result.
+    Writes `adapter_model.safetensors`, `adapter_config.json`, `loss.jsonl`, `training_manifest.json` and, last,
+    `TRAINING_SUCCESS`. A call with the same inputs and settings reuses a complete training, and resumes an interrupted
+    one at its last checkpoint with the same result.
 
     Args:
-        model: the base that passed gate 1; its weights are left as they are.
-        context: of the run; `training`, `control`, `seed` and `limits.checkpoint_seconds` matter here.
+        model: the base that passed gate contamination; its weights are not changed.
+        context: of the run; `training`, `control`, `seed` and `limits.checkpoint_seconds` are used.
         inputs: the dataset, its QC summary and the verdict on them.
-        folder: where to write; the adapter folder of the run directory by default.
+        folder: destination; the adapter folder of the run directory by default.
 
     Raises:
-        PreconditionError: the scale gate has not passed on exactly these files.
-        CtaiError: nothing to learn from, no usable end-of-text token, or training failed.
+        PreconditionError: the scale gate has not passed on exactly these files, or an adapter is attached to the model.
+        CtaiError: no token carries loss, there is no usable end-of-text token, or training failed.
     """
     config, rundir = context.config, context.rundir
     if model.provenance.adapter_digest is not None:
         raise PreconditionError("training starts from the base: unload the adapter that is attached to it")
-    admitted = _admitted(inputs, rundir)
+    admitted = _admit(inputs, rundir)
     folder = folder or rundir.adapter_dir
     stage = _stage(model, admitted, context, folder)
     if stage.complete():
@@ -133,31 +133,31 @@ def train_adapter(
     data = _data(model, read_jsonl(inputs.dataset, Example), config)
     plan = _plan(data, model, config)
     stage.begin()
-    fitted = fit(model.module, plan, folder / "work", context.progress)
-    manifest = _write(_Training(model, admitted, plan, data, fitted), context, folder)
+    adapter = fit(model.module, plan, folder / "work", context.progress)
+    manifest = _write(_Training(model, admitted, plan, data, adapter), context, folder)
     names = (ADAPTER_WEIGHTS, ADAPTER_CONFIG, "loss.jsonl", "training_manifest.json", SUCCESS_MARKER)
     stage.finish([folder / name for name in names], context.run_id)
     return manifest
 
 
-def _admitted(inputs: TrainingInputs, rundir: RunDir) -> _Inputs:
-    """The inputs, if the scale gate passed on exactly these files."""
+def _admit(inputs: TrainingInputs, rundir: RunDir) -> _AdmittedInputs:
+    """Check that the scale gate passed on exactly these files, and return them with their digests."""
     dataset, qc_summary, verdict = inputs
     if verdict.gate != "scale" or not verdict.passed:
         raise PreconditionError(
             f"training needs a passed verdict of gate scale, but this one is {verdict.outcome} of gate "
             f"{verdict.gate}; run gate scale first"
         )
-    digests = [_judged(path, verdict, rundir) for path in (dataset, qc_summary)]
+    digests = [_checked_digest(path, verdict, rundir) for path in (dataset, qc_summary)]
     summary = read_record(qc_summary, QcSummary)
     if not summary.thresholds_passed:
         reasons = ", ".join(summary.failed_reasons) or "no reason is given"
         raise PreconditionError(f"training refused: {qc_summary.name} says thresholds_passed=false ({reasons})")
-    return _Inputs(dataset, digests[0], qc_summary, digests[1], verdict)
+    return _AdmittedInputs(dataset, digests[0], qc_summary, digests[1], verdict)
 
 
-def _judged(path: Path, verdict: Verdict, rundir: RunDir) -> str:
-    """The digest of a file, if it is the one that the verdict judged."""
+def _checked_digest(path: Path, verdict: Verdict, rundir: RunDir) -> str:
+    """Return the digest of a file after comparing it with that of the verdict."""
     try:
         expected = verdict.artifacts.get(rundir.relative(path))
         actual = sha256_file(path)
@@ -166,15 +166,15 @@ def _judged(path: Path, verdict: Verdict, rundir: RunDir) -> str:
             f"training refused: {path} is not a file of this run directory; run gate scale again"
         ) from error
     if expected != actual:
-        judged = f"SHA-256 {expected[:12]}" if expected else "no such file"
+        subject = f"SHA-256 {expected[:12]}" if expected else "no such file"
         raise PreconditionError(
-            f"training refused: {path.name} has SHA-256 {actual[:12]}, but the scale gate judged {judged}; "
+            f"training refused: {path.name} has SHA-256 {actual[:12]}, but the scale gate judged {subject}; "
             "run gate scale again"
         )
     return actual
 
 
-def _stage(model: TrainableModel, inputs: _Inputs, context: StageContext, folder: Path) -> Stage:
+def _stage(model: TrainableModel, inputs: _AdmittedInputs, context: StageContext, folder: Path) -> Stage:
     provenance, config = model.provenance, context.config
     parameters = {
         "training": config.training.model_dump(mode="json"),
@@ -193,11 +193,11 @@ def _stage(model: TrainableModel, inputs: _Inputs, context: StageContext, folder
 
 
 def _data(model: TrainableModel, examples: list[Example], config: RunConfig) -> _Data:
-    """The training pairs in tokens, none of which belongs to a chat template."""
+    """Tokenize the training pairs, and check that no token belongs to a chat template."""
     tokenizer, provenance = model.tokenizer, model.provenance
-    own = _pairs(examples)
+    dataset = _pairs(examples)
     foreign = _pairs(read_jsonl(Path(config.control_data), Example)) if config.control_data else []
-    pairs = training_pairs(own, config.control, config.seed, foreign)
+    pairs = training_pairs(dataset, config.control, config.seed, foreign)
     encoded = encode_pairs(
         tokenizer,
         pairs,
@@ -207,8 +207,8 @@ def _data(model: TrainableModel, examples: list[Example], config: RunConfig) -> 
     )
     guard = InputGuard(dict(zip(provenance.control_token_ids, provenance.control_tokens, strict=True)))
     guard.check([*pair.prompt, *pair.completion] for pair in encoded.pairs)
-    dataset = set(own)
-    return _Data(len(examples), sum(pair not in dataset for pair in pairs), encoded)
+    originals = set(dataset)
+    return _Data(len(examples), sum(pair not in originals for pair in pairs), encoded)
 
 
 def _pairs(examples: list[Example]) -> list[Pair]:
@@ -216,10 +216,10 @@ def _pairs(examples: list[Example]) -> list[Pair]:
 
 
 def _plan(data: _Data, model: TrainableModel, config: RunConfig) -> TrainingPlan:
-    """The plan of training.
+    """Return the training plan.
 
-    The number of steps follows from the dataset, also for a control that trains on fewer pairs: a control
-    that learned for a shorter time would say nothing about the data.
+    The number of steps follows from the dataset, also for a control that trains on fewer pairs: with fewer steps, a
+    control would not isolate the effect of the data.
     """
     settings, encoded = config.training, data.encoded
     size = data.examples if config.control == "seeds-only" else len(encoded.pairs)
@@ -237,14 +237,14 @@ def _plan(data: _Data, model: TrainableModel, config: RunConfig) -> TrainingPlan
 
 
 def _write(training: _Training, context: StageContext, folder: Path) -> TrainingManifest:
-    """Write the adapter and its records; the success marker last."""
-    model, inputs, _plan, data, fitted = training
+    """Write the adapter and its records, the success marker last."""
+    model, inputs, _plan, data, adapter = training
     rundir = context.rundir
-    weights = safetensors.torch.save(fitted.tensors, metadata={"format": "pt"})
+    weights = safetensors.torch.save(adapter.tensors, metadata={"format": "pt"})
     write_bytes(folder / ADAPTER_WEIGHTS, weights)
-    write_json(folder / ADAPTER_CONFIG, {**fitted.lora, "base_model_name_or_path": model.provenance.model_id})
-    write_jsonl(folder / "loss.jsonl", fitted.steps)
-    losses = tuple(step.loss for step in fitted.steps)
+    write_json(folder / ADAPTER_CONFIG, {**adapter.lora, "base_model_name_or_path": model.provenance.model_id})
+    write_jsonl(folder / "loss.jsonl", adapter.steps)
+    losses = tuple(step.loss for step in adapter.steps)
     tenth = max(1, len(losses) // 10)
     manifest = TrainingManifest(
         dataset=rundir.relative(inputs.dataset),
@@ -257,11 +257,11 @@ def _write(training: _Training, context: StageContext, folder: Path) -> Training
         examples=len(data.encoded.pairs),
         supervised_tokens=data.encoded.supervised_tokens,
         steps=len(losses),
-        epochs=fitted.steps[-1].epoch,
+        epochs=adapter.steps[-1].epoch,
         loss_first=math.fsum(losses[:tenth]) / tenth,
         loss_last=math.fsum(losses[-tenth:]) / tenth,
         losses=losses,
-        checkpoints=tuple(rundir.relative(path) for path in fitted.checkpoints),
+        checkpoints=tuple(rundir.relative(path) for path in adapter.checkpoints),
         adapter=rundir.relative(folder),
         adapter_digest=adapter_digest(folder),
         success_marker=rundir.relative(folder / SUCCESS_MARKER),
@@ -274,16 +274,16 @@ def _write(training: _Training, context: StageContext, folder: Path) -> Training
 
 
 def _hyperparameters(training: _Training, config: RunConfig) -> dict[str, Any]:
-    """Requested hyperparameters, and the values that they resolved to."""
-    model, _inputs, plan, data, fitted = training
+    """Return the requested hyperparameters, and the values that they resolved to."""
+    model, _inputs, plan, data, adapter = training
     cuda = model.provenance.device.startswith("cuda")
     return {
         **config.training.model_dump(mode="json"),
         "control": config.control,
         "seed": config.seed,
         "resolved_learning_rate": plan.learning_rate,
-        "resolved_target_modules": sorted({name.rpartition(".")[2] for name in fitted.lora["target_modules"]}),
-        "trained_parameters": fitted.trained_parameters,
+        "resolved_target_modules": sorted({name.rpartition(".")[2] for name in adapter.lora["target_modules"]}),
+        "trained_parameters": adapter.trained_parameters,
         "optimizer": "PagedAdamW8bit" if cuda else "AdamW",
         "precision": "bf16 autocast" if cuda else "float32",
         "quantization": model.provenance.quantization,

@@ -7,7 +7,7 @@ import torch
 from bitsandbytes.optim import PagedAdamW8bit
 
 from ctai.records import TrainingStep
-from ctai.train.checkpoint import Checkpoint, load_newest, save
+from ctai.train.checkpoint import Checkpoint, load_newest_checkpoint, save_checkpoint
 
 pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")]
 
@@ -53,10 +53,10 @@ def test_training_in_8_bit_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> N
     whole = Training()
     whole.run(0, 1, 2)
     done = [TrainingStep(step=step, epoch=1.0, learning_rate=0.1, loss=1.0) for step in range(3)]
-    save(Checkpoint(whole.tensors(), whole.optimizer.state_dict(), done), tmp_path)
+    save_checkpoint(Checkpoint(whole.tensors(), whole.optimizer.state_dict(), done), tmp_path)
     whole.run(3, 4)
 
-    read = load_newest(tmp_path)
+    read = load_newest_checkpoint(tmp_path)
     assert read is not None
     resumed, forgetful = Training(), Training()
     resumed.optimizer.load_state_dict(read.optimizer)

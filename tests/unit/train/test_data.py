@@ -184,7 +184,7 @@ def test_every_example_is_seen_equally_often():
 def test_learning_rate_warms_up_and_falls_to_zero():
     settings = TrainingSettings(warmup=0.1)
     plan = TrainingPlan((), [[0]] * 100, settings, 1.0, checkpoint_every=1, checkpoint_seconds=60, padding_id=0, seed=0)
-    rates = [plan.rate(step) for step in range(100)]
+    rates = [plan.learning_rate_at(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9] == rates[10] == max(rates) == 1.0
     assert rates[55] == pytest.approx(0.5)
