@@ -1,7 +1,7 @@
-"""The only place with prompt text: templates, few-shot framing, rubrics, and the parsing and cleaning of what comes back.
+"""Prompt text: templates, few-shot framing, rubrics, and the parsing and cleaning of completions.
 
-Everything here is plain text for *completion mode*: no chat template, no special tokens. What the prompts are about
-(the wording of instruction families, seed examples) belongs to `ctai.tasks`; this module only frames it.
+Owns all prompt text, which is plain text for *completion mode*: no chat template, no special tokens. Does not own the
+content of prompts, such as the wording of instruction families and seed examples (`ctai.tasks`).
 """
 
 import re
@@ -16,7 +16,7 @@ INSTRUCTION_LIST_HEADER = "A list of short, clear and different instructions:\n"
 LABEL_GOOD, LABEL_BAD = "A", "B"
 
 _NEW_PROMPT_LINE = re.compile(r"\n[ \t]*(?:Instruction|Response|Q|A|User):")
-# "A:" and "Response:" only say that the answer begins.
+# "A:" and "Response:" are not among them: they only mark the beginning of the answer.
 _NEW_PROMPT_START = re.compile(r"(?:Instruction|Q|User):")
 _NUMBERED = re.compile(r"^\s*\d{1,3}[.)]\s+(?P<text>\S.*)$")
 _META_LINE = re.compile(
@@ -26,14 +26,14 @@ MAX_INSTRUCTION_CHARS = 300
 
 
 class Rubric(NamedTuple):
-    """What a critic is asked, and what its labels mean."""
+    """Task of a critic, and the meaning of its two labels."""
 
     task: str
     good: str
     bad: str
 
     def text(self, swapped: bool) -> str:
-        """The rubric; `swapped` exchanges the letters, so that A means bad."""
+        """Return the rubric as prompt text; `swapped` exchanges the letters, so that A means bad."""
         first, second = (self.bad, self.good) if swapped else (self.good, self.bad)
         return f"{self.task}\n{LABEL_GOOD}: {first}\n{LABEL_BAD}: {second}\n\n"
 
@@ -71,18 +71,18 @@ class LabelledInstruction(NamedTuple):
 
 
 class CompletionStylePrompts:
-    """Builds every prompt that ctai sends to a model, and reads what comes back."""
+    """Builder of all prompts that ctai sends to a model, and parser of the completions."""
 
     @staticmethod
     def zero_shot(instruction: str) -> str:
-        """The prompt of training and evaluation; the completion begins with a space."""
+        """Return the prompt of training and evaluation; the completion begins with a space."""
         return f"Instruction: {instruction}\nResponse:"
 
     @staticmethod
     def worksheets(instruction: str) -> dict[str, str]:
-        """An instruction as on a sheet of tasks, by the name of the form: ctai's own and the most common other one.
+        """Return an instruction in each prompt format, by name: that of ctai, and the most common alternative.
 
-        For sentinels: weights that were tuned in such a form stop after the answer, where a base model runs on.
+        The sentinels use them: weights that were tuned on such a format stop after the answer, a base model does not.
         """
         return {
             "instruction_response": CompletionStylePrompts.zero_shot(instruction),
@@ -91,61 +91,66 @@ class CompletionStylePrompts:
 
     @staticmethod
     def completion(response: str) -> str:
-        """What follows `zero_shot` in training, before the end-of-text token."""
+        """Return the text that follows `zero_shot` in training, before the end-of-text token."""
         return f" {response}"
 
     @staticmethod
     def response_prompt(instruction: str, examples: Sequence[Pair]) -> str:
-        """Few-shot examples, each ended by the delimiter, then the instruction to answer."""
+        """Return few-shot examples, each ended by the delimiter, then the instruction to answer."""
         return CompletionStylePrompts.few_shot_prefix(examples) + CompletionStylePrompts.zero_shot(instruction)
 
     @staticmethod
     def few_shot_prefix(examples: Sequence[Pair]) -> str:
-        """The part of `response_prompt` that does not depend on the instruction, so that its cache can be shared."""
+        """Return the part of `response_prompt` that does not depend on the instruction, so that its cache can be shared."""
         zero_shot, completion = CompletionStylePrompts.zero_shot, CompletionStylePrompts.completion
         return "".join(f"{zero_shot(e.instruction)}{completion(e.response)}\n{DELIMITER}\n\n" for e in examples)
 
     @staticmethod
     def instruction_prompt(examples: Sequence[str], topic: str | None = None) -> str:
-        """A numbered list of instructions that ends mid-list, so that a base model goes on with new ones."""
+        """Return a numbered list of instructions that ends mid-list, so that a base model continues with new ones.
+
+        Args:
+            examples: instructions to show, in order.
+            topic: heading of the list; no heading by default.
+        """
         heading = f"Topic: {topic}\n" if topic else ""
         numbered = "".join(f"{i}. {text}\n" for i, text in enumerate(examples, start=1))
         return f"{heading}{INSTRUCTION_LIST_HEADER}{numbered}{len(examples) + 1}."
 
     @staticmethod
     def instruction_critic_prefix(examples: Sequence[LabelledInstruction], swapped: bool = False) -> str:
-        """Rubric and worked examples: the constant part of every instruction judgement.
+        """Return rubric and worked examples, the constant part of all instruction judgements.
 
         Args:
             examples: worked examples, with the labels they deserve.
-            swapped: exchange what the letters mean, in rubric and examples.
+            swapped: exchange the meaning of the letters in rubric and examples.
         """
         blocks = "".join(f"{_instruction_block(e.instruction)} {_letter(e.label, swapped)}\n\n" for e in examples)
         return INSTRUCTION_RUBRIC.text(swapped) + blocks
 
     @staticmethod
     def instruction_critic(instruction: str, examples: Sequence[LabelledInstruction], swapped: bool = False) -> str:
-        """Rubric, worked examples, then the instruction; the next token is the label."""
+        """Return rubric, worked examples and the instruction to judge; the next token is the label."""
         prefix = CompletionStylePrompts.instruction_critic_prefix(examples, swapped)
         return prefix + _instruction_block(instruction)
 
     @staticmethod
     def pair_critic_prefix(examples: Sequence[LabelledPair], swapped: bool = False) -> str:
-        """Rubric and worked examples: the constant part of every pair judgement; see `instruction_critic_prefix`."""
+        """Return rubric and worked examples of all pair judgements; see `instruction_critic_prefix`."""
         blocks = "".join(f"{_pair_block(e.instruction, e.response)} {_letter(e.label, swapped)}\n\n" for e in examples)
         return PAIR_RUBRIC.text(swapped) + blocks
 
     @staticmethod
     def pair_critic(instruction: str, response: str, examples: Sequence[LabelledPair], swapped: bool = False) -> str:
-        """Rubric, worked examples, then instruction and response; the next token is the label."""
+        """Return rubric, worked examples and the pair to judge; the next token is the label."""
         return CompletionStylePrompts.pair_critic_prefix(examples, swapped) + _pair_block(instruction, response)
 
     @staticmethod
     def clean_response(raw: str) -> str:
-        """The answer inside a raw completion.
+        """Return the response inside a raw completion.
 
-        Cut at the delimiter; else at the first blank line or line that opens a new prompt; then strip. A text that
-        begins with a new prompt holds no answer.
+        Cuts at the delimiter, or else at the first blank line or line that opens a new prompt, and strips white space. A
+        text that begins with a new prompt gives an empty response.
         """
         text = raw.replace("\r\n", "\n").lstrip()
         if _NEW_PROMPT_START.match(text):
@@ -157,11 +162,14 @@ class CompletionStylePrompts:
 
     @staticmethod
     def parse_instructions(raw: str, complete: bool = True) -> list[str]:
-        """The instructions in the continuation of a numbered list, in order, duplicates kept.
+        """Return the instructions in the continuation of a numbered list, in order, with duplicates.
 
-        The continuation starts inside an item, so its first line carries no number. Lines without a number, meta
-        lines and lines of more than 300 characters are dropped; so is the last line when the text was cut
-        (`complete=False`), because it may be half an instruction.
+        The continuation starts inside an item, so its first line has no number. Other lines without a number, meta lines
+        and lines of more than 300 characters are dropped.
+
+        Args:
+            raw: completion of an `instruction_prompt`.
+            complete: False if the text was cut; the last line is then dropped, since it may be half an instruction.
         """
         lines = raw.split("\n\n", 1)[0].splitlines()
         if not complete:
@@ -177,7 +185,7 @@ class CompletionStylePrompts:
 
 
 def until_stop(raw: str, stops: Sequence[str]) -> str | None:
-    """What was written up to the first stop string, or None when there is none in it."""
+    """Return the text before the first stop string; None if no stop string occurs."""
     starts = [start for start in map(raw.find, stops) if start >= 0]
     return raw[: min(starts)] if starts else None
 
@@ -191,5 +199,5 @@ def _pair_block(instruction: str, response: str) -> str:
 
 
 def _letter(label: str, swapped: bool) -> str:
-    """The letter that a worked example shows."""
+    """Return the letter that a worked example shows."""
     return label if not swapped else LABEL_BAD if label == LABEL_GOOD else LABEL_GOOD

@@ -1,7 +1,19 @@
-"""Every statistic of ctai: intervals, paired tests, effect sizes, power, agreement; by scipy and statsmodels.
+"""Statistical methods: intervals, paired tests, effect sizes, power and agreement, based on scipy and statsmodels.
 
-Owns methods and their conventions for degenerate data. It judges nothing: thresholds are configuration,
-verdicts are the gates'. Wrong arguments are a caller's bug and raise ValueError.
+Owns the choice of methods and their conventions for degenerate data. Does not own thresholds (configuration) or
+verdicts (`ctai.gates`). Invalid arguments raise ValueError.
+
+| quantity | method |
+| --- | --- |
+| proportion | Wilson score interval (Wilson 1927) |
+| paired outcomes | McNemar's test (McNemar 1947), exact or corrected chi-squared (Edwards 1948) |
+| lift | BCa bootstrap of the pairs (Efron 1987) |
+| effect size | Cohen's h (Cohen 1988) |
+| several tests | Benjamini-Hochberg (Benjamini and Hochberg 1995) |
+| power | exact sum over the number of discordant pairs |
+| agreement | Cohen's kappa (Cohen 1960) with the standard error of Fleiss, Cohen and Everitt (1969) |
+| balanced accuracy | MOVER interval (Newcombe 1998; Zou and Donner 2008) |
+| area under the ROC curve | score-type interval (Hanley and McNeil 1982; Newcombe 2006) |
 """
 
 import math
@@ -19,27 +31,27 @@ from statsmodels.stats.multitest import multipletests
 from ctai.records import Interval, McNemar, PairedComparison, Rate
 
 EXACT_BELOW = 25
-"""Discordant pairs from which McNemar's chi-squared approximation is used."""
+"""Number of discordant pairs from which `mcnemar` uses the chi-squared approximation instead of the exact test."""
 
 _NOTHING_KNOWN = Interval(low=0.0, high=1.0)
 
 
 class Adjusted(NamedTuple):
-    """Benjamini-Hochberg: adjusted p-values, and which hypotheses are rejected, in the order given."""
+    """Adjusted p-values and rejected hypotheses of the Benjamini-Hochberg procedure, in input order."""
 
     p_values: tuple[float, ...]
     significant: tuple[bool, ...]
 
 
 class PairedResults(NamedTuple):
-    """Two arms on the same items: over all of them, and by type with adjusted p-values."""
+    """Comparison of two arms on the same items: over all items, and by type with adjusted p-values."""
 
     overall: PairedComparison
     by_type: dict[str, PairedComparison]
 
 
 class BalancedAccuracy(NamedTuple):
-    """Mean of the two classes' recalls. `value` is nan when a class has no items: it passes no threshold."""
+    """Mean recall of the two classes. `value` is nan when a class has no items, and so passes no threshold."""
 
     value: float
     interval: Interval
@@ -48,21 +60,21 @@ class BalancedAccuracy(NamedTuple):
 
 
 class Auroc(NamedTuple):
-    """Area under the ROC curve. `value` is nan when a class has no items: it passes no threshold."""
+    """Area under the ROC curve. `value` is nan when a class has no items, and so passes no threshold."""
 
     value: float
     interval: Interval
 
 
 class Kappa(NamedTuple):
-    """Agreement of two raters beyond chance. `value` is nan when no more than one label occurs: it passes no threshold."""
+    """Cohen's kappa of two raters. `value` is nan when fewer than two labels occur, and so passes no threshold."""
 
     value: float
     interval: Interval
 
 
 class SummaryStatistics(NamedTuple):
-    """Where values lie. All are nan when there are none."""
+    """Median, mean, and 5th and 95th percentile of values; all nan when there are no values."""
 
     median: float
     mean: float
@@ -71,7 +83,7 @@ class SummaryStatistics(NamedTuple):
 
 
 def describe(values: Sequence[float]) -> SummaryStatistics:
-    """Median, mean, and the 5th and 95th percentile (linear interpolation) of finite values."""
+    """Compute median, mean, and the 5th and 95th percentile (linear interpolation) of finite values."""
     if not values:
         return SummaryStatistics(*[math.nan] * 4)
     low, median, high = np.quantile(np.asarray(values, dtype=float), (0.05, 0.5, 0.95))
@@ -79,7 +91,16 @@ def describe(values: Sequence[float]) -> SummaryStatistics:
 
 
 def wilson_interval(k: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval for `k` of `n` (Wilson 1927; Newcombe 1998, method 3); [0, 1] when n is 0."""
+    """Compute the Wilson score interval of a proportion (Wilson 1927; Newcombe 1998, method 3, without correction).
+
+    Args:
+        k: number of successes.
+        n: number of trials; the interval is [0, 1] when it is 0.
+        confidence: two-sided coverage.
+
+    Raises:
+        ValueError: `k` is not in [0, `n`].
+    """
     if not 0 <= k <= n:
         raise ValueError(f"{k} of {n} is not a proportion")
     if n == 0:
@@ -90,15 +111,27 @@ def wilson_interval(k: int, n: int, confidence: float = 0.95) -> Interval:
 
 
 def rate(k: int, n: int) -> Rate:
-    """`k` of `n` with its Wilson 95% interval; the value is nan when n is 0."""
+    """Return the proportion `k` of `n` with its 95% Wilson score interval; the value is nan when `n` is 0.
+
+    Raises:
+        ValueError: `k` is not in [0, `n`].
+    """
     return Rate(k=k, n=n, value=k / n if n else math.nan, interval=wilson_interval(k, n))
 
 
 def mcnemar(base: Sequence[bool], sft: Sequence[bool]) -> McNemar:
-    """McNemar's two-sided test on paired outcomes.
+    """Test paired outcomes with McNemar's two-sided test (McNemar 1947).
 
-    With fewer than 25 discordant pairs exact (binomial; the statistic is the smaller count), else chi-squared
-    with continuity correction (McNemar 1947; Edwards 1948).
+    Below `EXACT_BELOW` (25) discordant pairs the p-value is exact (binomial with probability 1/2) and the statistic is
+    the smaller count; from there on the test is chi-squared with one degree of freedom and the continuity correction
+    of Edwards (1948).
+
+    Args:
+        base: success of the base on each item.
+        sft: success of the SFT arm on the same items, in the same order.
+
+    Raises:
+        ValueError: the lengths differ.
     """
     _check_paired(base, sft)
     only_base = sum(b and not s for b, s in zip(base, sft, strict=True))
@@ -110,12 +143,23 @@ def mcnemar(base: Sequence[bool], sft: Sequence[bool]) -> McNemar:
 
 
 def cohens_h(p1: float, p2: float) -> float:
-    """Cohen's h, 2 asin sqrt(p1) - 2 asin sqrt(p2); positive when p1 > p2 (Cohen 1988, chapter 6)."""
+    """Compute the effect size Cohen's h (Cohen 1988, chapter 6).
+
+    h = 2 asin sqrt(p1) - 2 asin sqrt(p2), positive when p1 > p2.
+    """
     return float(proportion.proportion_effectsize(p1, p2))
 
 
 def benjamini_hochberg(p_values: Sequence[float], fdr: float) -> Adjusted:
-    """Control of the false discovery rate at `fdr` (Benjamini and Hochberg 1995)."""
+    """Adjust p-values with the step-up procedure that controls the false discovery rate (Benjamini and Hochberg 1995).
+
+    Args:
+        p_values: of the hypotheses; may be empty.
+        fdr: false discovery rate.
+
+    Raises:
+        ValueError: a value is not in [0, 1].
+    """
     if not all(0 <= p <= 1 for p in p_values):  # also refuses nan
         raise ValueError(f"not all are p-values: {list(p_values)}")
     if not p_values:
@@ -127,10 +171,20 @@ def benjamini_hochberg(p_values: Sequence[float], fdr: float) -> Adjusted:
 def bootstrap_lift(
     base: Sequence[bool], sft: Sequence[bool], samples: int, seed: int, confidence: float = 0.95
 ) -> Interval:
-    """Bootstrap interval of the lift, mean(sft) - mean(base), resampling pairs (BCa: Efron 1987).
+    """Compute the bootstrap interval of the lift, mean(sft) - mean(base), resampling pairs (BCa: Efron 1987).
 
-    When all pairs differ alike there is nothing to resample and the interval is [lift, lift]; where BCa is
-    not defined the percentile interval is given. Never nan.
+    When all pairs have the same difference the interval is [lift, lift]; where BCa is undefined the percentile interval
+    is returned. Limits are never nan.
+
+    Args:
+        base: success of the base on each item.
+        sft: success of the SFT arm on the same items, in the same order.
+        samples: number of bootstrap samples.
+        seed: of the bootstrap.
+        confidence: two-sided coverage.
+
+    Raises:
+        ValueError: the lengths differ, or there are no pairs.
     """
     _check_paired(base, sft)
     if not base:
@@ -157,9 +211,19 @@ def bootstrap_lift(
 
 
 def compare(base: Sequence[bool], sft: Sequence[bool], samples: int = 9999, seed: int = 0) -> PairedComparison:
-    """Two arms on the same items, at one success level.
+    """Compare two arms on the same items, at one success level.
 
-    `regression` says that SFT is worse beyond the overlap of the two 95% Wilson intervals.
+    Rates have Wilson intervals, the lift a bootstrap interval; the test is `mcnemar`, the effect size `cohens_h`.
+    `regression` is true when the 95% Wilson interval of SFT lies below that of the base.
+
+    Args:
+        base: success of the base on each item.
+        sft: success of the SFT arm on the same items, in the same order.
+        samples: bootstrap samples.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: the lengths differ, or there are no items.
     """
     lift_interval = bootstrap_lift(base, sft, samples, seed)
     base_rate, sft_rate = rate(sum(base), len(base)), rate(sum(sft), len(sft))
@@ -184,7 +248,7 @@ def compare_paired(
     samples: int = 9999,
     seed: int = 0,
 ) -> PairedResults:
-    """`compare` over all items and for each type; the types' p-values are adjusted together.
+    """Compare two arms over all items and for each type, with `benjamini_hochberg` over the p-values of the types.
 
     Args:
         base: success of the base on each item.
@@ -192,13 +256,16 @@ def compare_paired(
         types: the type of each item.
         fdr: false discovery rate over the types.
         samples: bootstrap samples for each comparison.
-        seed: seed of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: the lengths differ, or there are no items.
     """
     _check_paired(base, types)
     comparisons = {}
     for kind in sorted(set(types)):
-        chosen = [i for i, other in enumerate(types) if other == kind]
-        comparisons[kind] = compare([base[i] for i in chosen], [sft[i] for i in chosen], samples, seed)
+        indices = [i for i, label in enumerate(types) if label == kind]
+        comparisons[kind] = compare([base[i] for i in indices], [sft[i] for i in indices], samples, seed)
     adjusted = benjamini_hochberg([c.mcnemar.p_value for c in comparisons.values()], fdr)
     by_type = {
         kind: comparison.model_copy(update={"p_adjusted": p, "significant": significant})
@@ -208,27 +275,33 @@ def compare_paired(
 
 
 def mcnemar_power(n: int, lift: float, discordance: float, alpha: float = 0.01) -> float:
-    """Probability that `mcnemar` on `n` pairs finds SFT better with p < alpha.
+    """Compute the power of `mcnemar`: the probability that on `n` pairs it finds SFT better with p < alpha.
 
-    Exact for the test as it is done here: summed over the number of discordant pairs, which is binomial
-    (n, discordance), and of which the share (discordance + lift) / (2 discordance) is expected to be SFT's.
+    Exact for the test as implemented by `mcnemar`, both branches included: a sum over the number of discordant pairs,
+    which is binomial (n, discordance); SFT wins each of them with probability (discordance + lift) / (2 discordance).
 
     Args:
         n: number of pairs.
         lift: true difference of the success rates, sft - base.
         discordance: true rate of pairs on which the arms differ, at least `abs(lift)`.
         alpha: significance level, two-sided.
+
+    Raises:
+        ValueError: `discordance` is not in (0, 1], or is below `abs(lift)`.
     """
     if not (0 < discordance <= 1 and abs(lift) <= discordance):
         raise ValueError(f"a lift of {lift} needs a discordance in [{abs(lift)}, 1], not {discordance}")
     discordant = np.arange(n + 1)
     share = (discordance + lift) / (2 * discordance)
-    found = stats.binom.sf(_wins_needed(discordant, alpha) - 1, discordant, share)
-    return float(np.sum(stats.binom.pmf(discordant, n, discordance) * found))
+    power = stats.binom.sf(_wins_needed(discordant, alpha) - 1, discordant, share)
+    return float(np.sum(stats.binom.pmf(discordant, n, discordance) * power))
 
 
 def _wins_needed(discordant: NDArray[np.int_], alpha: float) -> NDArray[np.int_]:
-    """The fewest of the discordant pairs that, won by SFT, give p < alpha; more than there are if none do."""
+    """Return the minimum number of discordant pairs won by SFT that gives p < alpha, for each number of discordant pairs.
+
+    A number above that of the discordant pairs stands for none.
+    """
     # chi-squared: (2 wins - discordant - 1)^2 / discordant above the critical value
     root = np.sqrt(stats.chi2.isf(alpha, 1) * discordant)
     needed: NDArray[np.int_] = np.floor((discordant + 1 + root) / 2).astype(int) + 1
@@ -243,51 +316,46 @@ def _wins_needed_exactly(discordant: int, alpha: float) -> int:
     return next((k for k in candidates if 2 * stats.binom.sf(k - 1, discordant, 0.5) < alpha), discordant + 1)
 
 
-def minimum_n(lift: float, discordance: float, power: float = 0.80, alpha: float = 0.01, maximum: int = 100_000) -> int:
-    """How many pairs `mcnemar` needs to find the lift with the power; see `mcnemar_power`.
+def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> Kappa:
+    """Compute Cohen's kappa of two raters (Cohen 1960) with a 95% interval.
 
-    Power grows with n but for a fine saw-tooth; this is an n at which it reaches the target.
+    The interval is asymptotic (standard error: Fleiss, Cohen and Everitt 1969); it is [1, 1] for raters who never
+    disagree, where no error can be estimated.
+
+    Args:
+        a: label of each item by the first rater.
+        b: by the second rater, in the same order.
 
     Raises:
-        ValueError: about `maximum` pairs are not enough.
-    """
-    low, high = 0, 1
-    while mcnemar_power(high, lift, discordance, alpha) < power:
-        low, high = high, 2 * high
-        if high > maximum:
-            raise ValueError(f"{maximum} pairs are too few for power {power} at lift {lift}")
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = mcnemar_power(middle, lift, discordance, alpha) >= power
-        low, high = (low, middle) if enough else (middle, high)
-    return high
-
-
-def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> Kappa:
-    """Cohen's kappa of two raters (Cohen 1960) with a 95% interval by its asymptotic standard error (Fleiss et al. 1969).
-
-    Where the raters never differ there is no error to estimate, and the interval is [1, 1].
+        ValueError: the lengths differ.
     """
     _check_paired(a, b)
     order = {label: i for i, label in enumerate(dict.fromkeys((*a, *b)))}
     if len(order) < 2:
         return Kappa(math.nan, Interval(low=-1.0, high=1.0))
     table = np.zeros((len(order), len(order)))
-    for one, other in zip(a, b, strict=True):
-        table[order[one], order[other]] += 1
+    for label_a, label_b in zip(a, b, strict=True):
+        table[order[label_a], order[label_b]] += 1
     if np.trace(table) == len(a):
         return Kappa(1.0, Interval(low=1.0, high=1.0))
-    with np.errstate(invalid="ignore", divide="ignore"):  # of a test statistic that is not asked for
-        found = inter_rater.cohens_kappa(table)
-    low, high = max(-1.0, float(found.kappa_low)), min(1.0, float(found.kappa_upp))
-    return Kappa(float(found.kappa), Interval(low=low, high=high))
+    with np.errstate(invalid="ignore", divide="ignore"):  # of a test statistic that is not used
+        result = inter_rater.cohens_kappa(table)
+    low, high = max(-1.0, float(result.kappa_low)), min(1.0, float(result.kappa_upp))
+    return Kappa(float(result.kappa), Interval(low=low, high=high))
 
 
 def balanced_accuracy(labels: Sequence[bool], predictions: Sequence[bool]) -> BalancedAccuracy:
-    """Balanced accuracy with a 95% interval.
+    """Compute the balanced accuracy with a 95% interval.
 
-    The interval of the mean of two independent proportions is recovered from their Wilson limits (MOVER: Zou
-    and Donner 2008, after Newcombe 1998, method 10).
+    The interval of the mean of two independent proportions is recovered from their Wilson limits (MOVER: Zou and Donner
+    2008, after Newcombe 1998, method 10).
+
+    Args:
+        labels: true class of each item.
+        predictions: predicted class, in the same order.
+
+    Raises:
+        ValueError: the lengths differ.
     """
     _check_paired(labels, predictions)
     positive = [p for label, p in zip(labels, predictions, strict=True) if label]
@@ -302,9 +370,16 @@ def balanced_accuracy(labels: Sequence[bool], predictions: Sequence[bool]) -> Ba
 
 
 def auroc(labels: Sequence[bool], scores: Sequence[float]) -> Auroc:
-    """Area under the ROC curve (ties count half) with a 95% interval.
+    """Compute the area under the ROC curve, the Mann-Whitney statistic with ties counted half, with a 95% interval.
 
-    The interval is the score-type one of Newcombe (2006, part 2, method 5): it has a width even at area 1.
+    The interval is score-type (Newcombe 2006, part 2, method 5), so its width is positive even at area 1.
+
+    Args:
+        labels: true class of each item.
+        scores: score of each item, in the same order; higher for the positive class.
+
+    Raises:
+        ValueError: the lengths differ.
     """
     _check_paired(labels, scores)
     positive = [s for label, s in zip(labels, scores, strict=True) if label]
@@ -317,7 +392,7 @@ def auroc(labels: Sequence[bool], scores: Sequence[float]) -> Auroc:
 
 
 def _auroc_interval(area: float, m: int, n: int, confidence: float = 0.95) -> Interval:
-    """All areas t with |t - area| <= z sd(t); sd by Hanley and McNeil (1982) for equal classes."""
+    """Return all areas t with |t - area| <= z sd(t), with the sd of Hanley and McNeil (1982) at the mean class size."""
     z, extra = stats.norm.isf((1 - confidence) / 2), (m + n) / 2 - 1
 
     def excess(t: float) -> float:
