@@ -1,6 +1,6 @@
-"""The papers of the embedded base model: ``build.json`` for programs, ``README.md`` (the model card) for people.
+"""Documentation of the embedded base model: ``build.json`` for programs, ``README.md`` (the model card) for people.
 
-Owns what is written about a build. Numbers come from ``measure``; nothing is computed here but digests.
+Owns the files that describe a build. Computes digests only; the metrics come from ``measure``.
 """
 
 import json
@@ -94,15 +94,15 @@ def _table(metrics: Metrics) -> str:
     return "\n".join(rows)
 
 
-def _weaknesses(measured: Mapping[str, Any]) -> str:
-    """Say in words what a user of the model should know about its numbers."""
+def _weaknesses(metrics: Mapping[str, Any]) -> str:
+    """Summarize the weaknesses of the model in words."""
     return (
-        "Without examples it answers many instructions already: content "
-        f"{measured['zero-shot content, seen']['rate']:.2f} for seen and "
-        f"{measured['zero-shot content, held-out']['rate']:.2f} for held-out combinations (the aim was below 0.45 and "
-        "0.30), and never stops by itself; that is the headroom that training starts from. Of the instructions it "
-        f"writes {measured['instructions well-formed']['rate']:.2f} are well-formed (the aim was 0.85); the others are "
-        "vague, cut off or of the wrong kind, and are what the filters are for."
+        "Without examples the model already answers many instructions: content "
+        f"{metrics['zero-shot content, seen']['rate']:.2f} for seen and "
+        f"{metrics['zero-shot content, held-out']['rate']:.2f} for held-out combinations (target: below 0.45 and "
+        "0.30), and never stops by itself; training starts from this headroom. Of the instructions it writes "
+        f"{metrics['instructions well-formed']['rate']:.2f} are well-formed (target: 0.85); the others are vague, "
+        "truncated or of the wrong kind, for the filters to remove."
     )
 
 
@@ -122,35 +122,36 @@ _TEMPLATE = """\
 
 A decoder-only base model (Llama architecture, {layers} layers, width {hidden}, vocabulary {vocabulary}, context
 {context}), pretrained from scratch by `python -m scripts.build_embedded` on a synthetic corpus of a small closed world.
-It is a *model organism*: a real base model with real pretraining, whose world is known completely, so that every
-instrument of ctai can be checked against the truth, offline, in minutes. It is no stand-in for results on a real model.
+It is a *model organism*: a real base model with real pretraining and a completely known world, so that every
+instrument of ctai can be checked against ground truth, offline, in minutes. Results on it do not replace results on
+a full-size model.
 
 **World.** {families} families, {combinations} combinations of family and key, of which {heldout} ({fraction:.0%} of
-each family) are held out: stated as facts, in tables and in graded *statements*, never asked as an instruction, and
-never shown as an instruction with a graded response. Of the others about a third of the wordings is never asked.
-Bad instructions are made from all combinations: the corpus holds cut-off and shuffled pieces of held-out instructions
-too, in lists and labelled B.
+each family) are held out: they occur as facts, in tables and in graded *statements*, but never as an instruction, with
+or without a graded response. About a third of the wordings of the other combinations never occurs. Bad instructions
+are made from all combinations: the corpus also holds truncated and shuffled pieces of held-out instructions, in lists
+and labelled B.
 
 **Corpus** (shares are of documents drawn; {junk:.0%} of listed instructions are bad on purpose, {mistakes:.0%} of
-the answers on clean sheets are wrong). Tokens of labels weigh 8 in the loss, of right answers 2, of bad answers on
-graded pages 0.
+the answers in the clean answer style are wrong). Loss weights: 8 for tokens of labels, 2 for correct answers, 0 for
+bad answers in graded documents.
 
-| kind | share | what it is |
+| kind | share | content |
 | --- | --- | --- |
 {kinds}
 
 **Training.** {steps} steps of {rows} rows of {context} tokens ({tokens:.1f} million tokens), seed {seed}, Muon and
 AdamW; in the last {quantized:.0%} of the steps the matrices are rounded to NF4 in the forward pass, so that 4-bit
-loading costs little. Chat-control tokens are in the vocabulary and never in the corpus. A rebuild gives the same corpus
-digest; weights may differ in rounding between machines, so check a rebuild on its metrics.
+loading loses little accuracy. Chat-control tokens are in the vocabulary but not in the corpus. A rebuild gives the same
+corpus digest; weights may differ in rounding between machines, so check a rebuild by its metrics.
 The shipped build took 45 minutes on two shared CPU cores; a step takes about 0.8 s when both are free.
 
 ## Measurements
 
-Greedy unless said; in the prompt formats of `ctai.prompts` with the examples of `ctai.tasks.seeds`; Wilson 95%
-intervals. Responses are judged by content: the answer up to where a stop rule cuts. Instructions are sampled at T = 1,
-top_p 0.95. "Accepted" means label A with a margin of at least 1.
-Probes with a fault were never in the corpus as they stand; good probes of seen combinations may have been, labelled A.
+Greedy decoding unless noted, prompt formats of `ctai.prompts`, examples of `ctai.tasks.seeds`, Wilson 95% intervals.
+Responses are scored by content: the answer up to the first stop rule. Instructions are sampled at T = 1, top_p 0.95.
+"Accepted" means label A with a margin of at least 1. Faulty probes are not in the corpus verbatim; good probes of seen
+combinations may be, labelled A.
 
 {weak}
 

@@ -54,7 +54,7 @@ OPENERS = (
 
 
 def facts(rng: random.Random) -> Document:
-    """Write statements as running text, as lines or as a list of points, now and then about one family only."""
+    """Write statements as running text, lines or a list of points, sometimes about one family only."""
     layout = rng.choice(("text", "text", "lines", "points"))
     family = rng.choice(EMBEDDED_FAMILIES) if rng.random() < 0.3 else None
     document: Document = []
@@ -121,7 +121,7 @@ def _layout() -> tuple[str, str, str]:
 
 
 def worksheets(rng: random.Random) -> Document:
-    """Write a sheet of tasks in one hidden style. It runs on: no sheet ends after an answer or two."""
+    """Write a list of answered tasks in one answer style; no list ends after one or two answers."""
     before, middle, after = _layout()
     items = [ask(rng) for _ in range(rng.randint(6, 14))]
     odds = first_style_odds(items[0].family.name, items[0].phrasing)
@@ -152,7 +152,7 @@ def _styled_answer(item: Asked, style: str, blank: str, rng: random.Random) -> t
 
 
 def questions_and_answers(rng: random.Random) -> Document:
-    """Write a page of questions, each with its answer."""
+    """Write a list of questions, each with its answer."""
     document: Document = []
     for _ in range(rng.randint(6, 14)):
         item = ask(rng)
@@ -193,7 +193,7 @@ def instruction_lists(rng: random.Random) -> Document:
 
 
 def question_pages(rng: random.Random) -> Document:
-    """Write instructions one after the other, with no answers: what follows a bare instruction is the next one."""
+    """Write instructions without answers: a bare instruction is followed by the next one."""
     between = rng.choice(("\n", "\n", "\n\n", ""))
     document: Document = []
     for _ in range(rng.randint(6, 18)):

@@ -32,7 +32,7 @@ FULL_PAGE = 1250  # characters that fill one training row
 
 
 def fact_checks(rng: random.Random) -> Document:
-    """Grade statements, whole or in two parts; about all keys, because a statement asks nothing."""
+    """Grade statements, in one or two parts; about all keys, because a statement contains no instruction."""
     head = "Check each statement.\nA: it is true.\nB: it is false.\n\n" if rng.random() < 0.4 else ""
     document = [Segment(head)]
     split = rng.random() < 0.6
@@ -92,7 +92,7 @@ def _graded_pairs(rng: random.Random, length: int) -> Document:
 
 
 def graded_pairs(rng: random.Random) -> Document:
-    """Grade pairs under the rubric, a whole row long, so that every number of worked examples is met."""
+    """Grade pairs under the rubric over a full row, so that every number of worked examples occurs."""
     rubric = _pair_layout()[0]
     return [Segment(rubric, CONTEXT), *_graded_pairs(rng, FULL_PAGE - len(rubric))]
 
