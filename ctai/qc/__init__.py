@@ -1,4 +1,4 @@
-"""Quality control: detectors of faults in responses, and the summary of a dataset."""
+"""Quality control: detectors of faults in responses, and summaries of generated data."""
 
 from ctai.qc.faults import FAULTS, find_faults
 

@@ -1,6 +1,6 @@
-"""The detectors measured on labelled responses, so that their rates can be trusted as far as the labels go.
+"""Calibration of the fault detectors: precision and recall on human-labelled responses.
 
-Owns the labelled responses, which are part of the package, and the calibration record.
+Owns the labelled responses of the package and the calibration record.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,19 @@ LABELLED_RESPONSES = Path(data.__file__).parent / "labelled" / "responses.jsonl"
 
 
 def labelled_responses(path: Path = LABELLED_RESPONSES) -> list[LabelledResponse]:
-    """The labelled responses, in the order of the file.
+    """Return the labelled responses, in the order of the file.
 
     Raises:
-        CtaiError: the file is missing, or a line is no labelled response.
+        CtaiError: The file is missing, or a line is not a labelled response.
     """
     return read_jsonl(path, LabelledResponse)
 
 
 def calibrate_detectors(path: Path = LABELLED_RESPONSES) -> DetectorCalibration:
-    """Precision and recall of every detector on labelled responses, those of the package by default."""
-    labelled = labelled_responses(path)
-    found = [find_faults(one.text, one.finish_reason) for one in labelled]
-    pairs = list(zip(labelled, found, strict=True))
-    origins = dict.fromkeys(one.origin for one in labelled)
+    """Compute precision and recall of every detector on labelled responses, by default those of the package."""
+    responses = labelled_responses(path)
+    pairs = [(response, find_faults(response.text, response.finish_reason)) for response in responses]
+    origins = dict.fromkeys(response.origin for response in responses)
     return DetectorCalibration(
         labels=sha256_file(path),
         everything=_sample(pairs),
@@ -40,13 +39,13 @@ def calibrate_detectors(path: Path = LABELLED_RESPONSES) -> DetectorCalibration:
 def _sample(pairs: Sequence[tuple[LabelledResponse, frozenset[str]]]) -> DetectorSample:
     return DetectorSample(
         n=len(pairs),
-        clean=sum(not labelled.faults for labelled, _ in pairs),
+        clean=sum(not response.faults for response, _ in pairs),
         detectors={fault: _rates(fault, pairs) for fault in FAULTS},
     )
 
 
 def _rates(fault: str, pairs: Sequence[tuple[LabelledResponse, frozenset[str]]]) -> DetectorRates:
-    labelled = [fault in one.faults for one, _ in pairs]
-    found = [fault in faults for _, faults in pairs]
-    both = sum(a and b for a, b in zip(labelled, found, strict=True))
-    return DetectorRates(precision=rate(both, sum(found)), recall=rate(both, sum(labelled)))
+    labels = [fault in response.faults for response, _ in pairs]
+    detections = [fault in faults for _, faults in pairs]
+    true_positives = sum(a and b for a, b in zip(labels, detections, strict=True))
+    return DetectorRates(precision=rate(true_positives, sum(detections)), recall=rate(true_positives, sum(labels)))

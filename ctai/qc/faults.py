@@ -1,14 +1,14 @@
-"""Detectors of what is wrong with the form of a response: instruments, measured on labelled responses.
+"""Detectors of formal faults of a response, calibrated on labelled responses.
 
-Owns `find_faults` and its rules. A rule looks at the text alone, whatever the cleaner does or will do to it,
-and never at the instruction: whether an answer is right is the concern of critic and checkers. Rates and
-thresholds are `ctai.qc.summary`'s.
+Owns `find_faults` and its rules. A rule reads the text alone, independently of the cleaner, and never the instruction.
+Does not own the correctness of answers (`ctai.generate.critic`, `ctai.tasks`), rates and thresholds
+(`ctai.qc.summary`), or the calibration (`ctai.qc.calibration`).
 """
 
 import re
 
 from ctai.qc.detectors.exercises import opens_exercise
-from ctai.qc.detectors.followups import asks_again
+from ctai.qc.detectors.followups import asks_followup
 from ctai.qc.detectors.layout import read_lines, without_code
 from ctai.qc.detectors.repetition import repeats
 from ctai.qc.detectors.truncation import is_truncated
@@ -17,11 +17,11 @@ from ctai.records import FinishReason
 
 FAULTS = ("runaway", "delimiter", "truncated", "token_limit", "template", "empty")
 
-# A response of more than twice as many characters is judged by its beginning and its end, so that none takes long.
+# Of a response longer than twice this, only the beginning and the end are judged, which bounds the time.
 _MAX_CHARS = 10_000
 
 _INVISIBLE = re.compile(r"[\s\u00ad\u200b-\u200f\u2028\u2029\u2060\ufeff\u2800\u3164]+|&nbsp;|<br ?/?>")
-# A line that only fills: one sign, repeated. "-" and "*" alone are answers, and "... --- ..." is Morse code.
+# A filler line: one sign, repeated. "-" and "*" alone are answers, and "... --- ..." is Morse code.
 _FILLER_LINE = re.compile(
     r"_+|[.\u2026]{2,}|\u2026+|\.|-{3,}|([\u2013\u2014\u2022\u00b7*=~|])\1{2,}|[\u2013\u2014\u2022\u00b7]"
 )
@@ -30,7 +30,7 @@ _DELIMITER = re.compile(
     r"(?<!\#)\#{2,}[ \t]*END\b|\bEND[ \t]*\#{2,}"  # the delimiter with or without one of its sides
     r"|(?<!\#)\#{2,}EN?\Z|(?<!\#)\#{3,}[ \t]*EN?\Z"  # cut off by the budget
     r"|(?:^|\n)[ \t]*(?:\#[ \t]*)+\Z"  # a last line of hashes only
-    r"|(?<![`'\"\u201c\u2018\#])\#{2,}\Z"  # hashes that end the text, unless somebody quotes them
+    r"|(?<![`'\"\u201c\u2018\#])\#{2,}\Z"  # hashes that end the text, unless they are quoted
     r"|(?m:^[ \t]*\#{3,}[ \t]*$)"  # a line of hashes only
     r"|(?<=[.!?])[ \t]*\#{3,}(?=[ \t\n])"  # hashes between two sentences
 )
@@ -50,21 +50,21 @@ _STRUCK_OUT = re.compile(r"<s>(?=\S)[^<\n]*(?<=\S)</s>")
 
 
 def find_faults(text: str, finish_reason: FinishReason | None = None) -> frozenset[str]:
-    """The faults of a response, raw or cleaned, as it is given.
+    """Return the faults of a response, raw or cleaned.
 
     Args:
-        text: the response.
-        finish_reason: why generation ended, if known; `length` is the fault `token_limit`, and makes a last
-            sentence without an end count as cut off.
+        text: The response.
+        finish_reason: Why generation ended, if known; `length` is the fault `token_limit`, and makes a last
+            sentence without an end count as truncated.
 
     Returns:
         A subset of `FAULTS`:
-        runaway: the text goes on into another prompt, turn or task, or repeats itself.
-        delimiter: it holds the few-shot delimiter or a fragment of it.
-        truncated: it ends before its sentence, bracket, quote, code block or announced list does.
-        token_limit: the model ran into its budget.
-        template: it holds chat-control text.
-        empty: there is nothing to read.
+        runaway: The text continues with another prompt, turn or task, or repeats itself.
+        delimiter: It contains the few-shot delimiter or a fragment of it.
+        truncated: It ends within a sentence, bracket, quote, code block or announced list.
+        token_limit: Generation ended at the token budget.
+        template: It contains chat-template text.
+        empty: It has no visible content.
     """
     faults = {"token_limit"} if finish_reason == "length" else set()
     text = text.replace("\r\n", "\n").strip()
@@ -73,14 +73,14 @@ def find_faults(text: str, finish_reason: FinishReason | None = None) -> frozens
     if len(text) > 2 * _MAX_CHARS:
         text = f"{text[:_MAX_CHARS]}\n{text[-_MAX_CHARS:]}"
     prose = without_code(text)
-    runs_on = opens_turn(prose) or opens_exercise(read_lines(prose)) or asks_again(prose) or repeats(prose)
+    runs_on = opens_turn(prose) or opens_exercise(read_lines(prose)) or asks_followup(prose) or repeats(prose)
     checks = {
         "runaway": runs_on,
         "delimiter": _has_delimiter(text),
         "truncated": is_truncated(text, out_of_budget=finish_reason == "length", runs_on=runs_on),
         "template": _has_template(text),
     }
-    return frozenset(faults | {name for name, found in checks.items() if found})
+    return frozenset(faults | {fault for fault, detected in checks.items() if detected})
 
 
 def _is_empty(text: str) -> bool:
@@ -93,7 +93,7 @@ def _has_delimiter(text: str) -> bool:
 
 
 def _has_template(text: str) -> bool:
-    """Chat-control text. `<s>` counts unless it strikes out a part of the text, as it does in HTML."""
+    """Return whether the text has chat-template text; `<s>` counts unless it strikes out a part, as in HTML."""
     if _TEMPLATE.search(text):
         return True
     rest = text if _STRUCK_OUT.fullmatch(text) else _STRUCK_OUT.sub("", text)

@@ -1,1 +1,1 @@
-"""One detector of a fault a module; `ctai.qc.faults` runs them all."""
+"""Fault detectors, one per module; `ctai.qc.faults` runs them all."""

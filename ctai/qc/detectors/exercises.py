@@ -1,7 +1,7 @@
-"""The detector of answers that go on into the next exercise, chapter or part of a web page.
+"""Detector of answers that continue with another exercise, chapter or part of a web page.
 
-Headings, numbers and the furniture of pages. Numbers that start at one belong to the answer, those that start later
-go on with somebody else's list.
+Owns the rules on headings, numbers and web-page boilerplate. Numbers that start at one belong to the answer; those
+that start later continue a list of another text.
 """
 
 import re
@@ -28,8 +28,8 @@ _NUMBER = re.compile(
 )
 _CHOICE = re.compile(r"[-*\[( ]{0,3}[a-eA-E][.)\]][ \t]*\S")
 _BARE_PROMPT = re.compile(r"[*_#\[ ]*(?P<word>[^\W\d_]+)(?:[ \t]*\#?\d{1,3})?[\]*_: ]*$")
-# How lines begin that stand around the text of a page: offers, dates and names, comments, rights, exercises to come.
-_FURNITURE_STARTS = (
+# Beginnings of boilerplate lines: offers, dates and names, comments, copyright, announced exercises.
+_BOILERPLATE_STARTS = (
     r"share (?:this|on|via)\b|read (?:more|also|next)\b|see (?:also|more|full|all)\b|view all\b|click here|follow us\b",
     r"subscribe\b|home [|>\u00bb]|(?:share|tweet|pin it|email|print|menu|reply)$",
     r"(?:related|recommended|similar|popular|recent|more) (?:articles?|posts?|topics?|questions|searches|links|stories|videos)\b",
@@ -48,25 +48,25 @@ _FURNITURE_STARTS = (
     r"(?:now )?(?:it'?s )?your turn\b|now (?:you )?try\b|try (?:it|this|these) (?:yourself|one|at home)",
     r"more (?:questions|exercises)\b|the next (?:question|problem|task)\b|practice (?:questions?|problems?|exercises?)\b",
 )
-_FURNITURE = re.compile(rf"(?i:{'|'.join(_FURNITURE_STARTS)})")
+_BOILERPLATE = re.compile(rf"(?i:{'|'.join(_BOILERPLATE_STARTS)})")
 
 
 def opens_exercise(lines: Sequence[TextLine]) -> bool:
-    """Whether a heading, a number or the furniture of a page opens something new after the answer."""
-    return any(rule(lines) for rule in (_opens_heading, _numbers_on, _asks_numbered, _leaves_page))
+    """Return whether a heading, a number or boilerplate opens another text after the answer."""
+    return any(rule(lines) for rule in (_opens_heading, _numbers_on, _asks_numbered, _has_boilerplate))
 
 
 def _opens_heading(lines: Sequence[TextLine]) -> bool:
-    """Whether a heading in the middle starts a new task or asks; a document that starts with a heading may."""
+    """Return whether a later heading opens a task or a question; never if the text starts with a heading."""
     if not lines or _HEADING.match(lines[0].text):
         return False
     for at, line in enumerate(lines[1:], start=1):
-        found = _HEADING.match(line.text)
-        title = found["title"].strip(" *_#:") if found else ""
+        heading = _HEADING.match(line.text)
+        title = heading["title"].strip(" *_#:") if heading else ""
         head = bare(title).partition(":")[0].casefold().strip()
         words = [word.strip("#.-()") for word in head.split()]
         names_task = bool(words) and (set(words) - NEXT_WORDS <= _HEAD_WORDS | {""} or words[0] in EXERCISE_WORDS)
-        if found and (
+        if heading and (
             (is_question(title) and count_words(title) >= 4) or (names_task and _is_head(words)) or is_task(title)
         ):
             return True
@@ -83,33 +83,33 @@ _HEAD_WORDS = (
 
 
 def _is_head(words: Sequence[str]) -> bool:
-    """Whether the words of a heading are a task's name with at most a number and words such as `next`."""
+    """Return whether a heading is the name of a task with at most a number and words such as `next`."""
     return all(word in _HEAD_WORDS | NEXT_WORDS or word.isdigit() or len(word) <= 1 for word in words)
 
 
 def _is_bare_prompt(lines: Sequence[TextLine], at: int) -> bool:
-    """Whether a line is nothing but `INSTRUCTION` or `Question 2`."""
-    found = _BARE_PROMPT.match(lines[at].text)
-    if not found:
+    """Return whether a line consists of a prompt label such as `INSTRUCTION` or `Question 2`."""
+    match = _BARE_PROMPT.match(lines[at].text)
+    if not match:
         return False
-    word, shouts = found["word"].casefold(), found["word"].isupper() and len(found["word"]) > 1
+    word, shouts = match["word"].casefold(), match["word"].isupper() and len(match["word"]) > 1
     if word in INSTRUCTION_LABELS | {"response", "assistant"}:
-        return found["word"][0].isupper()
+        return match["word"][0].isupper()
     return shouts and word in (QUESTION_LABELS | PROMPT_LABELS | {"user", "human"}) and at > 0
 
 
 def _numbers_on(lines: Sequence[TextLine]) -> bool:
-    """Whether a numbered exercise follows (`Q2.`, `Problem 8.`), or a series whose start the answer does not hold."""
+    """Return whether a numbered exercise follows (`Q2.`, `Problem 8.`), or a series without its start."""
     first = _numbered_word(lines[0].text) if lines else None
-    announced = ""
+    announced_word = ""
     for at, line in enumerate(lines[1:], start=1):
-        found = _numbered_word(line.text)
-        if not found or (first and first[0] == found[0]) or announced == found[0]:
+        numbered = _numbered_word(line.text)
+        if not numbered or (first and first[0] == numbered[0]) or announced_word == numbered[0]:
             continue
-        if found[1] == 1 and (announces(lines[at - 1].text) or announces(lines[0].text)):
-            announced = found[0]
+        if numbered[1] == 1 and (announces(lines[at - 1].text) or announces(lines[0].text)):
+            announced_word = numbered[0]
             continue
-        word, number, rest = found
+        word, number, rest = numbered
         asks = not rest or is_question(rest) or is_task(rest, numbered=True) or rest.endswith("?")
         if word in EXERCISE_WORDS and (asks or number > 1 or line.opens) and not line.text.endswith(","):
             return True
@@ -119,49 +119,49 @@ def _numbers_on(lines: Sequence[TextLine]) -> bool:
 
 
 def _misses_before(lines: Sequence[TextLine], word: str, number: int) -> bool:
-    """Whether no line numbers this word lower."""
-    found = [one for line in lines if (one := _numbered_word(line.text))]
-    return not any(other == word and n < number for other, n, _ in found)
+    """Return whether no line has this word with a lower number."""
+    numbered = [parsed for line in lines if (parsed := _numbered_word(line.text))]
+    return not any(series == word and n < number for series, n, _ in numbered)
 
 
 def _numbered_word(text: str) -> tuple[str, int, str] | None:
-    """`Problem 8. Solve it` as ("problem", 8, "Solve it"); None for a line that does not start so."""
-    found = _NUMBERED_WORD.match(bare(text))
-    if not found:
+    """Parse `Problem 8. Solve it` into ("problem", 8, "Solve it"); None for any other line."""
+    match = _NUMBERED_WORD.match(bare(text))
+    if not match:
         return None
-    word, rest = found["word"].casefold(), found["rest"]
+    word, rest = match["word"].casefold(), match["rest"]
     separated = (
         not rest.strip() or rest[0] in ".):]-*\u2013\u2014(" or rest.startswith((" -", " \u2013", " (", " of ", " :"))
     )
-    known = word in EXERCISE_WORDS | SERIES_WORDS
-    return (word, int(found["number"]), rest.lstrip(" .):]-*\u2013\u2014")) if known and separated else None
+    is_series = word in EXERCISE_WORDS | SERIES_WORDS
+    return (word, int(match["number"]), rest.lstrip(" .):]-*\u2013\u2014")) if is_series and separated else None
 
 
 def _asks_numbered(lines: Sequence[TextLine]) -> bool:
-    """Whether an answer is followed by numbered questions or tasks that it did not announce."""
-    found = [(at, match) for at, line in enumerate(lines) if (match := _NUMBER.match(line.text.lstrip("#* ")))]
-    asks = [(at, m) for at, m in found if m["text"].rstrip(" *").endswith("?") or is_question(m["text"])]
-    start = found[0][0] if found else 0
-    late = start > 0 and int(found[0][1]["number"]) > 1
-    told = [(at, m) for at, m in found if is_task(m["text"], numbered=late)]
-    if not (asks or told):
+    """Return whether numbered questions or tasks follow that the answer does not announce."""
+    items = [(at, match) for at, line in enumerate(lines) if (match := _NUMBER.match(line.text.lstrip("#* ")))]
+    questions = [(at, m) for at, m in items if m["text"].rstrip(" *").endswith("?") or is_question(m["text"])]
+    start = items[0][0] if items else 0
+    late = start > 0 and int(items[0][1]["number"]) > 1
+    tasks = [(at, m) for at, m in items if is_task(m["text"], numbered=late)]
+    if not (questions or tasks):
         return False
     if start > 0:
         if lines[start - 1].text.endswith(":"):
             return False
-        choices = any(_CHOICE.match(line.text) for line in lines[asks[0][0] + 1 :]) if asks else False
-        return (bool(asks) and (late or choices or asks[0][0] == start)) or (late and bool(told))
-    first_asks = asks and asks[0][0] == 0
-    turns = [at for at, _ in asks + told if at + 1 < len(lines) and not _NUMBER.match(lines[at + 1].text)]
-    return not first_asks and not (told and told[0][0] == 0) and bool(turns) and len(found) <= len(lines) - len(turns)
+        choices = any(_CHOICE.match(line.text) for line in lines[questions[0][0] + 1 :]) if questions else False
+        return (bool(questions) and (late or choices or questions[0][0] == start)) or (late and bool(tasks))
+    first_asks = questions and questions[0][0] == 0
+    turns = [at for at, _ in questions + tasks if at + 1 < len(lines) and not _NUMBER.match(lines[at + 1].text)]
+    return not first_asks and not (tasks and tasks[0][0] == 0) and bool(turns) and len(items) <= len(lines) - len(turns)
 
 
 # ------------------------------------------------------------------------------------------------- web pages
 
 
-def _leaves_page(lines: Sequence[TextLine]) -> bool:
-    """Whether the rest of a web page or a forum thread follows: a paragraph that starts with its furniture, or two of it."""
+def _has_boilerplate(lines: Sequence[TextLine]) -> bool:
+    """Return whether web-page or forum boilerplate follows: one paragraph that starts with it, or two lines."""
     if not lines or lines[0].label:
         return False
-    found = [line for line in lines[1:] if _FURNITURE.match(line.text.lstrip("#>[* "))]
-    return len(found) >= 2 or any(line.opens for line in found)
+    boilerplate = [line for line in lines[1:] if _BOILERPLATE.match(line.text.lstrip("#>[* "))]
+    return len(boilerplate) >= 2 or any(line.opens for line in boilerplate)

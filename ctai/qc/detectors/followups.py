@@ -1,7 +1,7 @@
-"""The detector of answers that go on into a new question or task without a label.
+"""Detector of answers that continue with a new, unlabelled question or task.
 
-"Paris. What is the capital of Italy? Rome." A question belongs to the answer where it is tied to it ("But why does it
-rain?"), opens the text, or is put to the reader; a task where the text is itself made of tasks or steps.
+"Paris. What is the capital of Italy? Rome." A question belongs to the answer if it refers to it ("But why does it
+rain?"), opens the text, or addresses the reader; a task if the text itself consists of tasks or steps.
 """
 
 import re
@@ -31,7 +31,17 @@ _CHOICE = re.compile(r"[-*\[( ]{0,3}[a-eA-E][.)\]][ \t]*\S")
 
 
 class _Unit(NamedTuple):
-    """A sentence; `starts` a paragraph, a line or nothing, and is `alone` in what it starts."""
+    """Sentence of a response.
+
+    Attributes:
+        text: The sentence.
+        labelled: A label stands before it.
+        starts: `paragraph`, `line`, or empty within a line.
+        alone: It is the only sentence of its line.
+        question: It is a whole question.
+        tied: It refers to the text before it or to the reader.
+        task: It tells the reader to do an exercise.
+    """
 
     text: str
     labelled: bool
@@ -47,11 +57,11 @@ class _Unit(NamedTuple):
 
 
 def is_task(text: str, *, numbered: bool = False) -> bool:
-    """Whether a sentence tells somebody to do an exercise: "Name the capital of Peru."
+    """Return whether a sentence is an exercise for the reader, such as "Name the capital of Peru".
 
     Args:
-        text: the sentence.
-        numbered: it stands under a number that the text does not lead up to, so that verbs of steps count too.
+        text: The sentence.
+        numbered: It has a number that the text does not announce, so that verbs of steps count too.
     """
     if _GAP.search(text):
         return True
@@ -71,7 +81,7 @@ def is_task(text: str, *, numbered: bool = False) -> bool:
 
 
 def is_question(text: str) -> bool:
-    """Whether a sentence is a whole question: it starts as one, or with a preposition before that, and ends as one."""
+    """Return whether a sentence is a whole question: it has a question word at a start or end, and a question mark."""
     if _TRUE_OR_FALSE.match(text):
         return True
     if not text.rstrip(" *_\"')").endswith(("?", "\uff1f")):
@@ -83,28 +93,28 @@ def is_question(text: str) -> bool:
 
 
 def _is_task_label(label: str) -> bool:
-    """Whether a label is a task by itself: "Translate into French: good night"."""
+    """Return whether a label is itself a task: "Translate into French: good night"."""
     words = label.split()
     if len(words) == 1:
         return label in TASK_VERBS - _RECORD_VERBS
     return words[1] in TASK_OBJECTS | {"to", "into", "en", "for", "from"}
 
 
-def asks_again(text: str) -> bool:
-    """Whether the answer goes on into a new question or task.
+def asks_followup(text: str) -> bool:
+    """Return whether the answer continues with a new question or task.
 
     Args:
-        text: the response without its fenced code.
+        text: The response without its fenced code.
     """
     units = _units(without_quotes(text))
     if len(units) < 2 or announces(units[0].text):
         return False
-    rules = (_new_paragraph, _takes_turns_by_line, _takes_turns_by_sentence, _asks_once, _goes_on_telling)
+    rules = (_new_paragraph, _takes_turns_by_line, _takes_turns_by_sentence, _asks_once, _continues_with_now)
     return any(rule(units) for rule in rules)
 
 
 def _units(text: str) -> list[_Unit]:
-    """The sentences; a number alone ("2.") belongs to the sentence after it."""
+    """Split a text into sentences; a number alone ("2.") belongs to the sentence after it."""
     units: list[_Unit] = []
     for line in read_lines(text):
         parts = [
@@ -124,7 +134,7 @@ def _units(text: str) -> list[_Unit]:
 
 
 def _new_paragraph(units: Sequence[_Unit]) -> bool:
-    """Whether a paragraph after a short answer opens with a task or consists of a question that nothing ties to it."""
+    """Return whether a paragraph after a short answer opens with a task, or is a question unrelated to the answer."""
     if units[0].task or units[0].question:
         return False
     before = 0
@@ -145,13 +155,13 @@ def _new_paragraph(units: Sequence[_Unit]) -> bool:
 
 
 def _is_step(units: Sequence[_Unit], at: int) -> bool:
-    """Whether a task stands among other paragraphs that tell to do something, as in advice."""
-    told = [unit for unit in units if unit.starts and unit.task]
-    return len(told) >= 3 and all(unit.task for unit in units[at:] if unit.starts == "paragraph")
+    """Return whether a task is one of several paragraphs of steps, as in advice."""
+    tasks = [unit for unit in units if unit.starts and unit.task]
+    return len(tasks) >= 3 and all(unit.task for unit in units[at:] if unit.starts == "paragraph")
 
 
 def _is_answered_briefly(units: Sequence[_Unit], at: int) -> bool:
-    """Whether a question ends the text, or has choices or a short paragraph after it."""
+    """Return whether a question ends the text or precedes choices or a short paragraph."""
     words = 0
     for unit in units[at + 1 :]:
         if unit.starts == "paragraph" and words:
@@ -161,14 +171,16 @@ def _is_answered_briefly(units: Sequence[_Unit], at: int) -> bool:
 
 
 def _takes_turns_by_line(units: Sequence[_Unit]) -> bool:
-    """Whether answers and new questions or tasks take turns, a line each."""
+    """Return whether answers and new questions or tasks alternate by line."""
     lines = [unit for unit in units if unit.starts]
     if len(lines) < 2 or lines[0].question or lines[0].text.endswith((":", ",", "?")):
         return False  # a dialogue, a quiz or an announced list
-    told_first = lines[0].task
-    asks = [unit.task if told_first else (unit.question and count_words(unit.text) >= 4) or unit.task for unit in lines]
+    opens_with_task = lines[0].task
+    asks = [
+        unit.task if opens_with_task else (unit.question and count_words(unit.text) >= 4) or unit.task for unit in lines
+    ]
     turns = [at for at in range(1, len(lines)) if asks[at] and not asks[at - 1]]
-    answered = [
+    answered_turns = [
         at for at in turns if at + 1 < len(lines) and not asks[at + 1] and count_words(lines[at + 1].text) <= 12
     ]
     choices = [at for at in turns if at + 2 < len(lines) and all(_CHOICE.match(u.text) for u in lines[at + 1 : at + 3])]
@@ -179,24 +191,24 @@ def _takes_turns_by_line(units: Sequence[_Unit]) -> bool:
     short = (
         lines[0].text[0] not in "<["
         and count_words(lines[0].text) <= _SHORT_ANSWER
-        and not (told_first or lines[0].labelled)
+        and not (opens_with_task or lines[0].labelled)
     )
     return (
-        len(answered) >= 2
+        len(answered_turns) >= 2
         or bool(choices)
-        or (short and len(answered) == 1)
+        or (short and len(answered_turns) == 1)
         or (short and bool(turns) and lines[1].asks)
     )
 
 
 def _takes_turns_by_sentence(units: Sequence[_Unit]) -> bool:
-    """Whether questions that nothing ties to the text and short answers take turns in the running text."""
+    """Return whether unrelated questions and short answers alternate within the running text."""
     if units[0].question or _is_interjection(units[0].text):
         return False
     turns = [at for at in range(1, len(units)) if units[at].asks and not (units[at - 1].asks or units[at - 1].question)]
-    answered = [at for at in turns if at + 1 < len(units) and count_words(units[at + 1].text) <= _ANSWER]
-    told = [at for at in turns if units[at].task]
-    if len(answered) >= 2 and (len(told) < len(turns) or not units[0].task):
+    answered_turns = [at for at in turns if at + 1 < len(units) and count_words(units[at + 1].text) <= _ANSWER]
+    tasks = [at for at in turns if units[at].task]
+    if len(answered_turns) >= 2 and (len(tasks) < len(turns) or not units[0].task):
         return True
     brief = [count_words(unit.text) <= _SHORT_ANSWER and unit.text.endswith((".", "!")) for unit in units]
     bare_answers = [at for at in range(1, len(units) - 1) if units[at].question and brief[at - 1] and brief[at + 1]]
@@ -204,24 +216,24 @@ def _takes_turns_by_sentence(units: Sequence[_Unit]) -> bool:
 
 
 def _asks_once(units: Sequence[_Unit]) -> bool:
-    """Whether one question follows a bare answer ("No. Is a tomato a fruit?"), or one of the same form on something new."""
+    """Return whether a question follows a bare answer ("No. Is a tomato a fruit?") or repeats its form on a new topic."""
     first = units[0]
     if first.question or first.task or _is_interjection(first.text):
         return False
-    asked = [at for at in range(1, len(units)) if units[at].asks]
-    if not asked or asked[0] != 1:
+    questions = [at for at in range(1, len(units)) if units[at].asks]
+    if not questions or questions[0] != 1:
         return False
     question = units[1]
     if count_words(first.text) <= _SHORT_ANSWER and first.text.endswith((".", "!")):
         return count_words(question.text) >= 4
     answers = [unit.text for unit in units[2:3]]
     return _has_news(first.text, question.text) and any(
-        same_form(first.text, other) for other in [question.text, *answers]
+        same_form(first.text, text) for text in [question.text, *answers]
     )
 
 
-def _goes_on_telling(units: Sequence[_Unit]) -> bool:
-    """Whether a sentence after the first starts with "Now" and a task."""
+def _continues_with_now(units: Sequence[_Unit]) -> bool:
+    """Return whether a sentence after the first is a task that starts with "Now"."""
     return any(unit.task and unit.text.casefold().startswith("now ") for unit in units[1:]) and not units[0].task
 
 
@@ -230,10 +242,10 @@ def _is_interjection(text: str) -> bool:
 
 
 def _content(text: str) -> set[str]:
-    """The words that carry meaning, roughly: those of five letters, and names."""
+    """Return the approximate content words: those of at least five letters, and capitalized ones."""
     return {word.casefold() for word in _WORD.findall(text)[1:] if len(word) >= 5 or word[0].isupper()}
 
 
 def _has_news(statement: str, question: str) -> bool:
-    """Whether a question names something that the statement does not."""
+    """Return whether a question has content words that the statement lacks."""
     return bool(_content(question) - {word.casefold() for word in _WORD.findall(statement)} - QUESTION_WORDS)

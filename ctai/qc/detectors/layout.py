@@ -1,6 +1,6 @@
-"""How a response is laid out, read once for the detectors of run-on text: its lines, their labels and their numbers.
+"""Layout of a response: lines with their labels and numbers, shared by the detectors of run-on text.
 
-Owns what a line, a label and a fence are. Nothing here judges.
+Owns the syntax of lines, labels and fences. Detects no faults.
 """
 
 import re
@@ -33,9 +33,15 @@ _CODE_START = re.compile(r"(?:def|class|function|public|private|fn|func|int|void
 
 
 class TextLine(NamedTuple):
-    """A line with something in it: `label` in lower case where it is `Label: value`, else empty.
+    """Line that is not blank.
 
-    `opens` says that a blank line or a rule stands before it; `number` is that of `Question 3:`, 0 without one.
+    Attributes:
+        text: The line, stripped.
+        opens: It is the first line, or a blank line or a rule precedes it.
+        label: Lower-case label of `Label: value`; empty without one.
+        number: Number of a label such as `Question 3:`; 0 without one.
+        value: Text after the label.
+        capital: The label starts with a capital letter.
     """
 
     text: str
@@ -47,17 +53,17 @@ class TextLine(NamedTuple):
 
 
 def without_code(text: str) -> str:
-    """The text without its fenced code."""
+    """Remove the fenced code of a text."""
     return _FENCED.sub("", text)
 
 
 def without_quotes(text: str) -> str:
-    """The text with a word in place of each quotation, so that nothing inside one counts."""
+    """Replace each quotation by a word, so that its content does not count."""
     return _QUOTED.sub("quotation", text)
 
 
 def read_lines(text: str) -> list[TextLine]:
-    """The lines that hold something, without decoration, each with the label it may start with."""
+    """Parse the lines that are not blank, each with its label if it has one."""
     lines: list[TextLine] = []
     opens, is_code = True, bool(_CODE_START.match(text))
     for raw in text.split("\n"):
@@ -65,8 +71,8 @@ def read_lines(text: str) -> list[TextLine]:
         if not stripped or _RULE.match(stripped):
             opens = True
             continue
-        inside = is_code and raw[0].isspace()  # what stands in the body of code labels nothing
-        lines.append(TextLine(stripped, opens, "", 0, "", False) if inside else _line(stripped, opens))
+        in_body = is_code and raw[0].isspace()  # the body of code has no labels
+        lines.append(TextLine(stripped, opens, "", 0, "", False) if in_body else _line(stripped, opens))
         opens = False
     return lines
 
@@ -78,32 +84,32 @@ def _line(stripped: str, opens: bool) -> TextLine:
         return TextLine(stripped, opens, label.casefold(), 0, enclosed["value"], True)
     decoration = _DECORATION.match(stripped)
     bare = stripped[decoration.end() :] if decoration else stripped
-    found = _LABEL.match(bare) or _LETTER_LABEL.match(bare)
-    if not found:
+    match = _LABEL.match(bare) or _LETTER_LABEL.match(bare)
+    if not match:
         return TextLine(stripped, opens, "", 0, "", False)
-    label = " ".join(found["label"].split())
-    number = int(float(found["number"])) if found["number"] else 0
-    return TextLine(stripped, opens, label.casefold(), number, found["value"].strip(" *_"), label[:1].isupper())
+    label = " ".join(match["label"].split())
+    number = int(float(match["number"])) if match["number"] else 0
+    return TextLine(stripped, opens, label.casefold(), number, match["value"].strip(" *_"), label[:1].isupper())
 
 
 def bare(text: str) -> str:
-    """A line without list mark, quote mark, heading signs and emphasis before it."""
-    found = _DECORATION.match(text)
-    return text[found.end() :] if found else text
+    """Remove list mark, quote mark, heading signs and emphasis before a line."""
+    match = _DECORATION.match(text)
+    return text[match.end() :] if match else text
 
 
 def count_words(text: str) -> int:
-    """The number of words, as split at white space."""
+    """Count the words, as separated by white space."""
     return len(text.split())
 
 
 def announces(text: str) -> bool:
-    """Whether a line leads up to what follows it, such as a dialogue or a list."""
+    """Return whether a line announces the text after it, such as a dialogue or a list."""
     return bool(_ANNOUNCING.search(text))
 
 
 def same_form(a: str, b: str) -> bool:
-    """Whether two sentences of about the same length share half of their words."""
+    """Return whether two sentences of about the same length share half of their words."""
     first, second = (set(re.findall(r"\w+", text.casefold())) for text in (a, b))
     if min(len(first), len(second)) < 3 or abs(len(first) - len(second)) > 2:
         return False

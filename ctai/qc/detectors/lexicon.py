@@ -1,6 +1,6 @@
-"""Words that the detectors know, in the languages that base models write most: labels, verbs of tasks, function words.
+"""Lexicon of the detectors: labels, task verbs and function words in the languages that base models write most.
 
-Owns word lists and nothing else; how a word counts is decided by the rule that asks for it.
+Owns word lists only; the detectors decide how a word counts.
 """
 
 
@@ -34,7 +34,7 @@ CHAT_LABELS = _words(
     " usuario usuário"
     " asistente assistente utilisateur utilisatrice utente gebruiker пользователь ассистент 用户 助手 ユーザー"
 )
-# Roles of people whose talk a base model goes on with; a name ("Tom:") is none of them.
+# Roles of speakers that a base model continues with; a name ("Tom:") is none of them.
 ROLE_LABELS = _words(
     "student teacher pupil tutor professor customer agent client clerk support caller operator patient doctor"
     " interviewer interviewee candidate guest host speaker comment commenter reply replies moderator admin op anonymous"
@@ -72,7 +72,7 @@ NEXT_WORDS = _words(
 
 # ------------------------------------------------------------------------------------- tasks and questions
 
-# Verbs that tell somebody to answer; a text of steps and advice hardly has them.
+# Verbs that demand an answer; rare in texts of steps and advice.
 TASK_VERBS = _words(
     "name list explain describe define translate summarize summarise paraphrase rewrite rephrase"
     " calculate compute convert"
@@ -84,7 +84,7 @@ TASK_VERBS = _words(
     " escribe enumera nommez nomme expliquez explique décrivez décris traduisez traduis calculez citez cite définis"
     " nomina spiega descrivi traduci calcola elenca scrivi descreva explique traduza calcule noem beschrijf vertaal"
 )
-# Verbs that do so with an object: "Write a poem", "Give two examples"; alone they are steps: "Write it down".
+# Verbs that demand an answer with an object only ("Write a poem", "Give two examples"), otherwise steps ("Write it down").
 TASK_VERBS_WITH_OBJECT = _words(
     "write give tell provide create complete construct analyze estimate predict schreibe schreib gib ergänze"
     " escriba escreva écrivez écris donnez donne dé da"
@@ -95,7 +95,7 @@ STEP_VERBS = _words(
     " decide imagine pick"
     " show express rank guess add subtract multiply divide make use put turn change read combine finde"
 )
-# What exercises are about: with one of these, a verb of steps is a task too ("Use the word in a sentence.").
+# Objects of exercises: with one of these, a verb of steps is a task too ("Use the word in a sentence.").
 EXERCISE_THINGS = _words(
     "sentence sentences paragraph essay story poem word words question questions blank blanks text passage equation"
     " area perimeter volume angle sum product difference quotient derivative integral median mean"
@@ -116,7 +116,7 @@ QUESTION_WORDS = _words(
     " pourquoi cosa chi quale quali dove quando perché quanto quanti quante qual quem onde como quantos quantas wat wie"
     " waar wanneer hoeveel"
 )
-# Words that tie a question to what was said before, or to the reader: such a question belongs to an answer.
+# Words that refer to the text before or to the reader: a question with one of them belongs to the answer.
 TYING_WORDS = _words("it its this these those they them their he him his she her you your yours we us our i me my mine")
 INTERJECTIONS = _words(
     "hi hello hey sure great good well wow oh okay ok thanks please listen look interesting question idea"
@@ -132,9 +132,9 @@ ENGLISH_OPEN_WORDS = _words(
     "my your his her its our their which whose that who whom where when very",
     "such every each not also both either neither include includes including e.g i.e",
 )
-# Words that end a sentence now and then ("I know who they are", "yes, you can", "a friend of his"): the words
+# Words that sometimes end a sentence ("I know who they are", "yes, you can", "a friend of his"): the words
 # before them decide.
-_LAST_NOW_AND_THEN = {
+_LAST_SOMETIMES = {
     "is": "it that this he she what who how there one",
     "are": "they you we these those who there",
     "was": "it that he she there what who",
@@ -174,7 +174,7 @@ _LAST_NOW_AND_THEN = {
     "neither": "me",
     "though": "even",
 }  # fmt: skip
-LAST_AFTER = {word: _words(before) for word, before in _LAST_NOW_AND_THEN.items()}
+LAST_AFTER = {word: _words(before) for word, before in _LAST_SOMETIMES.items()}
 # At the end of a question or a relative clause ("what it is made of", "the place I come from") a preposition
 # is whole.
 _LAST_IN_CLAUSE = {
@@ -186,7 +186,7 @@ _LAST_IN_CLAUSE = {
     "by": "live stand go written made",
 }
 LAST_IN_CLAUSE_AFTER = {word: _words(before) for word, before in _LAST_IN_CLAUSE.items()}
-# The same as the first for other languages, each with the words by which a text in it is known.
+# Words that end no sentence, in other languages, each with the words that identify the language.
 FOREIGN_OPEN_WORDS = {
     "German": (
         _words("der die das und ist nicht ein eine zu den mit von auf für im dem des sich wird sind wenn weil durch werden"),

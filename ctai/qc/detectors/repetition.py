@@ -1,4 +1,4 @@
-"""The detector of answers that repeat themselves: signs, words, phrases, lines, sentences, items of a list."""
+"""Detector of answers that repeat signs, words, phrases, lines, sentences or list items."""
 
 import re
 from collections import Counter
@@ -11,7 +11,7 @@ _WORDS = re.compile(r"\w+(?:['\u2019]\w+)*")
 _LIST_MARK = re.compile(r"^[ \t]*(?:\(?\d{1,3}[.)]|[-*\u2022]|[^\W\d_]{1,12} \d{1,3}[:.)])[ \t]+")
 _INLINE_MARK = re.compile(r"(?<!\S)\(?\d{1,3}[.)](?=\s)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\u201d]*\s+|\n+")
-# A sign too often in a row; rules, blanks, dots and the zeros of a large number are honest.
+# A sign too often in a row; rules, blanks, dots and the zeros of a large number are legitimate.
 _SIGN_RUN = re.compile(r"([^\W\d_])\1{14,}|([^\w\s.\u2026=*~#|+\u00b7\u2022-])\2{9,}|(\d)\3{149,}")
 _UNIT_RUN = re.compile(r"([^\W\d_][^\n]{0,11}?)\1{11,}")
 _CODE_LINE = re.compile(r"[{}\[\]<>=]|\w\(|^(?:end|else|pass|done|fi|return|break|endif|continue)\b")
@@ -21,10 +21,10 @@ _REFRAIN_SHARE = 0.4  # of the lines of a text: a song repeats less
 
 
 def repeats(text: str) -> bool:
-    """Whether something is repeated more often than people do.
+    """Return whether a text repeats itself more often than human texts do.
 
     Args:
-        text: the response without its fenced code.
+        text: The response without its fenced code.
     """
     checks = (_repeats_signs, _repeats_lines, _repeats_sentences, _repeats_phrase, _repeats_items, _repeats_blocks)
     return any(check(text) for check in checks)
@@ -35,7 +35,7 @@ def _repeats_signs(text: str) -> bool:
 
 
 def _repeats_lines(text: str) -> bool:
-    """Equal lines with a word in them: most of the text, or two long ones in a row; code and tables repeat by nature."""
+    """Return whether equal lines make up much of the text, or two long ones adjoin; code and tables do not count."""
     lines = [_LIST_MARK.sub("", line).strip().casefold() for line in text.split("\n")]
     lines = [line for line in lines if re.search(r"[^\W\d_]{2}", line) and not line.startswith("|")]
     lines = [line for line in lines if not _CODE_LINE.search(line)]
@@ -47,32 +47,32 @@ def _repeats_lines(text: str) -> bool:
 
 
 def _most(items: Sequence[str]) -> int:
-    """How often the most frequent item occurs."""
+    """Return the count of the most frequent item."""
     return max(Counter(items).values(), default=0)
 
 
 def _repeats_sentences(text: str) -> bool:
-    """A sentence of four words twice in a row, or three times and a third of all; each with its numbers."""
+    """Return whether a sentence of at least four words recurs: twice in a row, three times, or as a refrain."""
     lines = [_LIST_MARK.sub("", line) for line in text.split("\n") if not line.lstrip().startswith("|")]
     parts = [part for part in _SENTENCE_END.split("\n".join(lines)) if not _CODE_LINE.search(part)]
     sentences = [" ".join(_WORDS.findall(part.casefold())) for part in parts]
     sentences = [sentence for sentence in sentences if count_words(sentence) >= 4]
     if len(sentences) >= 6 and "\n" in text:
         return _most(sentences) >= 3 and len(sentences) - len(set(sentences)) >= _REFRAIN_SHARE * len(sentences)
-    again = any(a == b for a, b in pairwise(sentences)) or any(
+    recurs = any(a == b for a, b in pairwise(sentences)) or any(
         sentences[at - 2 : at] == sentences[at : at + 2] for at in range(2, len(sentences) - 1)
     )
-    return _most(sentences) >= 3 or again
+    return _most(sentences) >= 3 or recurs
 
 
 def _repeats_phrase(text: str) -> bool:
-    """A phrase of a few words too often in a row; numbers alone repeat in honest tables and sequences."""
+    """Return whether a phrase recurs too often in a row; numbers alone repeat in legitimate tables and sequences."""
     words = _WORDS.findall(_INLINE_MARK.sub(" ", text.casefold()))
     return any(_copies(words, size) >= limit for size, limit in _COPIES)
 
 
 def _copies(words: Sequence[str], size: int) -> int:
-    """The most copies in a row of any phrase of `size` words, one of them no number if it is short."""
+    """Return the most copies in a row of any phrase of `size` words; a short phrase of numbers does not count."""
     longest = run = 0
     for at in range(size, len(words)):
         run = run + 1 if words[at] == words[at - size] else 0
@@ -82,7 +82,7 @@ def _copies(words: Sequence[str], size: int) -> int:
 
 
 def _repeats_items(text: str) -> bool:
-    """A list of eight or more items within a line of which most are copies."""
+    """Return whether most of the eight or more items of a list within a line are copies."""
     for line in text.split("\n"):
         items = [item.strip(" .").casefold() for item in line.split(",")]
         items = [item for item in items if re.search(r"[^\W\d_]{2}", item) and count_words(item) <= 5]
@@ -92,7 +92,7 @@ def _repeats_items(text: str) -> bool:
 
 
 def _repeats_blocks(text: str) -> bool:
-    """Whether more than half of a longer text are word triples that occur three times or more."""
+    """Return whether more than half of a longer text are word triples that occur three times or more."""
     words = _WORDS.findall(text.casefold())
     if len(words) < 24:
         return False

@@ -1,7 +1,7 @@
-"""The detector of cut-off responses, a part of `ctai.qc.faults`.
+"""Detector of truncated responses.
 
-Short answers without a full stop, such as "Paris", "7" or "No", are whole; a text is cut off when its own last
-words or open brackets say that more had to come.
+Short answers without a full stop, such as "Paris", "7" or "No", are complete; a text is truncated if its last words or
+open brackets require a continuation.
 """
 
 import re
@@ -33,7 +33,7 @@ _STATEMENT = re.compile(r"[(){}=*<>\[\]]|^(?:return|import|using|let|var|int|bre
 _KEYWORD = re.compile(r"(?:return|import|using|let|var|int)\b")
 _CONNECTED = re.compile(r"[\w.']+")
 _LAST_CHARS = 2000  # of the last line
-_LONG_SENTENCE = 10  # words: whoever writes so many ends them with a full stop
+_LONG_SENTENCE = 10  # words: a complete sentence of this length ends with a full stop
 _CONDITION = re.compile(r"(?:If|Although|While|Whereas|Unless|Even though) ")
 _CUT_TURN = re.compile(r"<\|im_start\|>[ \t]*\w{0,9}\Z|<\|start_header_id\|>\w{0,9}\Z|<\|?[a-z]{2,8}_[a-z_]{0,12}\Z")
 _CONTROL_AT_END = re.compile(
@@ -53,12 +53,12 @@ _QUOTED = re.compile(r"\"[^\"\n]*\"|'(?:[^'\n\w]{1,3})'|`[^`\n]*`")
 
 
 def is_truncated(text: str, *, out_of_budget: bool = False, runs_on: bool = False) -> bool:
-    """Whether a non-empty, stripped response ends before its last sentence, bracket or announced list does.
+    """Return whether a non-empty, stripped response ends within a sentence, bracket or announced list.
 
     Args:
-        text: the response.
-        out_of_budget: the model ran into its token budget: a last sentence without an end is cut off.
-        runs_on: the text goes on into another prompt, so that its last line is some turn of it.
+        text: The response.
+        out_of_budget: Generation ended at the token budget: a last sentence without an end is truncated.
+        runs_on: The text continues with another prompt, so that its last line belongs to a turn of it.
     """
     if _CUT_TURN.search(text):
         return True
@@ -84,7 +84,7 @@ def is_truncated(text: str, *, out_of_budget: bool = False, runs_on: bool = Fals
 
 
 def _ends_open(last: str, text: str) -> bool:
-    """Whether the last sign announces more."""
+    """Return whether the last sign requires a continuation."""
     if _TABLE_ROW.match(last) or (last.endswith(";") and _STATEMENT.search(last)):
         return False
     hyphenated = _HYPHENATED.search(last)
@@ -96,7 +96,7 @@ def _ends_open(last: str, text: str) -> bool:
 
 
 def _leaves_open(text: str) -> bool:
-    """Whether a bracket or a double quote is open at the end; `1)` closes none, quoted signs do not count."""
+    """Return whether a bracket or a double quote is open at the end; `1)` closes none, quoted signs do not count."""
     if text.count('"""') % 2:
         return True
     bare = _EMOTICON.sub("", _QUOTED.sub("", text.replace('"""', "")))
@@ -112,7 +112,7 @@ def _leaves_open(text: str) -> bool:
 
 
 def _ends_on_function_word(last: str) -> bool:
-    """Whether the last of several words is one that needs another after it."""
+    """Return whether the last of several words needs another one after it."""
     last = _LIST_MARK.sub("", last)
     if _NO_PROSE.match(last) or _KEYWORD.match(last) or _CODE_SIGN.search(" ".join(last.split()[-3:])):
         return False
@@ -131,27 +131,27 @@ def _ends_on_function_word(last: str) -> bool:
 
 
 def _is_enumeration(last: str, words: list[str]) -> bool:
-    """Whether the last word is one of several listed words, such as "a, an and the" or "of, to, the"."""
+    """Return whether the last word is one of several listed words, such as "a, an and the" or "of, to, the"."""
     before = words[-3] if words[-2] in ("and", "or") and len(words) > 2 else words[-2]
     listed = re.search(r"(?:,| and| or) +[\w.']+\W*$", last)
     return bool(listed) and before in ENGLISH_OPEN_WORDS and (words[-2] in ("and", "or") or "," in last)
 
 
 def _ends_on_foreign_function_word(text: str, last: str) -> bool:
-    """The same in other languages; which one it is, the other words of the text say."""
+    """Return whether the last word needs another one in the language that the words of the text identify."""
     words = [word.casefold() for word in re.findall(r"[^\W\d_]+", last)]
     if len(words) < 3 or not last[-1].isalpha() or _NO_PROSE.search(last):
         return False
-    seen = set(re.findall(r"[^\W\d_]+", text[-4 * _LAST_CHARS :].casefold()))
-    known = {name: len(seen & marks) for name, (marks, _) in FOREIGN_OPEN_WORDS.items()}
-    most = max(known.values())
-    if most < 2 or most <= len(seen & _ENGLISH):
+    vocabulary = set(re.findall(r"[^\W\d_]+", text[-4 * _LAST_CHARS :].casefold()))
+    overlaps = {name: len(vocabulary & marks) for name, (marks, _) in FOREIGN_OPEN_WORDS.items()}
+    most = max(overlaps.values())
+    if most < 2 or most <= len(vocabulary & _ENGLISH):
         return False
-    return any(words[-1] in FOREIGN_OPEN_WORDS[name][1] for name, count in known.items() if count == most)
+    return any(words[-1] in FOREIGN_OPEN_WORDS[name][1] for name, count in overlaps.items() if count == most)
 
 
 def _breaks_row(text: str, last: str) -> bool:
-    """Whether the last row of a table has fewer cells than the rows before it."""
+    """Return whether the last row of a table has fewer cells than the rows before it."""
     lines = text.split("\n")
     rows = [line.strip() for line in lines if line.strip().startswith("|")]
     if len(rows) > 1 and last.startswith("|"):
@@ -161,7 +161,7 @@ def _breaks_row(text: str, last: str) -> bool:
 
 
 def _leaves_tag(text: str) -> bool:
-    """Whether a text of markup leaves a tag open; those that HTML lets stay open do not count."""
+    """Return whether a text of markup leaves a tag open; those that HTML need not close do not count."""
     if not text.startswith("<") or "</" not in text:
         return False
     open_tags: list[str] = []
@@ -177,42 +177,42 @@ def _leaves_tag(text: str) -> bool:
 
 
 def _stops_mid_verse(text: str, last: str) -> bool:
-    """Whether the last of several lines of some words is one function word."""
+    """Return whether the last of several lines is a single function word."""
     lines = text.rstrip().split("\n")
     return len(lines) > 2 and len(lines[-2].split()) >= 3 and last.casefold() in ENGLISH_OPEN_WORDS
 
 
 def _stops_mid_prose(text: str, last: str) -> bool:
-    """Whether the other sentences of a paragraph have their ends and the last one, of some length, has not."""
+    """Return whether only the last sentence of a paragraph, of some length, has no end."""
     sentences = re.split(r"(?<=[a-z\)][.!?])[\"')\u201d]*\s+(?=[\"'(\u201c]?[A-Z])", last)
     if len(sentences) > 1:
         return _is_unended_prose(_LABEL.sub("", sentences[-1]), 3)
     lines = [line.strip() for line in text.split("\n") if line.strip()]
-    ended = [line for line in lines[:-1] if len(line.split()) >= 6 and _TERMINAL.search(line)]
-    if len(ended) >= 2 and len(ended) == len(lines) - 1 and _LIST_MARK.match(last):
+    ended_lines = [line for line in lines[:-1] if len(line.split()) >= 6 and _TERMINAL.search(line)]
+    if len(ended_lines) >= 2 and len(ended_lines) == len(lines) - 1 and _LIST_MARK.match(last):
         return _is_unended_prose(_LIST_MARK.sub("", last), 3)
-    return len(ended) >= 1 and len(ended) == len(lines) - 1 and _is_unended_prose(last, 5)
+    return len(ended_lines) >= 1 and len(ended_lines) == len(lines) - 1 and _is_unended_prose(last, 5)
 
 
 def _is_unended_prose(sentence: str, words: int) -> bool:
-    """Whether a sentence of at least so many words lacks its end; code, links, tables and list items need none."""
+    """Return whether a sentence of at least `words` words has no end; code, links, tables and list items need none."""
     if _NO_PROSE.search(sentence) or len(sentence.split()) < words:
         return False
     return (sentence[0].isalpha() and sentence[-1].isalnum()) or sentence[-1] == "%"
 
 
 def _is_long_and_unended(last: str) -> bool:
-    """Whether the last sentence is that long, and no mere list or title: it has the small words of sentences."""
+    """Return whether the last sentence is long, has no end, and is no list or title: it has function words."""
     words = last.rpartition(":")[2].split()
     names = sum(word[0].isupper() for word in words)
     is_list, is_title = last.count(",") * 3 >= len(words), names > len(words) / 2
-    small = sum(word.casefold() in _SMALL_WORDS for word in words)
-    is_prose = small >= 2 and not (is_list or is_title)
+    function_words = sum(word.casefold() in _SMALL_WORDS for word in words)
+    is_prose = function_words >= 2 and not (is_list or is_title)
     return is_prose and len(words) >= _LONG_SENTENCE and _is_unended_prose(last, _LONG_SENTENCE)
 
 
 def _lacks_main_clause(last: str) -> bool:
-    """Whether a sentence that opens with a condition has nothing, or one word, after it."""
+    """Return whether a sentence that opens with a condition has at most one word after it."""
     if not _CONDITION.match(last) or not last[-1].isalnum():
         return False
     clause, _, main = last.rpartition(",")

@@ -1,7 +1,7 @@
-"""The detector of answers that go on into another prompt, turn or worked example which a label opens (`Student:`).
+"""Detector of answers that continue with a labelled prompt, turn or worked example (`Student:`).
 
-A label counts where the answer before it is over; what speaks against it is a record, a list that was announced, or a
-text that is itself made of such labels, such as a play or a quiz.
+A label counts where the answer before it is complete. It does not count in a record, in an announced list, or in a
+text that itself consists of such labels, such as a play or a quiz.
 """
 
 import re
@@ -20,7 +20,7 @@ from ctai.qc.detectors.lexicon import (
     ROLE_LABELS,
 )
 
-_KNOWN = INSTRUCTION_LABELS | QUESTION_LABELS | PROMPT_LABELS | ANSWER_LABELS | CHAT_LABELS | ROLE_LABELS
+_TURN_LABELS = INSTRUCTION_LABELS | QUESTION_LABELS | PROMPT_LABELS | ANSWER_LABELS | CHAT_LABELS | ROLE_LABELS
 _LISTED = QUESTION_LABELS | PROMPT_LABELS
 _STAGE = re.compile(r"[(\[*_].*[)\]*_]$")
 _ENDED = re.compile(r"[.!?\u3002][)\]\"'\u2019\u201d*_]*$")
@@ -42,10 +42,10 @@ _CONTROL = re.compile(r"<\||<[a-z]+_of_|\[/?INST|<<SYS|<s>")
 
 
 def opens_turn(text: str) -> bool:
-    """Whether the answer goes on into a prompt or a turn that a label opens.
+    """Return whether the answer continues with a labelled prompt or turn.
 
     Args:
-        text: the response without its fenced code.
+        text: The response without its fenced code.
     """
     if _INLINE_LABEL.search(without_quotes(text)) or _opens_control_turn(text):
         return True
@@ -54,104 +54,109 @@ def opens_turn(text: str) -> bool:
 
 
 def _opens_control_turn(text: str) -> bool:
-    """Whether control text opens a user's turn after an answer that no control text opens."""
+    """Return whether chat-template text opens a user turn after an answer without such text before it."""
     turn, control = _USER_TURN.search(text), _CONTROL.search(text)
     return bool(turn and control and re.search(r"\w", text[: control.start()]))
 
 
-def _known(line: TextLine) -> str:
-    """The label of a line if it is one that opens prompts, turns or answers; without `next` and the like."""
+def _turn_label(line: TextLine) -> str:
+    """Return the label of a line if it opens prompts, turns or answers, without words such as `next`; else empty."""
     label = line.label
     first, _, rest = label.partition(" ")
     if rest and first in NEXT_WORDS:
         label = rest
-    return label if label in _KNOWN and (len(label) > 1 or line.capital or label == "q") else ""
+    return label if label in _TURN_LABELS and (len(label) > 1 or line.capital or label == "q") else ""
 
 
 def _opens_prompt(lines: Sequence[TextLine]) -> bool:
-    """Whether a line after the first opens a prompt or a turn by a label that is known for it."""
-    known = [_known(line) for line in lines]
-    return any(known[at] and _opens(lines, known, at) for at in range(1, len(lines)))
+    """Return whether a line after the first has a label that opens a prompt or a turn."""
+    labels = [_turn_label(line) for line in lines]
+    return any(labels[at] and _opens(lines, labels, at) for at in range(1, len(lines)))
 
 
-def _opens(lines: Sequence[TextLine], known: Sequence[str], at: int) -> bool:
-    """Whether the known label of line `at` opens a prompt: it is no part of a record, a choice or an announced list."""
-    label = known[at]
+def _opens(lines: Sequence[TextLine], labels: Sequence[str], at: int) -> bool:
+    """Return whether the label of line `at` opens a prompt, outside records, choices and announced lists."""
+    label = labels[at]
     if label in INSTRUCTION_LABELS:
         return True
-    start = known.index(label)
-    announced = start == 0 or (announces(lines[start - 1].text) and not known[start - 1])
+    start = labels.index(label)
+    announced = start == 0 or (announces(lines[start - 1].text) and not labels[start - 1])
     if label in ANSWER_LABELS:
-        return _answers_again(lines, known, at) and not (announced and start == at)
+        return _answers_again(lines, labels, at) and not (announced and start == at)
     if label in ROLE_LABELS or (label in _LISTED and announced):
-        return False  # the text promised one, or is itself a list of such things
+        return False  # the text announces it, or is itself a list of such lines
     if label in QUESTION_LABELS:
         return True
-    if known[0] in CHAT_LABELS | ROLE_LABELS and label in CHAT_LABELS:
+    if labels[0] in CHAT_LABELS | ROLE_LABELS and label in CHAT_LABELS:
         return lines[at].label == "assistant"
-    return label not in ("you", "me", "model", "robot") and not _is_in_record(lines, known, at)
+    return label not in ("you", "me", "model", "robot") and not _is_in_record(lines, labels, at)
 
 
-def _is_in_record(lines: Sequence[TextLine], known: Sequence[str], at: int) -> bool:
-    """Whether the line beside it is `key: value` with a key that opens nothing."""
+def _is_in_record(lines: Sequence[TextLine], labels: Sequence[str], at: int) -> bool:
+    """Return whether an adjacent line is `key: value` with a key that is no turn label."""
     before = lines[at - 1]
-    if before.label and before.value and not known[at - 1] and not lines[at].opens:
+    if before.label and before.value and not labels[at - 1] and not lines[at].opens:
         return True
     after = lines[at + 1] if at + 1 < len(lines) else None
-    return bool(after and after.label and after.value and not known[at + 1] and count_words(lines[at].value) <= 3)
+    return bool(after and after.label and after.value and not labels[at + 1] and count_words(lines[at].value) <= 3)
 
 
-def _answers_again(lines: Sequence[TextLine], known: Sequence[str], at: int) -> bool:
-    """Whether an `Answer:` is a further one: beside `B:` an `A:` is a choice; one `Answer:` may end the work."""
-    label, earlier = known[at], known[:at]
-    if label == "a" and ("b" in known[at + 1 : at + 2] or known[at - 1] == "b"):
+def _answers_again(lines: Sequence[TextLine], labels: Sequence[str], at: int) -> bool:
+    """Return whether an `Answer:` is another one: beside `B:` an `A:` is a choice; one `Answer:` may end a working."""
+    label, earlier = labels[at], labels[:at]
+    if label == "a" and ("b" in labels[at + 1 : at + 2] or labels[at - 1] == "b"):
         return False
-    if known[0] in _LISTED and known[at - 1] == known[0] and label not in known[: at - 2 : 2]:
+    if labels[0] in _LISTED and labels[at - 1] == labels[0] and label not in labels[: at - 2 : 2]:
         return False  # questions with their answers, from the first line on
     if label == "a":
         return earlier != ["q"]
     if label == "output" and "input" in earlier:
         return False
-    record = lines[at - 1].label and not known[at - 1]
+    record = lines[at - 1].label and not labels[at - 1]
     return label in earlier or (label == "response" and not record)
 
 
 def _takes_turns(lines: Sequence[TextLine]) -> bool:
-    """Whether speakers take turns after an answer that was none of them: `Student:` and `Teacher:`, `A:` and `B:`."""
-    known = [_known(line) for line in lines]
+    """Return whether a dialogue follows an unlabelled answer: `Student:` and `Teacher:`, `A:` and `B:`."""
+    labels = [_turn_label(line) for line in lines]
     talk = CHAT_LABELS | ROLE_LABELS | {"a"}
-    speaks = [at for at, label in enumerate(known) if label in talk]
-    if speaks and lines[speaks[0]].value.endswith("?") and _is_answer(lines, speaks[0]) and known[speaks[0]] != "a":
-        following = lines[speaks[0] + 1 : speaks[0] + 2]
-        if following and following[0].label not in ("", lines[speaks[0]].label):
+    turns = [at for at, label in enumerate(labels) if label in talk]
+    if turns and lines[turns[0]].value.endswith("?") and _is_answer(lines, turns[0]) and labels[turns[0]] != "a":
+        following = lines[turns[0] + 1 : turns[0] + 2]
+        if following and following[0].label not in ("", lines[turns[0]].label):
             return True
-    if len(speaks) < 2 or not _is_answer(lines, speaks[0]):
+    if len(turns) < 2 or not _is_answer(lines, turns[0]):
         return False
-    labels = [known[at] for at in speaks]
-    asked = any(lines[at].value.endswith("?") for at in speaks[:-1])
-    changes = any(a != b for a, b in pairwise(labels))
-    return changes and (asked or len(set(labels)) < len(labels) or set(labels) <= CHAT_LABELS)
+    speakers = [labels[at] for at in turns]
+    has_question = any(lines[at].value.endswith("?") for at in turns[:-1])
+    changes = any(a != b for a, b in pairwise(speakers))
+    return changes and (has_question or len(set(speakers)) < len(speakers) or set(speakers) <= CHAT_LABELS)
 
 
 def _is_answer(lines: Sequence[TextLine], at: int) -> bool:
-    """Whether the lines before line `at` are an answer of their own, not a title, a stage direction or an announcement."""
+    """Return whether the lines before line `at` are an answer, not a title, a stage direction or an announcement."""
     if at == 0 or lines[0].label or announces(lines[at - 1].text) or _STAGE.match(lines[0].text):
         return False
     return not (lines[0].text.endswith("?") and at == 1)
 
 
 def _repeats_example(lines: Sequence[TextLine]) -> bool:
-    """Whether a block of labels recurs after an answer that has the form of its last value, as in few-shot examples."""
-    labelled = [at for at, line in enumerate(lines) if line.label]
-    if not labelled or labelled[0] == 0 or not lines[labelled[0]].opens or announces(lines[labelled[0] - 1].text):
+    """Return whether a block of labels recurs after an answer of the form of its last value, as in few-shot prompts."""
+    label_lines = [at for at, line in enumerate(lines) if line.label]
+    if (
+        not label_lines
+        or label_lines[0] == 0
+        or not lines[label_lines[0]].opens
+        or announces(lines[label_lines[0] - 1].text)
+    ):
         return False
-    first, labels = lines[0].text, [lines[at].label for at in labelled]
-    if any(same_form(first, line.text) and len(first) > 3 for line in lines[labelled[0] + 1 :] if not line.label):
-        return len(labelled) >= 2
-    last = lines[labelled[1]] if len(labelled) > 1 else None
+    first, labels = lines[0].text, [lines[at].label for at in label_lines]
+    if any(same_form(first, line.text) and len(first) > 3 for line in lines[label_lines[0] + 1 :] if not line.label):
+        return len(label_lines) >= 2
+    last = lines[label_lines[1]] if len(label_lines) > 1 else None
     if last and {labels[0], last.label} <= FIELD_LABELS and labels[0] != last.label:
         return True
-    blocks = [at for at in labelled if lines[at].opens and lines[at].label == labels[0]]
+    blocks = [at for at in label_lines if lines[at].opens and lines[at].label == labels[0]]
     if len(blocks) > 1 and len(set(labels)) > 1 and (_ENDED.search(first) or first[0].islower() or first[0].isdigit()):
         return True
     if last is None or count_words(first) > 3 or count_words(last.value) > 3 or _ENDED.search(first):
