@@ -1,4 +1,8 @@
-"""The command line: everything around a run. The run itself is `pytest -m gates`."""
+"""Command line around a run: preflight, configuration, verification, attestation, report and export.
+
+Owns arguments, help and exit status. Does not run gates (`pytest -m gates`). A command imports its modules when it runs, so that
+help and errors are instant.
+"""
 
 import argparse
 import sys
@@ -10,36 +14,37 @@ from ctai.errors import CtaiError
 from ctai.pipeline.options import add_options
 
 _DESCRIPTION = """\
-Bootstrap an instruction-following model from a base model, with gates that are known to be right.
+Bootstrap an instruction-following model from a base language model.
 
-A run takes a base model, lets it write and judge instructions and answers, trains an adapter on them, and
-compares the trained model with its base. Each step is a gate: it must meet every threshold, or the run stops
-there, before money is spent on the next step. The run is made by pytest in a clone of ctai, and lives in one
-directory; the same command again goes on where it ended. The commands here are for what is around it.
+A run generates instructions and responses with the base model, filters them with the model's own judgement,
+fine-tunes an adapter on them and compares it with the base. Each step is a gate: if it misses a threshold, the
+run stops before the next, more expensive step. pytest executes the run in a clone of ctai (`pytest -m gates`)
+and writes one run directory; rerunning the same command resumes the run. The commands below prepare a run and
+inspect, verify and share its results.
 """
 
 _EPILOG = """\
 the usual sequence:
-  ctai preflight                                find out in seconds what would stop the run
-  pytest -m gates                               the run: the embedded model, minutes on a CPU
-  ctai report runs/embedded-embedded-seed0      one page on what became of it (a run writes it too)
-  ctai verify runs/embedded-embedded-seed0      check every digest, verdict and number again
-  ctai export runs/embedded-embedded-seed0 --to shared   what datasets, peft and a browser open
+  ctai preflight                                check device, model, packages and disk in seconds
+  pytest -m gates                               execute the run: embedded model, minutes on a CPU
+  ctai report runs/embedded-embedded-seed0      write the HTML report (a run writes it, too)
+  ctai verify runs/embedded-embedded-seed0      recompute all digests, verdicts and metrics
+  ctai export runs/embedded-embedded-seed0 --to shared   collect files for datasets, peft and browsers
 
 on a machine with a GPU:
   ctai preflight --gpu --run-dir /workspace/run-1
   pytest -m gates --gpu --run-dir /workspace/run-1
 
-Every command says more with --help, and so does pytest --help, under 'ctai gates'. The pages are in docs/.
+Each command has --help; the options of a run are in `pytest --help` under 'ctai gates'. Documentation: docs/.
 """
 
 _EXIT_CODES = {
-    "preflight": "0: the run can start. 1: a line with FAIL says what would stop it. 2: wrong use.",
-    "config": "0: printed. 2: wrong use; every mistake is named.",
-    "verify": "0: no difference. 1: differences, a line each. 2: no evidence there, or an unusable key.",
-    "attest": "0: written. 2: the evidence does not hold, or an unusable key.",
-    "report": "0: written. 2: no run directory, or it cannot be written.",
-    "export": "0: written. 2: the run has not passed, its evidence does not hold, or the folder is not empty.",
+    "preflight": "0: the run can start. 1: a check failed, see the lines with FAIL. 2: invalid usage or configuration.",
+    "config": "0: printed. 2: invalid usage or configuration; all mistakes are listed.",
+    "verify": "0: no differences. 1: differences, one a line. 2: no evidence found, or unusable key.",
+    "attest": "0: written. 2: the evidence does not verify, or unusable key.",
+    "report": "0: written. 2: not a run directory, or not writeable.",
+    "export": "0: written. 2: the run has not passed, its evidence does not verify, or the folder is not empty.",
 }
 _EXAMPLES = {
     "preflight": ("ctai preflight", "ctai preflight --gpu --run-dir /workspace/run-1"),
@@ -52,7 +57,7 @@ _EXAMPLES = {
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Keeps examples as they are, and a command beside what it does."""
+    """Help formatter that keeps examples verbatim and leaves room for the descriptions."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=16, width=118)
@@ -62,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 if all is well, 1 if something was found, 2 for a wrong use.
+        Exit status: 0 for success, 1 for failed checks or differences, 2 for an error that the user can mend.
     """
     options = build_parser().parse_args(arguments)
     try:
@@ -73,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Build the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="ctai",
         description=_DESCRIPTION,
@@ -82,33 +87,39 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ctai {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    check = _add(commands, "preflight", "find in seconds what would stop a run")
-    check.add_argument("--run-dir", default="runs", help="where the run is going to live (default: runs)")
+    check = _add(commands, "preflight", "check device, model, packages and disk before a run, in seconds")
+    check.add_argument("--run-dir", default="runs", help="directory in which the run will be written (default: runs)")
     add_options(check.add_argument)
     check.set_defaults(command=_preflight)
-    config = _add(commands, "config", "print every setting, what it means and where its value came from, as a profile")
+    config = _add(commands, "config", "print all settings with description and origin, as a TOML profile")
     add_options(config.add_argument)
     config.set_defaults(command=_config)
-    verify = _add(commands, "verify", "check the evidence of a run directory: digests, chain, report, numbers")
-    verify.add_argument("run_dir", metavar="DIR", type=Path)
-    verify.add_argument("--public-key", metavar="FILE", type=Path, help="ed25519 key (PEM) that must have signed it")
+    verify = _add(
+        commands, "verify", "recompute digests, verdicts and metrics of a run directory and report differences"
+    )
+    verify.add_argument("run_dir", metavar="DIR", type=Path, help="run directory")
+    verify.add_argument(
+        "--public-key", metavar="FILE", type=Path, help="ed25519 public key (PEM) that must have signed the evidence"
+    )
     _add_families(verify)
     verify.set_defaults(command=_verify)
-    attest = _add(commands, "attest", "state what the evidence of a run directory is, and sign it")
-    attest.add_argument("run_dir", metavar="DIR", type=Path)
+    attest = _add(
+        commands, "attest", "attest the evidence of a run directory, signed if a key is given"
+    )
+    attest.add_argument("run_dir", metavar="DIR", type=Path, help="run directory")
     attest.add_argument("--key", metavar="FILE", type=Path, help="ed25519 private key (PEM) to sign with")
     _add_families(attest)
     attest.set_defaults(command=_attest)
-    report = _add(commands, "report", "write DIR/report/index.html: one page on what became of a run")
-    report.add_argument("run_dir", metavar="DIR", type=Path)
+    report = _add(commands, "report", "write the HTML report of a run directory: DIR/report/index.html")
+    report.add_argument("run_dir", metavar="DIR", type=Path, help="run directory")
     report.set_defaults(command=_report)
-    export = _add(commands, "export", "collect dataset, adapter, evaluation and evidence for others")
-    export.add_argument("run_dir", metavar="DIR", type=Path)
-    export.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="a new or an empty folder")
-    export.add_argument("--merge", action="store_true", help="also a full model with the adapter merged in")
-    export.add_argument("--large", action="store_true", help="also a base model or a run directory of more than 2 GB")
+    export = _add(commands, "export", "export dataset, adapter, evaluation and evidence with cards")
+    export.add_argument("run_dir", metavar="DIR", type=Path, help="run directory")
+    export.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="new or empty target folder")
+    export.add_argument("--merge", action="store_true", help="include the full model with the adapter merged")
+    export.add_argument("--large", action="store_true", help="include a base model or run directory of more than 2 GB")
     export.add_argument(
-        "--anyway", action="store_true", help="also if the last gate has not passed; every card says so"
+        "--anyway", action="store_true", help="export although the last gate has not passed; noted in every card"
     )
     _add_families(export)
     export.set_defaults(command=_export)
@@ -118,7 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _add(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str
 ) -> argparse.ArgumentParser:
-    """A command with its examples and exit codes below its help."""
+    """Add a command whose help ends with examples and exit status."""
     examples = "\n".join(f"  {example}" for example in _EXAMPLES[name])
     return commands.add_parser(
         name,
@@ -135,7 +146,7 @@ def _add_families(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="the instruction families that the run brought, as in generation.families; their code is run",
+        help="user-defined instruction families of the run, as in generation.families; executes their code",
     )
 
 
@@ -170,7 +181,7 @@ def _verify(options: argparse.Namespace) -> int:
         print(f"{gate:<14} {outcome}")
     for remark in remarks(options.run_dir, options.public_key):
         print(f"note: {remark}")
-    print(f"{count} difference(s)" if count else "every file, verdict and number is as the evidence says")
+    print(f"{count} difference(s)" if count else "OK: all files, verdicts and metrics match the evidence")
     return 1 if count else 0
 
 

@@ -1,4 +1,4 @@
-"""The command line: help that teaches, exit codes, and the configuration as it prints it."""
+"""Command line: help, exit status and the printed configuration."""
 
 import os
 import subprocess
@@ -16,12 +16,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def commands() -> dict[str, str]:
-    """Every command with its help."""
+    """Help text by command."""
     (action,) = (action for action in build_parser()._actions if action.dest == "==SUPPRESS==" or action.choices)
     return {name: parser.format_help() for name, parser in action.choices.items()}
 
 
-def test_help_teaches_the_usual_sequence(capsys):
+def test_help_shows_the_usual_sequence(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
@@ -53,8 +53,8 @@ def test_the_configuration_that_is_printed_is_that_of_the_run(tmp_path, monkeypa
     path = tmp_path / "my.toml"
     path.write_text(capsys.readouterr().out, encoding="utf-8")
     settings = ["pilot.count=150", "scale.count=500", "generation.filter_with_critic=false"]
-    wanted = RunConfig.load("embedded", settings, seed=3, control="no-critic")
-    assert digest_of(RunConfig.load(str(path))) == digest_of(wanted)
+    expected = RunConfig.load("embedded", settings, seed=3, control="no-critic")
+    assert digest_of(RunConfig.load(str(path))) == digest_of(expected)
     assert main(["config", "--profile", str(path), "--gpu"]) == 0
     assert 'device = "cuda"  # from --gpu' in capsys.readouterr().out
 
@@ -63,21 +63,22 @@ def test_the_configuration_that_is_printed_is_that_of_the_run(tmp_path, monkeypa
     ("arguments", "sentence"),
     [
         (("config", "--profile", "emeded"), "did you mean embedded?"),
-        (("preflight", "--set", "pilot.cuont=3"), "pilot.cuont: unknown; did you mean count?"),
-        (("report", "nowhere"), "is no run directory"),
+        (("preflight", "--set", "pilot.cuont=3"), "pilot.cuont: unknown setting; did you mean count?"),
+        (("report", "nowhere"), "is not a run directory"),
         (("verify", "nowhere"), "holds no verdicts"),
     ],
 )
-def test_a_wrong_use_is_a_sentence_and_2(arguments, sentence, capsys):
+def test_invalid_usage_prints_one_sentence_and_returns_2(arguments, sentence, capsys):
     assert main(arguments) == 2
-    said = capsys.readouterr()
-    assert sentence in said.err
-    assert said.err.startswith("ctai: ")
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert sentence in output.err
+    assert output.err.startswith("ctai: ")
+    assert output.out == ""
 
 
-def test_the_module_is_the_command_too():
-    command = [sys.executable, "-m", "ctai.cli", "verify", "nowhere"]
+@pytest.mark.parametrize("module", ["ctai", "ctai.cli"])
+def test_module_runs_the_command_line(module):
+    command = [sys.executable, "-m", module, "verify", "nowhere"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "holds no verdicts" in done.stderr
