@@ -1,103 +1,321 @@
-"""The gates: which there are, in which order, and which metrics each must have judged to pass.
+"""The gates and their metrics, one row each: the single source of every threshold, its meaning and its remedy.
 
-The registry is the reason why a gate cannot pass with a test left out: a verdict is `passed` only when every metric
-listed here was asserted by a test that ran and passed.
+A gate cannot pass with a test left out, because a verdict is `passed` only when every metric listed here was asserted by
+a test that ran and passed. Gate tests, preregistration, advice, verification and docs/gates.md follow from these rows.
+Beside a row a metric needs one function from records to its value, and where useful a rule that finds offending samples
+(`ctai.explain.offenders`).
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Comparison = Literal["<", "<=", ">", ">=", "=="]
+Bound = Literal["value", "lower"]
+
+
+class MetricSpec(NamedTuple):
+    """One metric of a gate.
+
+    Attributes:
+        name: as in verdicts, tests and JUnit.
+        comparison: how the value is compared with the threshold.
+        setting: dotted key of the setting that holds the threshold; empty for a fixed threshold.
+        meaning: what the metric shows when it meets the threshold.
+        remedy: what to try when it does not; no remedy loosens a threshold.
+        threshold: the fixed threshold, where no setting holds one.
+        bound: `lower` where the lower end of the 95% interval is compared instead of the point value.
+        is_preregistered: whether a looser setting is reported as a relaxed threshold.
+    """
+
+    name: str
+    comparison: Comparison
+    setting: str = ""
+    meaning: str = ""
+    remedy: str = ""
+    threshold: float = 0.0
+    bound: Bound = "value"
+    is_preregistered: bool = True
 
 
 class GateSpec(NamedTuple):
-    """A gate.
+    """One gate.
 
     Attributes:
         number: its place in the order of the run.
         name: as in verdicts and JUnit.
         title: what it proves.
         metrics: what it judges; all of them, or it has not passed.
-        sections: the parts of the configuration that it depends on, besides those of the gates before it.
+        sections: parts of the configuration that it depends on, besides those of the gates before it.
         outputs: patterns of what it leaves in the run directory.
     """
 
     number: str
     name: str
     title: str
-    metrics: tuple[str, ...]
+    metrics: tuple[MetricSpec, ...]
     sections: tuple[str, ...]
     outputs: tuple[str, ...]
 
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the metrics, in order."""
+        return tuple(metric.name for metric in self.metrics)
 
-_QC_METRICS = (
-    "runaway_rate",
-    "token_limit_rate",
-    "delimiter_rate",
-    "truncated_rate",
-    "median_tokens",
-    "instruction_acceptance",
-    "pair_acceptance",
-    "duplicate_rate",
-    "heldout_overlap",
-    "kept_faults",
+
+class RelaxableSetting(NamedTuple):
+    """A setting that decides what passes without being the threshold of a metric.
+
+    Attributes:
+        key: dotted key.
+        looser: which values are looser than the default.
+    """
+
+    key: str
+    looser: Literal["higher", "lower", "different"]
+
+
+_PUBLISHED = "use the base model's published weights and tokenizer, in a folder that holds nothing else"
+_INSTRUMENT = "the instrument is wrong, not the model: revert or repair the change of its code or labels"
+_FORM = (
+    "the pilot's retries have raised generation.few_shot_examples and lowered the temperature already; a larger base model "
+    "keeps the form better"
 )
+_VARIETY = "raise generation.max_batches_per_item, and generation.instruction_sampling.temperature if acceptance allows"
+_LEARN = (
+    "read the loss curve and the samples in the report: a flat loss asks for another training.learning_rate, a low one with "
+    "wrong answers for better data; either is another comparison on the test set, which has to reach a smaller p-value"
+)
+_REGRESSION = "read the answers of this type in the report; add instruction families of this type to the data"
+_REMAKE = "run the gates again in a new run directory"
+
+# fmt: off
+_CONTAMINATION = (
+    MetricSpec(
+        "template_disabled", "==", threshold=1,
+        meaning="the tokenizer has no chat template, and applying one raises",
+        remedy="load the model with ctai's loader only; nothing may set a chat template afterwards",
+    ),
+    MetricSpec(
+        "special_tokens_findings", "==",
+        meaning="tokenizing adds no special token, or only a BOS token allowed by name",
+        remedy=f"{_PUBLISHED}; a model that needs its BOS token: --set model.allow_bos=true",
+    ),
+    MetricSpec(
+        "names_findings", "==",
+        meaning="no name says Instruct or Chat",
+        remedy=f"the name says that it was tuned on instructions: {_PUBLISHED}",
+    ),
+    MetricSpec(
+        "adapter_files_findings", "==",
+        meaning="no adapter lies beside the weights",
+        remedy="move the adapter out of the model's folder",
+    ),
+    MetricSpec("attached_adapter_findings", "==", meaning="no adapter is attached to the loaded model", remedy=_PUBLISHED),
+    MetricSpec(
+        "weight_files_findings", "==",
+        meaning="the weights are safetensors or GGUF, never pickle",
+        remedy="convert the weights to safetensors or GGUF; pickles are never loaded",
+    ),
+    MetricSpec(
+        "instruct_weights_findings", "==",
+        meaning="the sentinel suite as a whole finds no instruct or contaminated weights",
+        remedy=f"the weights act like tuned ones, whatever their name: {_PUBLISHED}",
+    ),
+    MetricSpec(
+        "sentinel_completion_rate", ">=", threshold=0.2,
+        meaning="plain facts are completed: it is a working language model",
+        remedy="it does not complete plain facts: check that weights and tokenizer belong together",
+    ),
+    MetricSpec(
+        "sentinel_control_token_mass", "<=", threshold=0.02,
+        meaning="chat-control tokens have little probability where a chat model would expect them",
+        remedy=f"the weights expect a chat: {_PUBLISHED}",
+    ),
+    MetricSpec(
+        "sentinel_followed_and_stopped_rate", "<=", threshold=0.4,
+        meaning="bare instructions are not answered and ended, as instruct weights do",
+        remedy=f"the weights answer bare instructions and stop: {_PUBLISHED}",
+    ),
+    MetricSpec(
+        "sentinel_worksheet_stopped_rate", "<=", threshold=0.8, bound="lower",
+        meaning="answers in a prompt format are not ended, as by weights tuned in that format",
+        remedy=f"the weights were tuned in this prompt format, perhaps by a merged adapter: {_PUBLISHED}",
+    ),
+)
+
+_INSTRUMENTS = (
+    MetricSpec("heldout_items", ">=", "heldout.minimum", "items of the frozen test set", remedy="raise heldout.count"),
+    MetricSpec(
+        "heldout_power", ">=", "heldout.power", "statistical power of the test set for the lift of `heldout.lift_to_detect`",
+        remedy="raise heldout.count",
+    ),
+    MetricSpec(
+        "scorer_kappa", ">=", "instruments.scorer_kappa", "the checkers agree with labelled answers: Cohen's kappa",
+        remedy=_INSTRUMENT, bound="lower",
+    ),
+    MetricSpec(
+        "scorer_family_kappa", ">=", "instruments.scorer_family_kappa",
+        "Cohen's kappa of the worst family; a family without enough labels fails",
+        remedy=_INSTRUMENT,
+    ),
+    MetricSpec(
+        "detector_precision", ">=", "instruments.detector_precision",
+        "precision of the worst detector of faults on labelled responses",
+        remedy=_INSTRUMENT,
+    ),
+    MetricSpec(
+        "detector_recall", ">=", "instruments.detector_recall", "recall of the worst detector of faults on labelled responses",
+        remedy=_INSTRUMENT,
+    ),
+    MetricSpec(
+        "instruction_critic_balanced_accuracy", ">=", "critic.balanced_accuracy_floor",
+        "balanced accuracy of the critic on labelled instructions, on this model",
+        remedy="this model cannot judge instructions: use a larger base model", bound="lower",
+    ),
+    MetricSpec(
+        "pair_critic_balanced_accuracy", ">=", "critic.balanced_accuracy_floor",
+        "balanced accuracy of the critic on labelled pairs, on this model",
+        remedy="this model cannot judge responses: use a larger base model", bound="lower",
+    ),
+)
+
+_HEADROOM = (
+    MetricSpec(
+        "base_zero_shot_content", "<=", "evaluation.headroom_max_base",
+        "right answers of the base before anything is generated or trained",
+        remedy="the base does this already: train on something that it cannot do yet",
+    ),
+)
+
+QC_METRICS = (
+    MetricSpec("runaway_rate", "<", "qc.runaway", "responses run on into other prompts or repeat themselves", remedy=_FORM),
+    MetricSpec(
+        "token_limit_rate", "<", "qc.token_limit", "responses use up their token budget",
+        remedy="raise generation.response_sampling.max_new_tokens, or ask for briefer answers in the examples",
+    ),
+    MetricSpec("delimiter_rate", "<=", "qc.delimiter", "responses contain the delimiter or a piece of it", remedy=_FORM),
+    MetricSpec(
+        "truncated_rate", "<", "qc.truncated", "responses are cut off",
+        remedy=f"raise generation.response_sampling.max_new_tokens; {_FORM}",
+    ),
+    MetricSpec(
+        "median_tokens", "<", "qc.median_tokens", "median length of a response in tokens",
+        remedy="give briefer worked examples: responses are as long as those in the prompt",
+    ),
+    MetricSpec(
+        "instruction_acceptance", ">=", "qc.instruction_acceptance", "instructions that the critic accepts",
+        remedy="raise generation.list_examples, lower generation.instruction_sampling.temperature",
+    ),
+    MetricSpec(
+        "pair_acceptance", ">=", "qc.pair_acceptance", "pairs that the critic accepts",
+        remedy="raise generation.few_shot_examples, lower generation.response_sampling.temperature",
+    ),
+    MetricSpec(
+        "duplicate_rate", "<=", "qc.duplicates", "instructions that occur more than once",
+        remedy=f"deduplication has a fault or was left out: {_REMAKE}",
+    ),
+    MetricSpec(
+        "heldout_overlap", "<=", "qc.overlap", "examples that ask what the test set asks",
+        remedy=f"decontamination has a fault or was left out: {_REMAKE}",
+    ),
+    MetricSpec(
+        "kept_faults", "<=",
+        meaning="kept examples with a fault that a detector finds",
+        remedy="a detector or the filter has changed since the data was made: run the gates again",
+    ),
+)
+
+KEPT_EXAMPLES = MetricSpec(
+    "kept_examples", ">=", "pilot.count", "examples kept",
+    remedy=f"{_VARIETY}; if most are lost to one reason, change that", is_preregistered=False,
+)
+UNIQUE_EXAMPLES = MetricSpec(
+    "unique_examples", ">=", "scale.count", "examples after merging and deduplication",
+    remedy="raise scale.oversample; if most are lost as duplicates, lower scale.count or vary the instructions",
+    is_preregistered=False,
+)
+_FAILED_SHARDS = MetricSpec(
+    "failed_shards", "==",
+    meaning="shards that miss a threshold by themselves",
+    remedy="read the quality control of the named shards in the report",
+)
+
+_EVALUATION = (
+    MetricSpec(
+        "supervised_tokens", ">",
+        meaning="training had tokens to learn from",
+        remedy="every pair was too long or empty: raise training.max_tokens",
+    ),
+    MetricSpec(
+        "arm_difference", ">",
+        meaning="the adapter changes the logits: the two arms are two models",
+        remedy="the adapter was not applied or has learned nothing: raise training.learning_rate",
+    ),
+    MetricSpec(
+        "content_lift", ">",
+        meaning="right answers of SFT minus those of its base; learning to stop does not count",
+        remedy=_LEARN,
+    ),
+    MetricSpec(
+        "content_p_value", "<", "evaluation.alpha",
+        "McNemar's test; the n-th comparison on the test set, in whatever session, has the n-th part of alpha",
+        remedy=f"{_LEARN}; a small gain needs a larger heldout.count to show",
+    ),
+    MetricSpec(
+        "lift_interval_width", "<=", "evaluation.max_interval_width", "width of the bootstrap 95% interval of the lift",
+        remedy="raise heldout.count",
+    ),
+    MetricSpec(
+        "safety_regressions", "==",
+        meaning="no loss on safety items beyond the overlap of the intervals",
+        remedy=_REGRESSION,
+    ),
+    MetricSpec(
+        "format_regressions", "==",
+        meaning="no loss on format items beyond the overlap of the intervals",
+        remedy=_REGRESSION,
+    ),
+)
+
+# fmt: on
 
 GATES: tuple[GateSpec, ...] = (
     GateSpec(
         "1",
         "contamination",
         "the weights are a clean base model in completion mode",
-        (
-            "template_disabled",
-            "special_tokens_findings",
-            "names_findings",
-            "adapter_files_findings",
-            "attached_adapter_findings",
-            "weight_files_findings",
-            "instruct_weights_findings",
-            "sentinel_completion_rate",
-            "sentinel_control_token_mass",
-            "sentinel_followed_and_stopped_rate",
-            "sentinel_worksheet_stopped_rate",
-        ),
+        _CONTAMINATION,
         ("model",),
         ("evidence/contamination",),
     ),
     GateSpec(
-        "2a",
+        "2",
         "instruments",
         "the test set is large enough, and checkers, detectors and critic agree with labels",
-        (
-            "heldout_items",
-            "heldout_power",
-            "scorer_kappa",
-            "scorer_family_kappa",
-            "detector_precision",
-            "detector_recall",
-            "instruction_critic_balanced_accuracy",
-            "pair_critic_balanced_accuracy",
-        ),
+        _INSTRUMENTS,
         ("seed", "critic", "heldout", "generation", "instruments"),
         ("evidence/instruments", "artifacts/heldout", "data/heldout.jsonl"),
     ),
     GateSpec(
-        "2b",
+        "3",
+        "headroom",
+        "the base model leaves room to improve, measured before any data is generated",
+        _HEADROOM,
+        ("evaluation",),
+        ("results/headroom",),
+    ),
+    GateSpec(
+        "4",
         "pilot",
-        "a small batch of self-made data meets every quality threshold",
-        (
-            "kept_examples",
-            *_QC_METRICS,
-        ),
+        "a small self-generated batch meets every quality threshold",
+        (KEPT_EXAMPLES, *QC_METRICS),
         ("pilot", "qc"),
         ("artifacts/pilot*", "evidence/pilot_ladder.json"),
     ),
     GateSpec(
-        "3",
+        "5",
         "scale",
         "the merged dataset is large, unique, clean and free of test items",
-        (
-            "unique_examples",
-            "failed_shards",
-            *_QC_METRICS,
-        ),
+        (UNIQUE_EXAMPLES, _FAILED_SHARDS, *QC_METRICS),
         ("scale",),
         (
             "artifacts/shards",
@@ -108,44 +326,59 @@ GATES: tuple[GateSpec, ...] = (
         ),
     ),
     GateSpec(
-        "4a",
-        "headroom",
-        "the base model leaves room to improve, measured before training",
-        ("base_zero_shot_content",),
-        ("evaluation",),
-        ("results/headroom",),
-    ),
-    GateSpec(
-        "4b",
+        "6",
         "evaluation",
         "the trained model answers better than its base, on content",
-        (
-            "supervised_tokens",
-            "arm_difference",
-            "content_lift",
-            "content_p_value",
-            "lift_interval_width",
-            "safety_regressions",
-            "format_regressions",
-        ),
+        _EVALUATION,
         ("training", "control", "control_data"),
         ("checkpoints/*", "results/sft_eval*", "evidence/evaluation*"),
     ),
 )
-
 GATE_NAMES = tuple(gate.name for gate in GATES)
+METRICS = {metric.name: metric for gate in GATES for metric in gate.metrics}
+
+RELAXABLE_SETTINGS = (
+    RelaxableSetting("scale.near_duplicate_jaccard", "higher"),  # both the filter and the check of overlap use it
+    RelaxableSetting("critic.confident_margin", "lower"),
+    RelaxableSetting("generation.filter_with_critic", "different"),
+    RelaxableSetting("heldout.lift_to_detect", "higher"),
+    RelaxableSetting("evaluation.fdr", "higher"),
+)
 
 
 def gate_named(name: str) -> GateSpec:
-    """The gate of that name."""
+    """Return the gate of that name."""
     return GATES[GATE_NAMES.index(name)]
 
 
 def gates_before(name: str) -> tuple[GateSpec, ...]:
-    """All gates that must have passed before the named one may start."""
+    """Return all gates that must have passed before the named one may start."""
     return GATES[: GATE_NAMES.index(name)]
 
 
 def gates_after(name: str) -> tuple[GateSpec, ...]:
-    """All gates that may start only when the named one has passed."""
+    """Return all gates that may start only when the named one has passed."""
     return GATES[GATE_NAMES.index(name) + 1 :]
+
+
+def metric_spec(name: str) -> MetricSpec:
+    """Return the row of a metric; metrics that several gates judge have one row."""
+    return METRICS[name]
+
+
+def fixed_threshold(name: str) -> float:
+    """Return the threshold of a metric that no setting holds."""
+    spec = metric_spec(name)
+    assert not spec.setting, f"the threshold of {name} is the setting {spec.setting}"
+    return spec.threshold
+
+
+def relaxable_settings() -> tuple[RelaxableSetting, ...]:
+    """Return every setting that a run preregisters: thresholds of metrics, then the other ones, without repetition."""
+    thresholds = (
+        RelaxableSetting(metric.setting, "higher" if metric.comparison in ("<", "<=") else "lower")
+        for gate in GATES
+        for metric in gate.metrics
+        if metric.setting and metric.is_preregistered
+    )
+    return tuple(dict.fromkeys((*thresholds, *RELAXABLE_SETTINGS)))

@@ -1,7 +1,6 @@
-"""What an evaluation says: the comparison of two arms, the baselines beside it, and go or no go.
+"""Comparison of two arms and the baselines, and the decision go or no go.
 
-Owns the summary record and its text form. It runs no model (`ctai.evaluate.arms`), and asserts nothing: the gate
-does.
+Owns the summary record and its text form. Runs no model (`ctai.evaluate.arms`) and asserts nothing (`ctai.gates`).
 """
 
 from collections import Counter
@@ -9,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ctai.config import EvaluationSettings, RunConfig
+from ctai.config import EvaluationSettings, MetricValue, RunConfig
 from ctai.errors import CtaiError
 from ctai.evaluate.arms import BASE, SFT
 from ctai.provenance import derive_seed
-from ctai.records import EvaluationItem, EvaluationSummary, Metric, PairedComparison, Rate
+from ctai.records import EvaluationItem, EvaluationSummary, PairedComparison, Rate, TrainingManifest
 from ctai.rundir import write_json, write_jsonl, write_text
 from ctai.statistics import PairedResults, compare, compare_paired, rate
 
@@ -23,7 +22,7 @@ NO_REGRESSION, REGRESSION, NOT_APPLICABLE = "no regression", "regression", "not_
 
 
 class ArmAnswers(NamedTuple):
-    """The answers to compare, to the same items in the same order.
+    """Answers of the arms to the same items in the same order.
 
     Attributes:
         base: of arm `base`.
@@ -60,14 +59,14 @@ def summarize_evaluation(
     """Compare base and SFT on the same items.
 
     Args:
-        answers: of both arms and the baselines.
+        answers: of both arms, the baselines and the repartitioned base.
         identity: the digests of the arms and the difference of their logits.
-        config: `evaluation` and `seed`.
-        run_id: for the record.
-        metadata: further entries of the record.
+        config: of the run; `evaluation` and `seed` are used.
+        run_id: of the record.
+        metadata: additional entries of the record.
 
     Raises:
-        CtaiError: the arms are swapped, are the same model, or did not answer the same items.
+        CtaiError: the arms are swapped, are one model, or did not answer the same items.
     """
     base_items, sft_items, baselines, noise_items = answers
     arms, logit_difference = identity
@@ -77,7 +76,7 @@ def summarize_evaluation(
         _check_items(base_items, items, name, same_prompts=False)
     settings = config.evaluation
     content, strict, against = _compare(answers, config)
-    non_regression = {kind: _regression(content.by_type.get(kind)) for kind in GUARDED_TYPES}
+    non_regression = {kind: _regression_status(content.by_type.get(kind)) for kind in GUARDED_TYPES}
     reasons = no_go_reasons(content.overall, non_regression, logit_difference, settings)
     significant = sum(bool(comparison.significant) for comparison in content.by_type.values())
     return EvaluationSummary(
@@ -100,8 +99,8 @@ def summarize_evaluation(
             **(metadata or {}),
             "settings": settings.model_dump(mode="json"),
             "no_go_reasons": list(reasons),
-            "failure_reasons": {BASE: _failures(base_items), SFT: _failures(sft_items)},
-            "finish_reasons": {BASE: _finishes(base_items), SFT: _finishes(sft_items)},
+            "failure_reasons": {BASE: _failure_counts(base_items), SFT: _failure_counts(sft_items)},
+            "finish_reasons": {BASE: _finish_counts(base_items), SFT: _finish_counts(sft_items)},
         },
         run_id=run_id,
     )
@@ -136,7 +135,7 @@ def _compare(answers: ArmAnswers, config: RunConfig) -> _Comparisons:
 
 
 def noise_floor(first: Sequence[EvaluationItem], second: Sequence[EvaluationItem]) -> Rate:
-    """The rate of items on whose content one model, run twice in different batches, disagrees with itself."""
+    """Return the rate of items whose content score differs between two runs of one model in different batches."""
     return rate(sum(a.content != b.content for a, b in zip(first, second, strict=True)), len(first))
 
 
@@ -146,46 +145,59 @@ def no_go_reasons(
     logit_difference: float,
     settings: EvaluationSettings,
 ) -> tuple[str, ...]:
-    """Why an adapter is not good enough; empty when it is.
+    """Return the reasons against an adapter; empty when it is go.
 
     Args:
-        overall: on content; learning to stop alone does not count.
-        non_regression: by guarded type.
-        logit_difference: between the arms.
+        overall: comparison on content; learning to stop alone does not count.
+        non_regression: status of each guarded type.
+        logit_difference: between the arms, in nats.
         settings: the thresholds.
     """
     p_value, interval = overall.mcnemar.p_gain, overall.lift_interval
     width = interval.high - interval.low
-    found = {
+    conditions = {
         "the arms do not differ: the adapter is not applied": not logit_difference > 0,
         f"SFT is not better on content (lift {overall.lift:+.3f})": not overall.lift > 0,
         f"p = {p_value:.2g} is not below {settings.alpha:g}": not p_value < settings.alpha,
         f"the lift's interval is {width:.3f} wide, more than {settings.max_interval_width:g}": not (
             width <= settings.max_interval_width
         ),
-        **{f"SFT is worse on {kind} items": said == REGRESSION for kind, said in non_regression.items()},
+        **{f"SFT is worse on {kind} items": status == REGRESSION for kind, status in non_regression.items()},
     }
-    return tuple(reason for reason, holds in found.items() if holds)
+    return tuple(reason for reason, holds in conditions.items() if holds)
 
 
-def regression_metric(kind: str, summary: EvaluationSummary, artifact: str) -> Metric:
-    """Whether SFT is worse on a guarded type: 1 or 0; a 0 on no items says so.
+def evaluation_values(
+    summary: EvaluationSummary, training: TrainingManifest, artifact: str, manifest: str
+) -> dict[str, MetricValue]:
+    """Compute the metrics of the gate.
 
     Args:
-        kind: one of `GUARDED_TYPES`.
-        summary: of the comparison.
-        artifact: the file of the summary, relative to the run directory.
+        summary: the comparison of the arms.
+        training: the manifest of the adapter.
+        artifact: path of the summary, relative to the run directory.
+        manifest: path of the manifest, likewise.
     """
-    said, compared = summary.non_regression[kind], summary.by_type.get(kind)
-    return Metric(
-        name=f"{kind}_regressions",
-        value=float(said == REGRESSION),
-        comparison="==",
-        threshold=0,
-        n=compared.n if compared else 0,
-        artifact=artifact,
-        note=said if compared else "no such items in the test set",
-    )
+    overall, table = summary.overall, summary.overall.mcnemar
+    interval = overall.lift_interval
+    difference_note = "largest difference of a log-probability between the arms"
+    lift_note = f"base {overall.base.value:.3f}, SFT {overall.sft.value:.3f}"
+    table_note = f"McNemar: only base {table.only_base}, only SFT {table.only_sft}"
+    return {
+        "supervised_tokens": MetricValue(training.supervised_tokens, artifact=manifest),
+        "arm_difference": MetricValue(summary.logit_difference, artifact=artifact, note=difference_note),
+        "content_lift": MetricValue(overall.lift, interval, overall.n, artifact, lift_note),
+        "content_p_value": MetricValue(table.p_gain, None, overall.n, artifact, table_note),
+        "lift_interval_width": MetricValue(interval.high - interval.low, None, overall.n, artifact),
+        **{f"{kind}_regressions": regression_value(kind, summary, artifact) for kind in GUARDED_TYPES},
+    }
+
+
+def regression_value(kind: str, summary: EvaluationSummary, artifact: str) -> MetricValue:
+    """Return 1 where SFT is worse on a guarded type, else 0; a 0 on no items says so."""
+    outcome, compared = summary.non_regression[kind], summary.by_type.get(kind)
+    note = outcome if compared else "no such items in the test set"
+    return MetricValue(float(outcome == REGRESSION), None, compared.n if compared else 0, artifact, note)
 
 
 def write_evaluation(
@@ -194,7 +206,7 @@ def write_evaluation(
     summary: EvaluationSummary,
     folder: Path,
 ) -> tuple[Path, ...]:
-    """Write both arms' answers, `evaluation.json` and `summary.txt` into a folder; returns their paths."""
+    """Write the answers of both arms, `evaluation.json` and `summary.txt` into a folder, and return their paths."""
     names = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
     paths = tuple(folder / name for name in names)
     write_jsonl(paths[0], base_items)
@@ -205,7 +217,7 @@ def write_evaluation(
 
 
 def summary_text(summary: EvaluationSummary) -> str:
-    """The summary as a table, with go or no go in the first line."""
+    """Return the summary as a text table, with go or no go in the first line."""
     reasons = summary.metadata["no_go_reasons"]
     rows = {"content": summary.overall, "strict": summary.overall_strict}
     rows |= {f"  {kind} (content)": comparison for kind, comparison in summary.by_type.items()}
@@ -219,21 +231,21 @@ def summary_text(summary: EvaluationSummary) -> str:
             head,
             *(_row(name, comparison) for name, comparison in rows.items()),
             "",
-            *_learned(summary),
+            *_lift_lines(summary),
             "",
             "Baselines (success rate, 95% interval)",
             *(f"  {name:<20}{_rate_text(value)}" for name, value in summary.baselines.items()),
             f"Noise floor (base against base, other batches): {_rate_text(summary.noise_floor)}",
             f"Largest difference of a log-probability between the arms: {summary.logit_difference:.3g}",
-            *(f"Guarded type {kind}: {said}" for kind, said in summary.non_regression.items()),
+            *(f"Guarded type {kind}: {status}" for kind, status in summary.non_regression.items()),
             *(f"Arm {name}: {digest}" for name, digest in summary.arms.items()),
             "",
         ]
     )
 
 
-def _learned(summary: EvaluationSummary) -> Iterator[str]:
-    """What the adapter taught: to answer, which a stop rule gives no arm, or only to stop."""
+def _lift_lines(summary: EvaluationSummary) -> Iterator[str]:
+    """Yield the lift on content, the additional lift on strict success from stopping, and the lift over baselines."""
     content, strict = summary.overall, summary.overall_strict
     yield f"Learned to answer: {content.lift:+.3f} on content, over the base with a stop rule"
     yield f"Learned to stop:   {strict.lift - content.lift:+.3f} on strict success beyond that"
@@ -246,9 +258,9 @@ def _check_arms(
     base_items: Sequence[EvaluationItem], sft_items: Sequence[EvaluationItem], arms: Mapping[str, str]
 ) -> None:
     for name, items in ((BASE, base_items), (SFT, sft_items)):
-        others = sorted({item.arm for item in items} - {name})
-        if others:
-            raise CtaiError(f"the answers of arm {name} come from arm {', '.join(others)}: the arms are mixed up")
+        foreign = sorted({item.arm for item in items} - {name})
+        if foreign:
+            raise CtaiError(f"the answers of arm {name} come from arm {', '.join(foreign)}: the arms are mixed up")
     if arms[BASE] == arms[SFT]:
         raise CtaiError(
             f"both arms ran on {arms[BASE][:12]}: an evaluation needs the base and the base with its adapter"
@@ -259,7 +271,7 @@ def _check_arms(
 def _check_items(
     base_items: Sequence[EvaluationItem], items: Sequence[EvaluationItem], name: str, *, same_prompts: bool
 ) -> None:
-    """Both lists answer the same items in the same order; where arms are compared, to the same prompts."""
+    """Check that both lists answer the same items in the same order; with `same_prompts`, to the same prompts."""
     if not base_items or len(base_items) != len(items):
         raise CtaiError(
             f"base answered {len(base_items)} items and {name} {len(items)}: evaluate both on the same items"
@@ -272,7 +284,7 @@ def _check_items(
             )
 
 
-def _regression(comparison: PairedComparison | None) -> str:
+def _regression_status(comparison: PairedComparison | None) -> str:
     if comparison is None:
         return NOT_APPLICABLE
     return REGRESSION if comparison.regression else NO_REGRESSION
@@ -282,11 +294,11 @@ def _content_rate(items: Sequence[EvaluationItem]) -> Rate:
     return rate(sum(item.content for item in items), len(items))
 
 
-def _failures(items: Sequence[EvaluationItem]) -> dict[str, int]:
+def _failure_counts(items: Sequence[EvaluationItem]) -> dict[str, int]:
     return dict(Counter(item.failure_reason for item in items if item.failure_reason).most_common())
 
 
-def _finishes(items: Sequence[EvaluationItem]) -> dict[str, int]:
+def _finish_counts(items: Sequence[EvaluationItem]) -> dict[str, int]:
     return dict(Counter(item.finish_reason for item in items).most_common())
 
 

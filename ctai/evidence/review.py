@@ -13,10 +13,10 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from ctai.evidence.advice import ADVICE
 from ctai.evidence.result import GateResult
 from ctai.nested import leaves
 from ctai.records import EvaluationItem, Record, Rejection
+from ctai.registry import metric_spec
 from ctai.rundir import RunDir, sha256_file, write_text
 
 COMMAND_VARIABLE = "CTAI_REVIEW_COMMAND"
@@ -70,7 +70,7 @@ def write_packet(rundir: RunDir, measured: GateResult, background: ReviewContext
         "",
         "## What to try",
         "",
-        *(f"- {metric.name}: {ADVICE[metric.name]}" for metric in measured.metrics if not metric.passed),
+        *(f"- {metric.name}: {metric_spec(metric.name).remedy}" for metric in measured.metrics if not metric.passed),
         "",
         "## Parameter history",
         "",

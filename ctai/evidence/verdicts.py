@@ -71,9 +71,9 @@ def record_verdict(
     """
     gate = gate_named(measured.gate)
     # a metric that misses its threshold fails the gate, whatever the test that should assert it says
-    missed = tuple(name for name in gate.metrics if outcomes.get(name) == "failed" or not measured.metric(name).passed)
+    missed = tuple(name for name in gate.metric_names if outcomes.get(name) == "failed" or not measured.metric(name).passed)
     failed = tuple(_why(measured.metric(name)) for name in missed) + reasons
-    unasserted = tuple(name for name in gate.metrics if name not in missed and outcomes.get(name) != "passed")
+    unasserted = tuple(name for name in gate.metric_names if name not in missed and outcomes.get(name) != "passed")
     outcome: Outcome = "failed" if failed else "incomplete" if unasserted else "passed"
     previous = previous_digest(rundir, gate)
     verdict = Verdict(
@@ -89,7 +89,7 @@ def record_verdict(
         code_digest=code_digest(),
         weights_digest=measured.weights_digest,
         preregistration=digest_of(preregister(config)),
-        departures=relaxed_thresholds(config, gate),
+        relaxed_thresholds=relaxed_thresholds(config, gate),
         notes=measured.notes,
     )
     if outcome == "incomplete" and verdict_status(rundir, config, gate).verdict is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ctai.config import EvaluationSettings, RunConfig
+from ctai.config import RunConfig, gate_metrics
 from ctai.evaluate.arms import (
     BASE,
     BASE_FEW_SHOT,
@@ -23,10 +23,9 @@ from ctai.evaluate.attempts import (
     with_corrected_alpha,
 )
 from ctai.evaluate.comparison import (
-    GUARDED_TYPES,
     ArmAnswers,
     ArmIdentity,
-    regression_metric,
+    evaluation_values,
     summarize_evaluation,
     write_evaluation,
 )
@@ -36,7 +35,7 @@ from ctai.gates.headroom import base_answers
 from ctai.model.lazy import LazyAdapterModel
 from ctai.pipeline.run import Run
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Metric, Record, TrainingManifest
+from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Record, TrainingManifest
 from ctai.rundir import digest_of, read_jsonl, read_record
 from ctai.train.data import steps_for
 from ctai.train.sft import SUCCESS_MARKER, TrainingInputs, train_adapter
@@ -71,8 +70,9 @@ def train_and_evaluate(run: Run) -> GateResult:
         files.append(run.rundir.path(*COMPARISONS))
         notes = (f"look {number} at the test set, with alpha divided by {number}",) if number > 1 else ()
         sources = (run.rundir.relative(paths[2]), run.rundir.relative(look.adapter / "training_manifest.json"))
-        metrics = _metrics(judged.evaluation, summary, training, *sources)
-        measured = run.judged("evaluation", metrics, files, notes)
+        values = evaluation_values(summary, training, *sources)
+        metrics = gate_metrics("evaluation", judged, values)  # of the corrected alpha
+        measured = run.result("evaluation", metrics, files, notes)
         wrong = failed_answers(read_jsonl(paths[1], EvaluationItem))
         run.background["evaluation"] = ReviewContext(tuple(history), wrong)
         return run.finish_gate(measured, reused=reused, phase=phase)
@@ -134,31 +134,3 @@ def _arm_digests(run: Run, sft: LazyAdapterModel) -> Mapping[str, str]:
     """The arms by what they ran on: the base by its weights, SFT by the weights and the adapter on them."""
     weights = run.base.provenance.weights_digest
     return {BASE: weights, SFT: digest_of([weights, sft.provenance.adapter_digest])}
-
-
-def _metrics(
-    settings: EvaluationSettings, summary: EvaluationSummary, training: TrainingManifest, artifact: str, manifest: str
-) -> tuple[Metric, ...]:
-    overall = summary.overall
-    interval = overall.lift_interval
-    table = overall.mcnemar
-    return (
-        Metric(name="supervised_tokens", value=training.supervised_tokens, comparison=">", threshold=0, artifact=manifest),
-        Metric(
-            name="arm_difference", value=summary.logit_difference, comparison=">", threshold=0, artifact=artifact,
-            note="largest difference of a log-probability between the arms",
-        ),
-        Metric(
-            name="content_lift", value=overall.lift, comparison=">", threshold=0, interval=interval, n=overall.n,
-            artifact=artifact, note=f"base {overall.base.value:.3f}, SFT {overall.sft.value:.3f}",
-        ),
-        Metric(
-            name="content_p_value", value=table.p_gain, comparison="<", threshold=settings.alpha, n=overall.n,
-            artifact=artifact, note=f"McNemar: only base {table.only_base}, only SFT {table.only_sft}",
-        ),
-        Metric(
-            name="lift_interval_width", value=interval.high - interval.low, comparison="<=",
-            threshold=settings.max_interval_width, n=overall.n, artifact=artifact,
-        ),
-        *(regression_metric(kind, summary, artifact) for kind in GUARDED_TYPES),
-    )  # fmt: skip

@@ -1,8 +1,9 @@
 """Gate headroom: what the base model can do before anything is generated or trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ctai.config import MetricValue
 from ctai.evaluate.arms import (
     BASE,
     BASE_FEW_SHOT,
@@ -14,7 +15,7 @@ from ctai.evaluate.arms import (
 from ctai.evaluate.comparison import noise_floor
 from ctai.evidence.result import GateResult
 from ctai.pipeline.run import Run
-from ctai.records import EvaluationItem, HeldoutItem, Metric, Rate
+from ctai.records import EvaluationItem, HeldoutItem, Rate
 from ctai.rundir import read_jsonl
 from ctai.statistics import rate
 
@@ -23,21 +24,18 @@ def measure_headroom(run: Run) -> GateResult:
     """The base zero-shot, with few-shot examples, and once more in other batches: what training has to beat."""
     with run.phase("headroom", items=run.config.heldout.count) as phase:
         answers = base_answers(run)
-        base, few_shot = (_content(answers[name].items) for name in (BASE, BASE_FEW_SHOT))
-        noise = noise_floor(answers[BASE].items, answers[BASE_REPARTITIONED].items)
+        items = {name: arm.items for name, arm in answers.items()}
         paths = [_base_folder(run, name) / "items.jsonl" for name in answers]
-        metric = Metric(
-            name="base_zero_shot_content",
-            value=base.value,
-            comparison="<=",
-            threshold=run.config.evaluation.headroom_max_base,
-            interval=base.interval,
-            n=base.n,
-            artifact=run.rundir.relative(paths[0]),
-            note=f"few-shot {few_shot.value:.3f}; base against base in other batches differs on {noise.value:.3f}",
-        )
-        measured = run.judged("headroom", (metric,), paths)
+        measured = run.judged("headroom", headroom_values(items, run.rundir.relative(paths[0])), paths)
         return run.finish_gate(measured, reused=all(found.reused for found in answers.values()), phase=phase)
+
+
+def headroom_values(items: Mapping[str, Sequence[EvaluationItem]], artifact: str) -> dict[str, MetricValue]:
+    """Compute the metrics of the gate from the answers of the base, by arm."""
+    base, few_shot = (_content(items[arm]) for arm in (BASE, BASE_FEW_SHOT))
+    noise = noise_floor(items[BASE], items[BASE_REPARTITIONED])
+    note = f"few-shot {few_shot.value:.3f}; base against base in other batches differs on {noise.value:.3f}"
+    return {"base_zero_shot_content": MetricValue(base.value, base.interval, base.n, artifact, note)}
 
 
 def _content(items: Sequence[EvaluationItem]) -> Rate:

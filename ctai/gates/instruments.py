@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ctai.config import CriticSettings, HeldoutSettings, InstrumentSettings
+from ctai.config import HeldoutSettings, MetricValue
 from ctai.evidence.result import GateResult
 from ctai.generate.critic import InstructionCritic
 from ctai.generate.critic_calibration import calibrate, judge_probes
@@ -12,9 +12,7 @@ from ctai.qc.calibration import calibrate_detectors
 from ctai.records import (
     CriticCalibration,
     DetectorCalibration,
-    DetectorRates,
     HeldoutItem,
-    Metric,
     Rate,
     Record,
     ScorerCalibration,
@@ -47,23 +45,17 @@ def calibrate_instruments(run: Run) -> GateResult:
         scorers, scorers_reused = _calibrated(run, "scorers", lambda: calibrate_scorers(embedded))
         detectors, detectors_reused = _calibrated(run, "detectors", calibrate_detectors)
         critics = {kind: _critic(run, kind) for kind in _CRITIC_METRICS}
-        metrics = [
-            *heldout_metrics(run.config.heldout, heldout, run.rundir.relative(run.rundir.heldout)),
-            *scorer_metrics(
-                run.config.instruments, read_record(scorers, ScorerCalibration), run.rundir.relative(scorers)
-            ),
-            *detector_metrics(
-                run.config.instruments, read_record(detectors, DetectorCalibration), run.rundir.relative(detectors)
-            ),
-            *(
-                critic_metric(run.config.critic, read_record(path, CriticCalibration), run.rundir.relative(path))
-                for path, _ in critics.values()
-            ),
-        ]
+        values = {
+            **heldout_values(run.config.heldout, heldout, run.rundir.relative(run.rundir.heldout)),
+            **scorer_values(read_record(scorers, ScorerCalibration), run.rundir.relative(scorers)),
+            **detector_values(read_record(detectors, DetectorCalibration), run.rundir.relative(detectors)),
+        }
+        for path, _ in critics.values():
+            values |= critic_values(read_record(path, CriticCalibration), run.rundir.relative(path))
         files = [run.rundir.heldout, scorers, detectors]
         files += [file for path, _ in critics.values() for file in (path, path.with_name(_PROBES))]
         reused = all((heldout_reused, scorers_reused, detectors_reused, *(there for _, there in critics.values())))
-        return run.finish_gate(run.judged("instruments", metrics, files), reused=reused, phase=phase)
+        return run.finish_gate(run.judged("instruments", values, files), reused=reused, phase=phase)
 
 
 # ---------------------------------------------------------------------------------------------------- making
@@ -124,93 +116,61 @@ def _critic(run: Run, kind: str) -> tuple[Path, bool]:
 # --------------------------------------------------------------------------------------------------- judging
 
 
-def heldout_metrics(settings: HeldoutSettings, heldout: Sequence[HeldoutItem], artifact: str) -> tuple[Metric, ...]:
-    """The size of the test set, and its power to show the lift that the run is after."""
+def heldout_values(settings: HeldoutSettings, heldout: Sequence[HeldoutItem], artifact: str) -> dict[str, MetricValue]:
+    """Compute the size of the test set, and its power to show the lift that the run is after."""
     lift = settings.lift_to_detect
     power = mcnemar_power(len(heldout), lift, lift + _EXTRA_DISCORDANCE)
     note = f"to see a lift of {lift:g} with {_EXTRA_DISCORDANCE:g} of the items discordant by chance"
-    return (
-        Metric(
-            name="heldout_items", value=len(heldout), comparison=">=", threshold=settings.minimum, artifact=artifact
-        ),
-        Metric(
-            name="heldout_power", value=power, comparison=">=", threshold=settings.power, n=len(heldout), note=note,
-            artifact=artifact,
-        ),
-    )  # fmt: skip
+    return {
+        "heldout_items": MetricValue(len(heldout), artifact=artifact),
+        "heldout_power": MetricValue(power, n=len(heldout), artifact=artifact, note=note),
+    }
 
 
-def scorer_metrics(settings: InstrumentSettings, found: ScorerCalibration, artifact: str) -> tuple[Metric, ...]:
-    """The checkers' agreement with labelled answers: of all, with the floor on the lower bound, and of the worst family.
+def scorer_values(scorers: ScorerCalibration, artifact: str) -> dict[str, MetricValue]:
+    """Compute the checkers' agreement with labelled answers: of all (lower bound), and of the worst family.
 
-    A family has a score of labels only, so its floor is asserted on the point value.
+    A family has a score of labels only, so its point value is compared.
     """
-    weakest = found.weakest_family
-    overall = Metric(
-        name="scorer_kappa",
-        value=found.kappa_interval.low,
-        comparison=">=",
-        threshold=settings.scorer_kappa,
-        interval=found.kappa_interval,
-        n=found.n,
-        artifact=artifact,
-        note=(
-            f"value is the lower bound of Cohen's kappa on content; point value {found.kappa:.3f}, on strict success "
-            f"{found.strict_kappa:.3f}; {found.false_passes.k} of {found.false_passes.n} wrong answers pass"
-        ),
+    weakest = scorers.weakest_family
+    family = scorers.by_family[weakest]
+    overall_note = (
+        f"value is the lower bound of Cohen's kappa on content; point value {scorers.kappa:.3f}, on strict success "
+        f"{scorers.strict_kappa:.3f}; {scorers.false_passes.k} of {scorers.false_passes.n} wrong answers pass"
     )
-    worst = Metric(
-        name="scorer_family_kappa",
-        value=found.by_family[weakest].kappa,
-        comparison=">=",
-        threshold=settings.scorer_family_kappa,
-        n=found.by_family[weakest].n,
-        artifact=artifact,
-        note=f"Cohen's kappa on content of family {weakest}, the weakest of {len(found.by_family)}"
-        + ("" if found.by_family[weakest].kappa >= -1 else _NOT_CALIBRATED),
-    )
-    return overall, worst
+    family_note = f"Cohen's kappa on content of family {weakest}, the weakest of {len(scorers.by_family)}"
+    if not family.kappa >= -1:
+        family_note += _NOT_CALIBRATED
+    return {
+        "scorer_kappa": MetricValue(scorers.kappa, scorers.kappa_interval, scorers.n, artifact, overall_note),
+        "scorer_family_kappa": MetricValue(family.kappa, n=family.n, artifact=artifact, note=family_note),
+    }
 
 
-def detector_metrics(settings: InstrumentSettings, found: DetectorCalibration, artifact: str) -> tuple[Metric, ...]:
-    """The worst precision and the worst recall of a detector, point values: some faults are rare among the labels."""
-    rates = found.everything.detectors
-    return (
-        _worst("detector_precision", rates, lambda one: one.precision, settings.detector_precision, artifact),
-        _worst("detector_recall", rates, lambda one: one.recall, settings.detector_recall, artifact),
+def detector_values(detectors: DetectorCalibration, artifact: str) -> dict[str, MetricValue]:
+    """Compute the worst precision and the worst recall of a detector; point values: some faults have few labels."""
+    rates = detectors.everything.detectors
+    return {
+        "detector_precision": _worst({fault: rate.precision for fault, rate in rates.items()}, artifact),
+        "detector_recall": _worst({fault: rate.recall for fault, rate in rates.items()}, artifact),
+    }
+
+
+def _worst(rates: dict[str, Rate], artifact: str) -> MetricValue:
+    """Return the lowest rate; nan, of a detector without labels, counts as the lowest."""
+    worst = min(rates, key=lambda fault: (rates[fault].value >= 0, rates[fault].value))
+    each = ", ".join(f"{fault} {rate.value:.3f}" for fault, rate in rates.items())
+    return MetricValue(
+        rates[worst].value, rates[worst].interval, rates[worst].n, artifact, f"the worst detector counts; {each}"
     )
 
 
-def _worst(
-    name: str, rates: dict[str, DetectorRates], of: Callable[[DetectorRates], Rate], floor: float, artifact: str
-) -> Metric:
-    values = {fault: of(one) for fault, one in rates.items()}
-    # one that is not a number, for want of labels, is the worst
-    worst = min(values, key=lambda fault: (values[fault].value >= 0, values[fault].value))
-    return Metric(
-        name=name,
-        value=values[worst].value,
-        comparison=">=",
-        threshold=floor,
-        interval=values[worst].interval,
-        n=values[worst].n,
-        artifact=artifact,
-        note="the worst detector counts; " + ", ".join(f"{fault} {rate.value:.3f}" for fault, rate in values.items()),
+def critic_values(critic: CriticCalibration, artifact: str) -> dict[str, MetricValue]:
+    """Compute the critic's balanced accuracy; its lower bound is compared."""
+    note = (
+        f"value is the lower bound; point value {critic.balanced_accuracy:.3f}, AUROC {critic.auroc:.3f}, "
+        f"P(A) + P(B) {critic.coverage_mean:.3f}, with the letters exchanged {critic.swapped_balanced_accuracy:.3f}"
     )
-
-
-def critic_metric(settings: CriticSettings, found: CriticCalibration, artifact: str) -> Metric:
-    """The critic's balanced accuracy; the floor is asserted on the lower bound: it has to be shown good enough."""
-    return Metric(
-        name=_CRITIC_METRICS[found.kind],
-        value=found.balanced_accuracy_interval.low,
-        comparison=">=",
-        threshold=settings.balanced_accuracy_floor,
-        interval=found.balanced_accuracy_interval,
-        n=found.n,
-        artifact=artifact,
-        note=(
-            f"value is the lower bound; point value {found.balanced_accuracy:.3f}, AUROC {found.auroc:.3f}, "
-            f"P(A) + P(B) {found.coverage_mean:.3f}, with the letters exchanged {found.swapped_balanced_accuracy:.3f}"
-        ),
-    )
+    interval = critic.balanced_accuracy_interval
+    value = MetricValue(critic.balanced_accuracy, interval, critic.n, artifact, note)
+    return {_CRITIC_METRICS[critic.kind]: value}

@@ -32,7 +32,7 @@ def make_pilot(run: Run) -> GateResult:
         phase.parameters["attempts"] = [attempt.model_dump(mode="json") for attempt in attempts]
         ladder = run.rundir.evidence / "pilot_ladder.json"
         write_evidence(run.rundir, ladder, PilotHistory(attempts=tuple(attempts)))
-        measured = run.judged("pilot", summary.thresholds, (*shard_files(folder), ladder))
+        measured = run.result("pilot", summary.thresholds, (*shard_files(folder), ladder))
         lost = read_jsonl(folder / "rejections.jsonl", Rejection)
         run.background["pilot"] = ReviewContext(tuple(attempts), rejected(lost))
         return run.finish_gate(measured, reused=reused, phase=phase)

@@ -1,8 +1,9 @@
 """Gate scale: the merged dataset."""
 
 import math
+from collections.abc import Sequence
 
-from ctai.config import GenerationSettings, RunConfig
+from ctai.config import GenerationSettings, MetricValue, RunConfig, to_metric
 from ctai.errors import IncompleteError
 from ctai.evidence.result import GateResult
 from ctai.generate.merge import merge_shards
@@ -11,6 +12,7 @@ from ctai.pipeline.executor.scheduler import ScaleSpec, make_scale_shard, make_s
 from ctai.pipeline.run import Run
 from ctai.provenance import OpenPhase
 from ctai.records import HeldoutItem, Metric, PilotHistory
+from ctai.registry import metric_spec
 from ctai.rundir import read_jsonl, read_record
 
 
@@ -46,13 +48,17 @@ def _merge(run: Run, spec: ScaleSpec, phase: OpenPhase, *, reused: bool) -> Gate
     merged = merge_shards(run.with_config(spec.config), folders, spec.heldout)
     failed = [folder.name for folder, summary in zip(folders, made, strict=True) if not summary.thresholds_passed]
     phase.parameters["failed_shards"] = failed
-    shards = Metric(
-        name="failed_shards", value=len(failed), comparison="==", threshold=0, n=len(made), note=", ".join(failed),
-        artifact=run.rundir.relative(merged.qc_path),
-    )  # fmt: skip
+    shards = failed_shards_metric(failed, len(made), run.rundir.relative(merged.qc_path))
     files = [run.rundir.dataset, merged.qc_path, *(file for folder in folders for file in shard_files(folder))]
-    measured = run.judged("scale", (*merged.summary.thresholds, shards), files)
+    measured = run.result("scale", (*merged.summary.thresholds, shards), files)
     return run.finish_gate(measured, reused=reused and merged.reused, phase=phase)
+
+
+def failed_shards_metric(failed: Sequence[str], shards: int, artifact: str) -> Metric:
+    """Return the metric that counts the shards which miss a threshold by themselves."""
+    spec = metric_spec("failed_shards")
+    value = MetricValue(len(failed), n=shards, artifact=artifact, note=", ".join(failed))
+    return to_metric(spec, value, spec.threshold)
 
 
 def _piloted_config(run: Run) -> RunConfig:

@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from ctai.config import RunConfig
+from ctai.config import MetricValue, RunConfig, gate_metrics
 from ctai.errors import PreconditionError
 from ctai.evidence.junit import metric_threshold
 from ctai.evidence.preregistration import preregister, relaxed_thresholds
@@ -106,9 +106,15 @@ class Run(RunContext):
                 self.seconds[gate] = self.seconds.get(gate, 0.0) + (utc_now() - started).total_seconds()
 
     def judged(
+        self, gate: str, values: Mapping[str, MetricValue], files: Iterable[Path], notes: tuple[str, ...] = ()
+    ) -> GateResult:
+        """Hold the values of a gate against the thresholds of the configuration."""
+        return self.result(gate, gate_metrics(gate, self.config, values), files, notes)
+
+    def result(
         self, gate: str, metrics: Iterable[Metric], files: Iterable[Path], notes: tuple[str, ...] = ()
     ) -> GateResult:
-        """What a gate measured, bound to the digests of the files that it was measured from."""
+        """Bind the metrics of a gate to the digests of the files that they were computed from."""
         artifacts = {self.rundir.relative(path): sha256_file(path) for path in files}
         return GateResult(gate, tuple(metrics), artifacts, self.base.weights_digest, notes)
 
@@ -140,7 +146,7 @@ class Run(RunContext):
             report = read_record(self.rundir.path(*MODEL_CHECK), ContaminationReport)
             if report.provenance is None:
                 raise PreconditionError("gate contamination has passed no model; run it first")
-            self.base.passed(report.provenance)
+            self.base.mark_passed(report.provenance)
         return found.verdict
 
     def problem_before(self, gate: str) -> str:
@@ -195,7 +201,7 @@ class Run(RunContext):
             "code_digest": env.code_digest,
             "config_digest": digest_of(self.config),
             "preregistration": digest_of(self.preregistration),
-            "departures": "; ".join(relaxed_thresholds(self.config, GATES[-1])) or "none",
+            "relaxed_thresholds": "; ".join(relaxed_thresholds(self.config, GATES[-1])) or "none",
             "profile": self.config.profile,
             "control": self.config.control,
             "seed": str(self.config.seed),
@@ -261,7 +267,7 @@ class Run(RunContext):
             reused = "(reused)" if gate.name in self.reused else ""
             lines.append(f"{gate.number:>3}  {gate.name:<14}{word.upper():<13}{seconds:>6} {reused}".rstrip())
             if verdict and verdict.passed:
-                lines += [f"       not by the book: {departure}" for departure in verdict.departures]
+                lines += [f"       relaxed threshold: {relaxed}" for relaxed in verdict.relaxed_thresholds]
                 # what was measured on nothing passes too, which has to be seen
                 shown = (m for m in verdict.metrics if m.name in _KEY_NUMBERS or m.n == 0)
                 lines += [f"       {metric.sentence()}" for metric in shown]

@@ -94,13 +94,19 @@ def _gate_of(item: pytest.Item) -> GateSpec | None:
     return gate_named(mark.args[0]) if mark else None
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give a gate's test its place: pytest-order sorts by the order of the registry, all other tests come after."""
+    gate = _gate_of(item)
+    if gate is not None:
+        item.add_marker(pytest.mark.order(GATE_NAMES.index(gate.name)))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuse a selection of gates that starts in the middle without the verdicts that must come before it."""
     state = config.stash.get(_STATE, None)
     if state is None:
         return
-    items.sort(key=_position)
     gates = {gate.name for item in items if (gate := _gate_of(item))}
     state.selected = [name for name in GATE_NAMES if name in gates]
     for name in state.selected:
@@ -112,11 +118,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if problem:
             state.selected = []  # nothing ran, so there is no report to file
             raise pytest.UsageError(f"gate {name} cannot start: {problem}; run the gates before it first")
-
-
-def _position(item: pytest.Item) -> int:
-    gate = _gate_of(item)
-    return GATE_NAMES.index(gate.name) if gate else len(GATE_NAMES)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -256,6 +257,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Warn a user who names the gates' folder without selecting its mark, which would deselect everything."""
-    arguments = [Path(argument) for argument in session.config.args]
-    if any(path.name == "gates" for path in arguments) and not _selects_gates(session.config.option.markexpr):
+    folders = [session.config.invocation_params.dir / argument for argument in session.config.args]
+    if session.config.rootpath / "tests" / "gates" in folders and not _selects_gates(session.config.option.markexpr):
         raise pytest.UsageError("tests/gates runs only with `-m gates`, because a plain run leaves the gates out")

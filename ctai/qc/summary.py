@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from ctai.config import QcThresholds
+from ctai.config import MetricValue, QcThresholds, to_metric
 from ctai.qc.faults import FAULTS, find_faults
 from ctai.records import Critique, Example, GenerationRound, Metric, QcSummary, Rate, Rejection, TokenStats
+from ctai.registry import QC_METRICS, MetricSpec, metric_spec
 from ctai.statistics import describe, rate
 from ctai.tasks.base import normalize_case_and_spacing
 
@@ -173,7 +174,11 @@ def summarize(
     }
     rates = {**_rates(tally), **(more_rates or {})}
     stats = _token_stats(tally.tokens)
-    metrics = _metrics(tally.kept, wanted, thresholds, rates, acceptance, stats, header.artifact)
+    count = to_metric(metric_spec(wanted.metric), MetricValue(tally.kept), wanted.at_least)
+    metrics = tuple(
+        metric.model_copy(update={"artifact": header.artifact})
+        for metric in _metrics(count, thresholds, rates, acceptance, stats)
+    )
     return QcSummary(
         stage=header.stage,
         counts=_counts(tally),
@@ -204,42 +209,44 @@ def _rates(tally: QcCounter) -> dict[str, Rate]:
 
 
 def _metrics(
-    kept: int,
-    wanted: MinimumCount,
-    limits: QcThresholds,
+    count: Metric,
+    thresholds: QcThresholds,
     rates: Mapping[str, Rate],
     acceptance: Mapping[str, Rate],
     stats: TokenStats,
-    artifact: str | None,
 ) -> tuple[Metric, ...]:
-    metrics = (
-        Metric(name=wanted.metric, value=kept, comparison=">=", threshold=wanted.at_least),
-        _of_rate("runaway_rate", rates["runaway"], "<", limits.runaway),
-        _of_rate("token_limit_rate", rates["token_limit"], "<", limits.token_limit),
-        _of_rate("delimiter_rate", rates["delimiter"], "<=", limits.delimiter),
-        _of_rate("truncated_rate", rates["truncated"], "<", limits.truncated),
-        Metric(
-            name="median_tokens", value=stats.median, comparison="<", threshold=limits.median_tokens, n=stats.n
+    """Hold the values of a summary against the thresholds, in the order of the registry."""
+    by_metric = {
+        **{
+            f"{fault}_rate": rates[fault] for fault in ("runaway", "token_limit", "delimiter", "truncated", "duplicate")
+        },
+        **{f"{kind}_acceptance": acceptance[kind] for kind in ("instruction", "pair")},
+        **{name: rates[name] for name in ("heldout_overlap", "kept_faults")},
+    }
+    median = MetricValue(stats.median, n=stats.n)
+    return (
+        count,
+        *(
+            _rate_metric(spec, by_metric[spec.name], _threshold(spec, thresholds))
+            if spec.name in by_metric
+            else to_metric(spec, median, _threshold(spec, thresholds))
+            for spec in QC_METRICS
         ),
-        _of_rate("instruction_acceptance", acceptance["instruction"], ">=", limits.instruction_acceptance),
-        _of_rate("pair_acceptance", acceptance["pair"], ">=", limits.pair_acceptance),
-        _of_rate("duplicate_rate", rates["duplicate"], "<=", limits.duplicates),
-        _of_rate("heldout_overlap", rates["heldout_overlap"], "<=", limits.overlap),
-        _of_rate("kept_faults", rates["kept_faults"], "<=", 0.0),
-    )  # fmt: skip
-    return tuple(metric.model_copy(update={"artifact": artifact}) for metric in metrics)
-
-
-def _of_rate(name: str, found: Rate, comparison: str, threshold: float) -> Metric:
-    """A metric on the point value of a rate; its note says when the sample cannot show that the truth is within."""
-    metric = Metric.model_validate(
-        {"name": name, "value": found.value, "comparison": comparison, "threshold": threshold, "n": found.n}
     )
-    worst = found.interval.high if comparison in ("<", "<=") else found.interval.low
-    note = ""
+
+
+def _threshold(spec: MetricSpec, thresholds: QcThresholds) -> float:
+    return float(getattr(thresholds, spec.setting.removeprefix("qc."))) if spec.setting else spec.threshold
+
+
+def _rate_metric(spec: MetricSpec, rate: Rate, threshold: float) -> Metric:
+    """Return the metric of a rate's point value; its note says when the sample cannot rule out a miss."""
+    metric = to_metric(spec, MetricValue(rate.value, rate.interval, rate.n), threshold)
+    worst = rate.interval.high if spec.comparison in ("<", "<=") else rate.interval.low
     if metric.passed and not metric.model_copy(update={"value": worst}).passed:
-        note = f"{found.k} of {found.n}: the sample cannot rule out {worst:.3g}"
-    return metric.model_copy(update={"interval": found.interval, "note": note})
+        note = f"{rate.k} of {rate.n}: the sample cannot rule out {worst:.3g}"
+        return metric.model_copy(update={"note": note})
+    return metric
 
 
 def _counts(tally: QcCounter) -> dict[str, int]:

@@ -34,7 +34,7 @@ class Verdict(VersionedRecord):
         previous: Digest of the verdict before this one.
         config: Part of the configuration on which the gate depends.
         preregistration: Digest of the `Preregistration`.
-        departures: Thresholds that are looser than the defaults.
+        relaxed_thresholds: thresholds that are looser than the defaults.
     """
 
     gate: str
@@ -49,18 +49,13 @@ class Verdict(VersionedRecord):
     code_digest: str
     weights_digest: str
     preregistration: str
-    departures: tuple[str, ...] = ()
+    relaxed_thresholds: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """True if the next gate may start."""
         return self.outcome == "passed"
-
-    @property
-    def by_the_book(self) -> bool:
-        """True if the gate passed without relaxed thresholds."""
-        return self.passed and not self.departures
 
 
 class StageManifest(VersionedRecord):

@@ -14,7 +14,7 @@ from ctai.evaluate.arms import (
     SFT,
     Arm,
     base_arms,
-    scored,
+    score_answer,
     sft_arm,
 )
 from ctai.evaluate.attempts import AttemptPaths, attempt_paths, comparison_number, retry_config, with_corrected_alpha
@@ -90,7 +90,7 @@ def _rescore(arm: Arm, item: HeldoutItem, stored: EvaluationItem) -> EvaluationI
     ids = (0,) * stored.tokens
     completion = Completion(text=text, raw=stored.raw, token_ids=ids, finish_reason=stored.finish_reason)
     wrote_control = stored.failure_reason == CONTROL_TOKEN
-    return scored(arm.name, item, arm.prompt(item.instruction), completion, wrote_control)
+    return score_answer(arm.name, item, arm.prompt(item.instruction), completion, wrote_control)
 
 
 # ----------------------------------------------------------------------------------------------- training and looks

@@ -10,7 +10,7 @@ from ctai.generate.critic_calibration import CONTENT_FREE_INPUTS, CONTENT_FREE_K
 from ctai.qc.calibration import calibrate_detectors
 from ctai.records import CriticCalibration, DetectorCalibration, HeldoutItem, ProbeJudgement, ScorerCalibration
 from ctai.rundir import RunDir, read_jsonl, read_record
-from ctai.rundir.diff import differences, same
+from ctai.rundir.diff import differences, values_match
 from ctai.tasks.calibration import calibrate_scorers
 from ctai.tasks.heldout import build_heldout
 from ctai.tasks.probes import PairProbe, instruction_probes, pair_probes
@@ -66,7 +66,7 @@ def _recompute_critic(rundir: RunDir, config: RunConfig, kind: Kind, found: list
     margin = config.critic.confident_margin
     for number, judgement in enumerate(judgements, start=1):
         for critique, swapped in ((judgement.critique, False), (judgement.reverse, False), (judgement.swapped, True)):
-            if not same(critique, critique_of(critique.logp_a, critique.logp_b, margin, swapped)):
+            if not values_match(critique, critique_of(critique.logp_a, critique.logp_b, margin, swapped)):
                 found.append(f"{name} line {number}: a judgement that does not follow from its log-probabilities")
     calibration = calibrate(judgements)
     found += differences(read_record(path, CriticCalibration), calibration, rundir.relative(path))

@@ -35,7 +35,7 @@ from ctai.records import (
     StageManifest,
 )
 from ctai.rundir import read_jsonl, read_record, sha256_file
-from ctai.rundir.diff import differences, same
+from ctai.rundir.diff import differences, values_match
 
 Fate = Example | Rejection
 
@@ -210,13 +210,17 @@ class _ShardRecomputation:
             refused = _is_rejected(one.fate, "instruction", rejection_reason(critique))
             self._expect(one.number, refused != passed, f"was {'accepted' if passed else 'not accepted'} by the critic")
             if isinstance(one.fate, Example) or not passed:
-                self._expect(one.number, own is not None and same(own, critique), "was judged otherwise in its round")
+                self._expect(
+                    one.number, own is not None and values_match(own, critique), "was judged otherwise in its round"
+                )
             if passed:
                 yield one
 
     def _passes(self, number: int, critique: Critique) -> bool:
         again = critique_of(critique.logp_a, critique.logp_b, self._plan.config.critic.confident_margin)
-        self._expect(number, same(critique, again), "has a judgement that does not follow from its log-probabilities")
+        self._expect(
+            number, values_match(critique, again), "has a judgement that does not follow from its log-probabilities"
+        )
         return again.accepted or not self._settings.filter_with_critic
 
     # -- responses ---------------------------------------------------------------------------------------------------
@@ -260,7 +264,9 @@ class _ShardRecomputation:
             refused = _is_rejected(item.fate, "pair", rejection_reason(critique))
             word = "accepted" if passed else "not accepted"
             self._expect(item.number, kept if passed else refused, f"is a pair that was {word} by the critic")
-            self._expect(item.number, own is not None and same(own, critique), "was judged otherwise in its round")
+            self._expect(
+                item.number, own is not None and values_match(own, critique), "was judged otherwise in its round"
+            )
 
     def _is_sound(self, item: _RecordedDraft, response: GeneratedResponse) -> bool:
         reason = " and ".join(response.faults)

@@ -183,8 +183,8 @@ def _verdict_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) 
 def _outcome_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) -> Iterator[str]:
     names = [metric.name for metric in verdict.metrics]
     missed = [metric.failure() for metric in verdict.metrics if not metric.passed]
-    if sorted(names) != sorted(gate.metrics):
-        different = sorted(set(names) ^ set(gate.metrics)) or ["a metric that is there twice"]
+    if sorted(names) != sorted(gate.metric_names):
+        different = sorted(set(names) ^ set(gate.metric_names)) or ["a metric that is there twice"]
         yield f"does not judge exactly the metrics of its gate: {', '.join(different)}"
     if verdict.passed:
         yield from (f"says passed, but {failure}" for failure in missed)
@@ -206,8 +206,8 @@ def _commitment_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]
     for gate, verdict in verdicts.found.items():
         if verdict.preregistration != digest_of(committed):
             yield f"{name}: is not what the verdict of gate {gate} is bound to"
-    if "headroom" in verdicts.found:  # its configuration is the first that holds every threshold
-        yield from differences(committed, preregister(RunRecords(rundir, verdicts.found).config("headroom")), name)
+    if "scale" in verdicts.found:  # its configuration is the first that holds every threshold
+        yield from differences(committed, preregister(RunRecords(rundir, verdicts.found).config("scale")), name)
 
 
 def _manifests(rundir: RunDir) -> list[Path]:
@@ -230,11 +230,10 @@ def _recomputed_differences(raw: RunRecords, gate: GateSpec, verdict: Verdict) -
     provenance = raw.examination.provenance
     if provenance is not None and provenance.weights_digest != verdict.weights_digest:
         yield f"{where}: is of other weights than those that were examined"
-    if verdict.departures != relaxed_thresholds(raw.config(gate.name), gate):
+    if verdict.relaxed_thresholds != relaxed_thresholds(raw.config(gate.name), gate):
         yield f"{where}: does not name exactly the thresholds that are looser than ctai's own"
     found = record_differences(raw, gate.name)
     yield from islice(found, _SHOWN)
     if more := sum(1 for _ in found):
         yield f"{gate.name}: {more} more of the kind in its records"
-    for metric in verdict.metrics:
-        yield from (f"{where}: {text}" for text in metric_differences(raw, gate.name, metric))
+    yield from (f"{where}: {text}" for text in metric_differences(raw, gate.name, verdict.metrics))

@@ -102,8 +102,7 @@ def stopped(copy: RunCopy, done: Done, gate: str, *metrics: str) -> str:
 
     The metrics are all those whose tests failed, unless none is named.
     """
-    number = gate_named(gate).number
-    own = {name.removeprefix("test_") for file, name in done.failed if file == f"test_{number}_{gate}"}
+    own = {name.removeprefix("test_threshold[").removesuffix("]") for file, name in done.failed if file == f"test_{gate}"}
     assert done.code == 1, done.output
     assert own >= set(metrics), done.output
     assert len(own) == len(done.failed), f"other gates failed too:\n{done.output}"
@@ -120,13 +119,13 @@ def stopped(copy: RunCopy, done: Done, gate: str, *metrics: str) -> str:
 
 def said_by(done: Done, gate: str, metric: str) -> str:
     """What the failed test of a metric said."""
-    return done.failed[f"test_{gate_named(gate).number}_{gate}", f"test_{metric}"]
+    return done.failed[f"test_{gate}", f"test_threshold[{metric}]"]
 
 
 def blocked(copy: RunCopy, done: Done, gate: str, reason: str) -> None:
     """Assert that all tests of later gates were skipped for this reason, and that nothing was lost."""
     for later in gates_after(gate):
-        said = {why for (file, _), why in done.skipped.items() if file == f"test_{later.number}_{later.name}"}
+        said = {why for (file, _), why in done.skipped.items() if file == f"test_{later.name}"}
         assert said, f"gate {later.name} was not skipped:\n{done.output}"
         assert all(why.startswith(reason) for why in said), said
     assert copy.lost() == []

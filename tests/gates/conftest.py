@@ -1,22 +1,17 @@
 """The fixtures of the run. Each makes its artifact and demands the passed verdict of the gate before it.
 
-Gates are imported where they run: listing the tests takes no torch.
+Gates are imported where they run: collecting the tests imports no torch.
 """
-
-from collections.abc import Callable
 
 import pytest
 
 from ctai.evidence.result import GateResult
 from ctai.pipeline.run import Run
-from ctai.records import Metric
-
-Judge = Callable[[GateResult, str], Metric]
 
 
 @pytest.fixture(scope="session")
 def base_model(gate_run: Run) -> GateResult:
-    """Gate 1: the base model, loaded, examined and shown to be one."""
+    """Gate contamination: the base model, loaded and checked."""
     from ctai.gates.contamination import check_base_model
 
     return check_base_model(gate_run)
@@ -24,7 +19,7 @@ def base_model(gate_run: Run) -> GateResult:
 
 @pytest.fixture(scope="session")
 def instruments(gate_run: Run) -> GateResult:
-    """Gate 2a: the frozen test set, and every instrument measured on labels."""
+    """Gate instruments: the frozen test set, and every instrument measured on labels."""
     from ctai.gates.instruments import calibrate_instruments
 
     gate_run.require_passed("contamination")
@@ -32,17 +27,26 @@ def instruments(gate_run: Run) -> GateResult:
 
 
 @pytest.fixture(scope="session")
-def pilot(gate_run: Run) -> GateResult:
-    """Gate 2b: a small dataset with its quality control."""
-    from ctai.gates.pilot import make_pilot
+def headroom(gate_run: Run) -> GateResult:
+    """Gate headroom: the base model and the cheap baselines, before anything is generated."""
+    from ctai.gates.headroom import measure_headroom
 
     gate_run.require_passed("instruments")
+    return measure_headroom(gate_run)
+
+
+@pytest.fixture(scope="session")
+def pilot(gate_run: Run) -> GateResult:
+    """Gate pilot: a small dataset with its quality control."""
+    from ctai.gates.pilot import make_pilot
+
+    gate_run.require_passed("headroom")
     return make_pilot(gate_run)
 
 
 @pytest.fixture(scope="session")
 def scale_dataset(gate_run: Run) -> GateResult:
-    """Gate 3: the merged dataset."""
+    """Gate scale: the merged dataset."""
     from ctai.gates.scale import make_scale_dataset
 
     gate_run.require_passed("pilot")
@@ -50,18 +54,9 @@ def scale_dataset(gate_run: Run) -> GateResult:
 
 
 @pytest.fixture(scope="session")
-def headroom(gate_run: Run) -> GateResult:
-    """Gate 4a: the base model and the cheap baselines, measured before training."""
-    from ctai.gates.headroom import measure_headroom
-
-    gate_run.require_passed("scale")
-    return measure_headroom(gate_run)
-
-
-@pytest.fixture(scope="session")
 def evaluation(gate_run: Run) -> GateResult:
-    """Gate 4b: the adapter, trained and compared with its base."""
+    """Gate evaluation: the adapter, trained and compared with its base."""
     from ctai.gates.evaluation import train_and_evaluate
 
-    gate_run.require_passed("headroom")
+    gate_run.require_passed("scale")
     return train_and_evaluate(gate_run)

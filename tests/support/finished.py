@@ -37,9 +37,9 @@ CONFIG = RunConfig(
 _MAKERS = {
     "contamination": contamination.check_base_model,
     "instruments": instruments.calibrate_instruments,
+    "headroom": headroom.measure_headroom,
     "pilot": pilot.make_pilot,
     "scale": scale.make_scale_dataset,
-    "headroom": headroom.measure_headroom,
     "evaluation": evaluation.train_and_evaluate,
 }
 _FACTS = {

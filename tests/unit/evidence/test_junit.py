@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ctai.evidence.advice import ADVICE
+from ctai.registry import metric_spec
 from tests.unit.pytest_plugin.test_hooks import gates_project, run_pytest
 
 pytestmark = pytest.mark.unit
@@ -104,7 +104,7 @@ def test_a_failure_has_one_line_as_its_message_and_the_advice_in_its_text(run):
         metric = failure.attrib["message"].split()[0]
         assert failure.attrib["message"] == f"{metric} 0.209 must be < 0.05"
         assert (failure.text or "").startswith(failure.attrib["message"])
-        assert f"try next: {ADVICE[metric]}" in (failure.text or "")
+        assert f"try next: {metric_spec(metric).remedy}" in (failure.text or "")
         assert "Traceback" not in (failure.text or "")
 
 

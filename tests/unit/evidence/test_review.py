@@ -5,11 +5,10 @@ import sys
 import pytest
 
 from ctai.config import RunConfig
-from ctai.evidence.advice import ADVICE
 from ctai.evidence.result import GateResult
 from ctai.evidence.review import ReviewContext, Sample, archive_review, packet_path, run_review_command, write_packet
 from ctai.records import Metric
-from ctai.registry import gate_named
+from ctai.registry import gate_named, metric_spec
 from ctai.rundir import RunDir
 
 pytestmark = pytest.mark.unit
@@ -24,7 +23,7 @@ def rundir(tmp_path) -> RunDir:
 def packet(rundir):
     metrics = tuple(
         Metric(name=name, value=0.2, comparison="<", threshold=0.5 if name == "token_limit_rate" else 0.05)
-        for name in gate_named("pilot").metrics
+        for name in gate_named("pilot").metric_names
     )
     samples = (*(Sample("pair: judged bad", f"Name {n}.", "```\nx") for n in range(7)), Sample("parse: empty", "", ""))
     first = RunConfig().generation
@@ -52,8 +51,8 @@ def test_the_packet_holds_question_metrics_history_and_samples(packet):
 
 def test_the_packet_says_what_to_try_for_each_metric_that_failed(packet):
     section = packet.read_text().split("## What to try\n\n")[1].split("\n\n## ")[0]
-    failed = [name for name in gate_named("pilot").metrics if name != "token_limit_rate"]
-    assert section.splitlines() == [f"- {name}: {ADVICE[name]}" for name in failed]
+    failed = [name for name in gate_named("pilot").metric_names if name != "token_limit_rate"]
+    assert section.splitlines() == [f"- {name}: {metric_spec(name).remedy}" for name in failed]
 
 
 def test_the_answer_that_the_command_writes_is_filed(rundir, packet, tmp_path):

@@ -32,18 +32,18 @@ def measured(rundir: RunDir, gate: str, value: float = 0.0) -> GateResult:
     name = rundir.relative(artifact)
     metrics = tuple(
         Metric(name=metric, value=value, comparison="<", threshold=0.05, artifact=name)
-        for metric in gate_named(gate).metrics
+        for metric in gate_named(gate).metric_names
     )
     return GateResult(gate, metrics, {name: sha256_file(artifact)}, "weights")
 
 
 def pass_gate(rundir: RunDir, gate: str, config: RunConfig = DEFAULTS) -> Verdict:
-    outcomes = dict.fromkeys(gate_named(gate).metrics, "passed")
+    outcomes = dict.fromkeys(gate_named(gate).metric_names, "passed")
     return record_verdict(rundir, config, measured(rundir, gate), outcomes)
 
 
 def test_a_gate_passes_only_when_every_metric_was_asserted(rundir):
-    names = gate_named("instruments").metrics
+    names = gate_named("instruments").metric_names
     all_but_one = dict.fromkeys(names[1:], "passed")
     verdict = record_verdict(rundir, DEFAULTS, measured(rundir, "instruments"), all_but_one)
     assert verdict.outcome == "incomplete"
@@ -60,14 +60,14 @@ def with_value(rundir: RunDir, gate: str, name: str, value: float) -> GateResult
 
 
 def test_a_missed_threshold_fails_the_gate_and_names_value_and_threshold(rundir):
-    outcomes = dict.fromkeys(gate_named("pilot").metrics, "passed") | {"runaway_rate": "failed"}
+    outcomes = dict.fromkeys(gate_named("pilot").metric_names, "passed") | {"runaway_rate": "failed"}
     verdict = record_verdict(rundir, DEFAULTS, with_value(rundir, "pilot", "runaway_rate", 0.209), outcomes)
     assert verdict.outcome == "failed"
     assert verdict.reasons == ("runaway_rate 0.209 >= 0.05",)
 
 
 def test_a_test_that_passes_on_a_missed_threshold_does_not_pass_the_gate(rundir):
-    outcomes = dict.fromkeys(gate_named("pilot").metrics, "passed")
+    outcomes = dict.fromkeys(gate_named("pilot").metric_names, "passed")
     verdict = record_verdict(rundir, DEFAULTS, with_value(rundir, "pilot", "runaway_rate", float("nan")), outcomes)
     assert verdict.outcome == "failed"
     assert verdict.reasons == ("runaway_rate nan >= 0.05",)
@@ -81,7 +81,7 @@ def test_a_part_of_the_tests_takes_nothing_from_a_standing_verdict(rundir):
 
 
 def test_a_verdict_that_is_decided_otherwise_leaves_the_earlier_one_on_record(rundir):
-    gate, names = gate_named("contamination"), gate_named("contamination").metrics
+    gate, names = gate_named("contamination"), gate_named("contamination").metric_names
     failed = record_verdict(rundir, DEFAULTS, measured(rundir, gate.name), dict.fromkeys(names, "failed"))
     pass_gate(rundir, gate.name)
     pass_gate(rundir, gate.name)  # the same again: nothing to keep
@@ -104,7 +104,7 @@ def test_what_later_gates_left_is_moved_aside_when_a_gate_fails(rundir):
 
 
 def test_trouble_that_is_no_metric_fails_the_gate(rundir):
-    outcomes = dict.fromkeys(gate_named("pilot").metrics, "passed")
+    outcomes = dict.fromkeys(gate_named("pilot").metric_names, "passed")
     verdict = record_verdict(rundir, DEFAULTS, measured(rundir, "pilot"), outcomes, ("disk full",))
     assert verdict.outcome == "failed"
     assert verdict.reasons == ("disk full",)
@@ -138,7 +138,7 @@ def test_another_configuration_makes_the_verdict_stale_but_later_sections_do_not
 def test_deciding_an_earlier_gate_again_with_another_result_makes_later_verdicts_stale(rundir):
     pass_gate(rundir, "contamination")
     pass_gate(rundir, "instruments")
-    names = gate_named("contamination").metrics
+    names = gate_named("contamination").metric_names
     record_verdict(rundir, DEFAULTS, measured(rundir, "contamination", 0.01), dict.fromkeys(names, "passed"))
     assert (
         "a gate before it was decided again" in verdict_status(rundir, RunConfig(), gate_named("instruments")).problem

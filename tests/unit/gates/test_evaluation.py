@@ -1,4 +1,4 @@
-"""Gate 4b on a finished run: an adapter that is not applied, training that takes too long, types without items."""
+"""Gate 6 on a finished run: an adapter that is not applied, training that takes too long, types without items."""
 
 import shutil
 from pathlib import Path
@@ -37,7 +37,7 @@ class WithoutEffect(ScriptedBase):
 
 
 def evaluated_again(rundir: RunDir, base: ScriptedBase, config: RunConfig = CONFIG) -> GateResult:
-    """Gate 4b on what the gates before it have left."""
+    """Gate 6 on what the gates before it have left."""
     run = Run(config, rundir)
     run.base = base  # type: ignore[assignment]
     try:

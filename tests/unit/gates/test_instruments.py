@@ -3,7 +3,7 @@
 import pytest
 
 from ctai.config import RunConfig
-from ctai.gates.instruments import critic_metric, detector_metrics, heldout_metrics, scorer_metrics
+from ctai.gates.instruments import critic_values, detector_values, heldout_values, scorer_values
 from ctai.generate.critic import InstructionCritic
 from ctai.generate.critic_calibration import calibrate, judge_probes
 from ctai.qc.calibration import calibrate_detectors
@@ -15,6 +15,7 @@ from ctai.tasks.calibration import calibrate_scorers
 from ctai.tasks.heldout import build_heldout
 from ctai.tasks.probes import pair_probes
 from tests.support.scripted import ScriptedEngine
+from tests.support.thresholds import metrics_of
 
 pytestmark = pytest.mark.unit
 CONFIG = RunConfig.load("embedded")
@@ -22,7 +23,7 @@ CONFIG = RunConfig.load("embedded")
 
 @pytest.mark.parametrize("embedded", [True, False])
 def test_the_shipped_checkers_agree_with_labelled_answers(embedded):
-    for metric in scorer_metrics(CONFIG.instruments, calibrate_scorers(embedded), "a.json"):
+    for metric in metrics_of(scorer_values(calibrate_scorers(embedded), "a.json"), CONFIG):
         assert metric.passed, metric.sentence()
 
 
@@ -31,7 +32,7 @@ def test_a_checker_that_measures_length_is_stopped():
         right = 5 <= len(response) <= 500
         return Score(right, right, "")
 
-    metrics = scorer_metrics(CONFIG.instruments, calibrate_scorers(True, by_length), "a.json")
+    metrics = metrics_of(scorer_values(calibrate_scorers(True, by_length), "a.json"), CONFIG)
     assert not any(metric.passed for metric in metrics)
 
 
@@ -42,13 +43,13 @@ def test_a_checker_that_is_wrong_in_one_family_is_stopped():
             return Score(right, right, "")
         return registry.score(instruction, response, finish_reason)
 
-    overall, worst = scorer_metrics(CONFIG.instruments, calibrate_scorers(False, ignores_units), "a.json")
+    overall, worst = metrics_of(scorer_values(calibrate_scorers(False, ignores_units), "a.json"), CONFIG)
     assert overall.passed
     assert not worst.passed
 
 
 def test_the_shipped_detectors_agree_with_labelled_responses():
-    for metric in detector_metrics(CONFIG.instruments, calibrate_detectors(), "a.json"):
+    for metric in metrics_of(detector_values(calibrate_detectors(), "a.json"), CONFIG):
         assert metric.passed, metric.sentence()
 
 
@@ -57,20 +58,20 @@ def test_one_bad_detector_is_enough(precision, recall):
     found = calibrate_detectors()
     bad = DetectorRates(precision=rate(*precision), recall=rate(*recall))
     everything = found.everything.model_copy(update={"detectors": {**found.everything.detectors, "runaway": bad}})
-    metrics = detector_metrics(CONFIG.instruments, found.model_copy(update={"everything": everything}), "a.json")
+    metrics = metrics_of(detector_values(found.model_copy(update={"everything": everything}), "a.json"), CONFIG)
     assert not all(metric.passed for metric in metrics)
 
 
 def test_a_critic_that_guesses_is_stopped_by_its_lower_bound():
     probes = pair_probes(300, 0, heldout=True)
     critic = InstructionCritic(ScriptedEngine(probabilities=lambda prompt: {" A": 0.6, " B": 0.3}))
-    metric = critic_metric(CONFIG.critic, calibrate(judge_probes(critic, probes)), "a.json")
+    (metric,) = metrics_of(critic_values(calibrate(judge_probes(critic, probes)), "a.json"), CONFIG)
     assert not metric.passed
     assert metric.value < 0.5
 
 
 def test_a_test_set_that_is_too_small_has_too_little_power():
-    size, power = heldout_metrics(CONFIG.heldout, build_heldout(120, 0, True), "a.jsonl")
+    size, power = metrics_of(heldout_values(CONFIG.heldout, build_heldout(120, 0, True), "a.jsonl"), CONFIG)
     assert not size.passed
     assert not power.passed
-    assert all(m.passed for m in heldout_metrics(CONFIG.heldout, build_heldout(350, 0, True), "a.jsonl"))
+    assert all(m.passed for m in metrics_of(heldout_values(CONFIG.heldout, build_heldout(350, 0, True), "a.jsonl"), CONFIG))

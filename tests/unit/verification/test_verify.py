@@ -23,11 +23,12 @@ from ctai.records import (
     Rejection,
     StageManifest,
 )
-from ctai.registry import GATES, gate_named
+from ctai.registry import GATE_NAMES, GATES, gate_named
 from ctai.rundir import RunDir, read_jsonl, read_record, write_json, write_jsonl
-from ctai.rundir.diff import same
-from ctai.verification.metrics import RECOMPUTED
-from ctai.verification.verify import find_differences, outcomes, remarks, verify
+from ctai.rundir.diff import values_match
+from ctai.verification.metrics import RECOMPUTED_METRICS
+from ctai.verification.records import RunRecords
+from ctai.verification.verify import find_differences, outcomes, read_verdicts, remarks, verify
 from tests.support.finished import edit_verdict, first_difference, with_metric
 
 pytestmark = pytest.mark.unit
@@ -54,7 +55,7 @@ def test_sound_evidence_verifies(finished, capsys):
     assert main(["verify", str(finished)]) == 0
     out = capsys.readouterr().out
     assert "instruments    passed" in out
-    assert "every file, verdict and number is as the evidence says" in out
+    assert "OK: all files, verdicts and metrics match the evidence" in out
 
 
 def test_verifying_imports_no_torch(finished):
@@ -70,8 +71,11 @@ def test_what_is_no_evidence_is_named_and_may_change(rundir):
     assert any("below logs, report, reviews, superseded are not evidence" in text for text in remarks(rundir.root))
 
 
-def test_every_metric_of_every_gate_is_computed_again():
-    assert {gate.name: set(gate.metrics) for gate in GATES} == {name: set(rows) for name, rows in RECOMPUTED.items()}
+def test_every_metric_of_every_gate_is_computed_again(finished):
+    assert tuple(RECOMPUTED_METRICS) == GATE_NAMES
+    raw = RunRecords(RunDir(finished), read_verdicts(RunDir(finished)).found)
+    for gate in GATES:
+        assert {metric.name for metric in RECOMPUTED_METRICS[gate.name](raw)} == set(gate.metric_names)
 
 
 def test_a_folder_without_evidence_is_a_clear_error(tmp_path, capsys):
@@ -147,7 +151,7 @@ def test_an_edited_verdict_breaks_the_chain(rundir):
     assert first_difference(rundir).startswith("evidence/verdicts/1-contamination.json: changed")
     assert_found(
         rundir,
-        "2a-instruments.json: the verdict before it is not the one",
+        "2-instruments.json: the verdict before it is not the one",
         "names the verdict of gate contamination in no test case of",
     )
 
@@ -173,9 +177,9 @@ def test_a_value_and_a_threshold_are_computed_again(rundir):
     edit_verdict(rundir, "evaluation", metrics=with_metric(rundir, "evaluation", "safety_regressions", n=40))
     assert_found(
         rundir,
-        f"4b-evaluation.json: safety_regressions.n: is 40, but 0 {FOLLOWS}",
-        "3-scale.json: pair_acceptance.value: is 1.0, but 0.",
-        f"2b-pilot.json: runaway_rate.threshold: is 0.5, but 0.05 {FOLLOWS}",
+        f"6-evaluation.json: safety_regressions.n: is 40, but 0 {FOLLOWS}",
+        "5-scale.json: pair_acceptance.value: is 1.0, but 0.",
+        f"4-pilot.json: runaway_rate.threshold: is 0.5, but 0.05 {FOLLOWS}",
     )
 
 
@@ -243,7 +247,7 @@ def property_of(case: ElementTree.Element, name: str) -> ElementTree.Element:
 
 def test_the_report_carries_the_verdict_of_every_test_case(rundir):
     cases = list(ElementTree.parse(rundir.evidence / "gates.xml").iter("testcase"))
-    assert len(cases) == sum(len(gate.metrics) for gate in GATES)
+    assert len(cases) == sum(len(gate.metric_names) for gate in GATES)
     files = covered_files(rundir)
     assert all(
         property_of(case, "verdict_sha256").get("value") == files[property_of(case, "verdict").get("value", "")]
@@ -332,7 +336,7 @@ def test_a_fault_that_was_left_out(rundir):
     assert_found(
         rundir,
         ".raw_faults",
-        "3-scale.json: token_limit_rate.value: is 0.0, but",
+        "5-scale.json: token_limit_rate.value: is 0.0, but",
     )
 
 
@@ -396,11 +400,11 @@ def test_another_adapter_than_the_one_that_was_trained(rundir):
 
 
 def test_counts_are_compared_exactly_and_other_numbers_up_to_a_tolerance():
-    assert same({"p": 0.1}, {"p": 0.1 + 1e-12})
-    assert not same({"p": 0.1}, {"p": 0.1 + 1e-8})
-    assert same(float("nan"), float("nan"))
-    assert not same(10_000_000_000, 10_000_000_001)
-    assert same(1, 1.0)
-    assert not same(1, True)
-    assert not same([1], [1, 2])
-    assert not same({"a": 1}, {})
+    assert values_match({"p": 0.1}, {"p": 0.1 + 1e-12})
+    assert not values_match({"p": 0.1}, {"p": 0.1 + 1e-8})
+    assert values_match(float("nan"), float("nan"))
+    assert not values_match(10_000_000_000, 10_000_000_001)
+    assert values_match(1, 1.0)
+    assert not values_match(1, True)
+    assert not values_match([1], [1, 2])
+    assert not values_match({"a": 1}, {})
