@@ -1,8 +1,8 @@
-"""The budget: what a run has used, what the next stage is going to take, and a stop before the limit is passed.
+"""Budget ledger of a run: time and cost by stage, estimates for the next stage, and a stop before the limit is passed.
 
-Owns the ledger, a file beside the session manifest that all sessions of a run directory add to. Time is counted from the
-start of a session, loading and judging included, because that is what a rented machine is paid for; while several machines
-work at once, the time of each of them.
+Owns `logs/budget_ledger.json`, to which all sessions of a run directory add. Time counts from the start of a session,
+loading included, because a rented machine is paid for from then on; while several machines work in parallel, the time of
+each of them counts.
 """
 
 import time
@@ -15,43 +15,43 @@ from ctai.errors import CtaiError, PreconditionError
 from ctai.records import BudgetEntry, BudgetLedger
 from ctai.rundir import read_record, write_json
 
-OTHER = "between stages"
+BETWEEN_STAGES = "between stages"
 _SECONDS_BETWEEN_WRITES = 30.0
 # A projection is trusted after this share of a stage, and not before this many seconds.
 _TRUSTED_SHARE, _TRUSTED_SECONDS = 0.05, 60.0
-# What a stage's speed may be told from, before it has run itself.
+# Stages whose speed stands for that of a stage that has not run yet.
 _SPEED_PROXY = {"scale": "pilot"}
 
 
 class Ledger:
-    """Counts time by stage, and refuses what would pass the budget.
+    """Time and cost by stage; refuses a stage that would pass the budget.
 
     Args:
-        path: of the ledger; an existing one is continued.
+        path: file of the ledger; an existing one is continued.
         limits: `cost_per_hour_usd` and `budget_usd`; a cost of 0 sets no limit.
-        clock: seconds from anywhere.
+        clock: monotonic clock in seconds.
     """
 
     def __init__(self, path: Path, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._limits, self._clock = path, limits, clock
-        found = read_record(path, BudgetLedger).entries if path.exists() else ()
-        self._entries = {entry.stage: entry for entry in found}
-        self._stage, self._total, self._done, self._spent_in_stage = OTHER, 0, 0, 0.0
+        entries = read_record(path, BudgetLedger).entries if path.exists() else ()
+        self._entries = {entry.stage: entry for entry in entries}
+        self._stage, self._total, self._done, self._spent_in_stage = BETWEEN_STAGES, 0, 0, 0.0
         self._machines = 1
         self._last = self._written = clock()
 
     @property
     def seconds(self) -> float:
-        """Seconds used so far, by all sessions."""
+        """Seconds used by all sessions."""
         return sum(entry.seconds for entry in self._entries.values())
 
     def cost(self, seconds: float) -> float:
-        """US dollars."""
+        """Return the cost of this many seconds in US dollars."""
         return seconds / 3600 * self._limits.cost_per_hour_usd
 
     @contextmanager
     def machines(self, count: int) -> Iterator[None]:
-        """Count the time of so many machines, or GPUs, that work at once and are all paid for."""
+        """Multiply the time by the number of machines or GPUs that work in parallel and are all paid for."""
         self._count(0)
         self._machines = count
         try:
@@ -61,55 +61,55 @@ class Ledger:
             self._machines = 1
 
     def start(self, stage: str, total: int) -> None:
-        """A stage of `total` steps begins."""
+        """Begin a stage of `total` steps."""
         self._count(0)
         self._stage, self._total, self._done, self._spent_in_stage = stage, total, 0, 0.0
 
     def advance(self, steps: int) -> None:
-        """Steps of the stage are done.
+        """Count finished steps of the stage.
 
         Raises:
-            CtaiError: the budget is used up, or is going to be before the stage ends.
+            CtaiError: the budget is used up, or would be before the stage ends.
         """
         self._count(steps)
         total = self.cost(self.seconds + self._projected_seconds())
         if total > self._limits.budget_usd:
             raise CtaiError(
-                f"{self._stage} was stopped: {self._used()}, and at this speed it would end at {total:.2f} USD; all that is "
-                "finished is kept: raise limits.budget_usd and run the same command again to go on"
+                f"{self._stage} was stopped: {self._used()}, and at this speed it would end at {total:.2f} USD. Finished "
+                "work is kept. Raise limits.budget_usd and rerun the same command to resume"
             )
 
     def finish(self) -> None:
-        """The stage has ended; also called when the session does."""
+        """End the stage or the session, and write the ledger."""
         self._count(0)
-        self._stage, self._total, self._done = OTHER, 0, 0
+        self._stage, self._total, self._done = BETWEEN_STAGES, 0, 0
         self.write()
 
     def estimate(self, stage: str, steps: int) -> float | None:
-        """Seconds that a stage of so many steps takes at the speed measured so far; None if nothing like it was."""
+        """Estimate the seconds of a stage of this many steps from measured speed; None if there is none yet."""
         rate = self._rate(stage) or self._rate(_SPEED_PROXY.get(stage, stage))
         return steps / rate if rate else None
 
     def require(self, stage: str, steps: int, advice: str) -> str:
-        """A sentence on what a stage is going to take.
+        """Return a sentence with the estimated time and cost of a stage, for the user.
 
         Args:
-            stage: the first word of its name.
-            steps: how many it has.
-            advice: which setting makes it cheaper.
+            stage: first word of the name of the stage.
+            steps: number of its steps.
+            advice: remedy that makes the stage cheaper, for the error message.
 
         Raises:
-            PreconditionError: the budget does not allow it.
+            PreconditionError: the estimate exceeds the budget.
         """
         seconds = self.estimate(stage, steps)
         if seconds is None:
-            return f"{stage}: nothing like it was measured yet, so its time is not known; {self._used()}"
+            return f"{stage}: time not known, since no similar stage has run yet; {self._used()}"
         cost = self.cost(self.seconds + seconds)
         about = f"{stage} takes about {seconds / 3600:.2f} h ({self.cost(seconds):.2f} USD)"
         if cost > self._limits.budget_usd:
             raise PreconditionError(
-                f"{about} and was not started: {self._used()}; raise limits.budget_usd or {advice}, and run the same "
-                "command again"
+                f"{about} and was not started: {self._used()}. Raise limits.budget_usd or {advice}, and rerun the "
+                "same command"
             )
         return f"{about}; {self._used()}"
 
@@ -129,26 +129,26 @@ class Ledger:
 
     def _count(self, steps: int) -> None:
         now = self._clock()
-        passed, self._last = (now - self._last) * self._machines, now
+        seconds, self._last = (now - self._last) * self._machines, now
         self._done += steps
-        self._spent_in_stage += passed
+        self._spent_in_stage += seconds
         old = self._entries.get(self._stage, BudgetEntry(stage=self._stage, seconds=0.0, steps=0))
-        update = {"seconds": old.seconds + passed, "steps": old.steps + steps}
+        update = {"seconds": old.seconds + seconds, "steps": old.steps + steps}
         self._entries[self._stage] = old.model_copy(update=update)
         if now - self._written > _SECONDS_BETWEEN_WRITES:
             self.write()
 
     def _projected_seconds(self) -> float:
-        """What is left of the stage at its own speed; 0 while that is not known."""
-        known = self._done >= _TRUSTED_SHARE * self._total and self._spent_in_stage >= _TRUSTED_SECONDS
-        if not known or not self._done or self._limits.cost_per_hour_usd == 0:
+        """Return the seconds that the rest of the stage takes at its own speed; 0 while that is not known."""
+        is_trusted = self._done >= _TRUSTED_SHARE * self._total and self._spent_in_stage >= _TRUSTED_SECONDS
+        if not is_trusted or not self._done or self._limits.cost_per_hour_usd == 0:
             return 0.0
         return max(self._total - self._done, 0) * self._spent_in_stage / self._done
 
     def _rate(self, stage: str) -> float:
-        """Steps a second of all stages whose names begin with this word; 0 when there was none."""
-        alike = [entry for name, entry in self._entries.items() if name.split()[0] == stage]
-        seconds, steps = sum(entry.seconds for entry in alike), sum(entry.steps for entry in alike)
+        """Return the steps per second of all stages whose names begin with this word; 0 if there are none."""
+        entries = [entry for name, entry in self._entries.items() if name.split()[0] == stage]
+        seconds, steps = sum(entry.seconds for entry in entries), sum(entry.steps for entry in entries)
         return steps / seconds if seconds > 0 else 0.0
 
     def _used(self) -> str:

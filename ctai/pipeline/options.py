@@ -19,17 +19,17 @@ def add_options(add: Callable[..., object]) -> None:
     add("--profile", metavar="NAME_OR_FILE", help="embedded, pod, or a TOML file (default: embedded; with --gpu: pod)")
     add("--gpu", action="store_true", help="require a CUDA device")
     add("--seed", type=int, metavar="N", help="seed of the run (default: the profile's, 0)")
-    add("--count", type=int, metavar="N", help="unique examples that the scale gate must reach")
-    add("--shards", type=int, metavar="N", help="shards that the dataset is made in")
+    add("--count", type=int, metavar="N", help="minimum number of unique examples of the scale gate")
+    add("--shards", type=int, metavar="N", help="number of shards of the scale gate")
     add(
         "--set",
         action="append",
         default=[],
         dest="settings",
         metavar="KEY=VALUE",
-        help="change one setting; may be repeated",
+        help="override one setting; may be repeated",
     )
-    add("--control", choices=CONTROLS, help="a control run: what it leaves out must show in the verdicts")
+    add("--control", choices=CONTROLS, help="run a control condition, which must show in the verdicts")
 
 
 def resolve_options(option: Any) -> "ResolvedConfig":

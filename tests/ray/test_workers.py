@@ -36,7 +36,7 @@ SECONDS_TO_BEGIN = 600
 
 @pytest.fixture(scope="module")
 def provenance() -> ModelProvenance:
-    """What gate 1 would have said of the embedded model."""
+    """Provenance of the embedded model, as gate contamination records it."""
     loaded = CleanModelLoader("embedded", quantization="none").load(sentinels=False)
     return loaded.provenance.model_copy(update={"sentinels": generated.provenance().sentinels})
 
@@ -51,7 +51,7 @@ def make(root: Path, provenance: ModelProvenance, execution: ExecutionOptions) -
     """Make two shards; returns the digest of all their files."""
     run = Run(CONFIG, RunDir.open(root), execution)
     run.base.mark_passed(provenance)
-    model = weakref.ref(run.base.module)  # as after gate 2b
+    model = weakref.ref(run.base.module)  # as after gate pilot
     try:
         make_shards(run, SCALE, [0, 1], run.execution.executor)
     finally:
@@ -132,7 +132,9 @@ def test_a_killed_worker_has_its_shard_resumed_and_the_bytes_are_the_same(tmp_pa
     after = rounds(RunDir(root).shard_dir(0))
     assert len(after) > len(before) >= 2
     assert {name: after[name] for name in before} == before, "finished rounds were made again"
-    assert "the worker of shard-000 died; another one goes on" in (root / "logs" / "session_manifest.json").read_text()
+    assert (
+        "the worker of shard-000 died. Another worker resumes" in (root / "logs" / "session_manifest.json").read_text()
+    )
     assert parts_of_ray() == []
     assert not ray.is_initialized()
     (entry,) = [e for e in ledger(root).entries if e.stage == "scale shards on 2 workers"]
@@ -163,7 +165,9 @@ def test_what_a_worker_refuses_is_one_sentence_here(tmp_path, provenance):
     run.base.mark_passed(provenance)
     lost = provenance.model_copy(update={"weights_digest": "0" * 64})
     run.base._provenance = lost
-    with pytest.raises(CtaiError, match=r"^shard-00\d was not made: worker \S+ the weights of embedded are not those"):
+    with pytest.raises(
+        CtaiError, match=r"^shard-00\d was not generated: worker \S+ the weights of embedded are not those"
+    ):
         make_shards(run, SCALE, [0, 1], run.execution.executor)
     run.close()
     assert parts_of_ray() == parts

@@ -1,1 +1,1 @@
-"""Execution of the shards of the scale gate: in this process, or on workers by Ray."""
+"""Execution of the shards of the scale gate: in this process, or on Ray workers."""

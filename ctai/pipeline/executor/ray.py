@@ -1,7 +1,7 @@
-"""Shards by Ray: on the GPUs or cores of this machine, or on those of a cluster.
+"""Ray executor: shards on the GPUs or cores of this machine, or of a cluster.
 
-Owns what `--workers` may say, how a shard gets to a worker, and what becomes of one whose worker dies. What a worker does
-is `shard_task`'s; a shard does not depend on who makes it, so the files are those of a run without workers.
+Owns the connection, the submission of shard tasks and the restart after the death of a worker. Does not generate
+(`ctai.pipeline.executor.task`); a shard does not depend on its worker, so the files equal those of a run without Ray.
 """
 
 import logging
@@ -11,26 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ctai.errors import CtaiError
+from ctai.errors import CtaiError, short_error
 from ctai.generate.shard import count_round_examples
 from ctai.model.devices import gpu_count
 from ctai.pipeline.executor.specs import LOCAL, ExecutorSpec
-from ctai.pipeline.executor.task import ShardTask, make_on_worker
+from ctai.pipeline.executor.task import ShardTask, run_shard_task
 from ctai.progress import Progress
 from ctai.provenance import code_digest
 from ctai.rundir import RunDir, Stage, write_text
 
-_RESTARTS = 3
-
-
-_SECONDS_BETWEEN_LOOKS = 1.0
-
-
-# Nothing large goes through Ray's store: a shard's files go to the disk.
+_MAX_RESTARTS = 3
+_POLL_SECONDS = 1.0
+# Nothing large goes through Ray's object store: the files of a shard go to the disk.
 _STORE_BYTES = 100 << 20
-
-
-# Nothing is reported to anybody, the device stays visible as it is, and workers are no background jobs: they are the run.
+# No usage reports, CUDA_VISIBLE_DEVICES unchanged, and workers at normal priority: they are the run.
 _RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -39,102 +33,102 @@ _RAY_ENVIRONMENT = {
 
 
 class RayCluster:
-    """A Ray cluster that this process is connected to.
+    """Ray cluster that this process is connected to.
 
     Attributes:
-        workers: how many shards it makes at once.
-        machines: how many of its GPUs, or without GPUs machines, are paid for meanwhile.
+        workers: number of shards generated in parallel.
+        machines: number of its GPUs, or of its machines without GPUs, that are paid for meanwhile.
     """
 
     def __init__(self, ray: Any, device: str, shards: int) -> None:
         self._ray = ray
-        self._needs = {"num_cpus": 1, "num_gpus": int(device == "cuda")}
-        places = int(ray.cluster_resources().get("GPU" if device == "cuda" else "CPU", 0))
+        self._resources = {"num_cpus": 1, "num_gpus": int(device == "cuda")}
+        slots = int(ray.cluster_resources().get("GPU" if device == "cuda" else "CPU", 0))
         nodes = sum(bool(node["Alive"]) for node in ray.nodes())
-        self.workers = min(places, shards)
+        self.workers = min(slots, shards)
         self.machines = self.workers if device == "cuda" else min(nodes, self.workers)
         if not self.workers:
-            raise CtaiError(f"the Ray cluster has no {'GPU' if device == 'cuda' else 'core'} to make a shard on")
+            raise CtaiError(f"the Ray cluster has no {'GPU' if device == 'cuda' else 'core'} for a shard")
 
-    def make(
+    def run(
         self,
         tasks: Sequence[ShardTask],
         stages: Sequence[Stage],
         progress: Progress,
         say: Callable[[str], None],
     ) -> None:
-        """Make shards; a worker that dies has its shard given to another one, which resumes it.
+        """Generate shards; after the death of a worker another one resumes its shard.
 
         Args:
-            tasks: one a shard.
-            stages: the shards' stages, in the same order, begun.
-            progress: told of kept examples as rounds end.
-            say: told of each worker that died.
+            tasks: one task for each shard.
+            stages: stages of the shards, in the same order, begun.
+            progress: counts kept examples as rounds end.
+            say: shows a message for each death of a worker.
 
         Raises:
-            CtaiError: a worker could not make its shard, or time or money ran out; finished rounds are kept.
+            CtaiError: a worker failed, or a limit of time or cost was passed; finished rounds are kept.
         """
-        kept, left = KeptExamples(stages), sum(task.target for task in tasks)
-        progress.start(f"scale shards on {self.workers} workers", max(left - kept.new(), 0))
+        counter, target = RoundCounter(stages), sum(task.target for task in tasks)
+        progress.start(f"scale shards on {self.workers} workers", max(target - counter.count_new(), 0))
         rundir = stages[0].rundir
-        with _probe(rundir, tasks[0].probe), self._cancelled_at_the_end() as running:
+        with _probe(rundir, tasks[0].probe), self._cancel_on_exit() as running:
             running.update({self._submit(task): task for task in tasks})
             deaths = dict.fromkeys((task.shard for task in tasks), 0)
             while running:
-                ended, _ = self._ray.wait(list(running), num_returns=1, timeout=_SECONDS_BETWEEN_LOOKS)
-                for reference in ended:
+                finished, _ = self._ray.wait(list(running), num_returns=1, timeout=_POLL_SECONDS)
+                for reference in finished:
                     task = running.pop(reference)
                     if self._died(reference, task):
                         deaths[task.shard] += 1
                         _reschedule_or_raise(task.shard, deaths[task.shard], say)
                         running[self._submit(task)] = task
-                progress.advance(kept.new(), f"{len(tasks) - len(running)} of {len(tasks)} shards done")
+                progress.advance(counter.count_new(), f"{len(tasks) - len(running)} of {len(tasks)} shards done")
         progress.finish()
 
     def _submit(self, task: ShardTask) -> Any:
-        # a process a shard: what a dead or finished one held of a GPU's memory is free for the next
-        options = {**self._needs, "max_retries": 0, "max_calls": 1}
-        return self._ray.remote(**options)(make_on_worker).remote(code_digest(), task.model_dump_json())
+        # one process for each shard: the end of a process frees its GPU memory for the next
+        options = {**self._resources, "max_retries": 0, "max_calls": 1}
+        return self._ray.remote(**options)(run_shard_task).remote(code_digest(), task.model_dump_json())
 
     def _died(self, reference: Any, task: ShardTask) -> bool:
-        """Whether a worker died at its shard.
+        """Return whether the worker of a finished task died.
 
         Raises:
-            CtaiError: it says that it cannot make the shard.
+            CtaiError: the worker reports an error.
         """
         errors = self._ray.exceptions
         try:
-            sentence = self._ray.get(reference)
+            problem = self._ray.get(reference)
         except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError):
             return True
         except errors.RayTaskError as error:
             if "No module named 'ctai" not in str(error):
                 raise  # a bug, with the worker's traceback
-            sentence = "ctai is not installed on a worker: install the same version on all machines"
-        if sentence:
-            raise CtaiError(f"shard-{task.shard:03d} was not made: {sentence}")
+            problem = "ctai is not installed on a worker. Install the same version on all machines"
+        if problem:
+            raise CtaiError(f"shard-{task.shard:03d} was not generated: {problem}")
         return False
 
     @contextmanager
-    def _cancelled_at_the_end(self) -> Iterator[dict[Any, ShardTask]]:
-        """Running tasks; those that still run when the block is left, by whichever error, are ended."""
+    def _cancel_on_exit(self) -> Iterator[dict[Any, ShardTask]]:
+        """Yield a dict for the running tasks; those still in it at the end of the block, or on an error, are cancelled."""
         running: dict[Any, ShardTask] = {}
         try:
             yield running
         finally:
             for reference in running:
-                with suppress(Exception):  # one that cannot be told is not worth the error that is on its way
+                with suppress(Exception):  # an error here would hide the one that ends the block
                     self._ray.cancel(reference, force=True)
 
 
-class KeptExamples:
-    """Counts the examples of rounds as they end, wherever they are made."""
+class RoundCounter:
+    """Counter of kept examples in the finished rounds of shards, read from the disk."""
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         self._next = [(stage, 0) for stage in stages]
 
-    def new(self) -> int:
-        """How many were kept in rounds that have ended since the last call."""
+    def count_new(self) -> int:
+        """Count the examples kept in rounds that ended since the last call."""
         total = 0
         for index, (stage, number) in enumerate(self._next):
             while (kept := count_round_examples(stage, number)) is not None:
@@ -144,17 +138,17 @@ class KeptExamples:
 
 
 def _reschedule_or_raise(shard: int, deaths: int, say: Callable[[str], None]) -> None:
-    if deaths > _RESTARTS:
+    if deaths > _MAX_RESTARTS:
         raise CtaiError(
-            f"shard-{shard:03d} was not made: {deaths} workers died at it, one after another, perhaps for want of memory; "
-            "finished rounds are kept: run the same command again to resume"
+            f"shard-{shard:03d} was not generated: {deaths} workers died at it in succession, perhaps out of memory. "
+            "Finished rounds are kept. Rerun the same command to resume"
         )
-    say(f"the worker of shard-{shard:03d} died; another one goes on after the last finished round")
+    say(f"the worker of shard-{shard:03d} died. Another worker resumes after the last finished round")
 
 
 @contextmanager
 def _probe(rundir: RunDir, name: str) -> Iterator[None]:
-    """A file that only workers see who share the run directory."""
+    """Write a file that only workers with the same run directory see; remove it at the end of the block."""
     path = rundir.logs / name
     write_text(path, "workers of this run see this file\n")
     try:
@@ -164,31 +158,31 @@ def _probe(rundir: RunDir, name: str) -> Iterator[None]:
 
 
 def probe_name() -> str:
-    """A name for the file by which workers know the run directory."""
+    """Return a random name for the file by which workers recognize the run directory."""
     return f"seen-by-workers-{secrets.token_hex(8)}"
 
 
 @contextmanager
-def connected(workers: ExecutorSpec, device: str, shards: int) -> Iterator[RayCluster]:
-    """A Ray cluster: one of this machine, which ends with the block, or one that runs.
+def connect(executor: ExecutorSpec, device: str, shards: int) -> Iterator[RayCluster]:
+    """Connect to a running Ray cluster, or start a local one that ends with the block.
 
     Args:
-        workers: which.
+        executor: address, or size of a local cluster.
         device: `cpu` or `cuda`.
-        shards: how many are to be made: no more local workers are started.
+        shards: number of shards to generate, an upper bound on local workers.
 
     Raises:
-        CtaiError: it cannot be started or reached, or has no place for a worker.
+        CtaiError: the cluster cannot be started or reached, or has no resources for a worker.
     """
     for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if workers.address == LOCAL:
-        options |= _local(workers.number, device, shards)
+    if executor.address == LOCAL:
+        options |= _local(executor.number, device, shards)
     try:
-        _start(ray, workers.address, options)
+        _start(ray, executor.address, options)
         yield RayCluster(ray, device, shards)
     finally:
         ray.shutdown()
@@ -197,17 +191,18 @@ def connected(workers: ExecutorSpec, device: str, shards: int) -> Iterator[RayCl
 def _start(ray: Any, address: str | None, options: dict[str, Any]) -> None:
     try:
         ray.init(address=address, **options)
-    except Exception as error:  # Ray raises bare ones, too, when a part of it does not start in time
-        what = "Ray could not be started" if address == LOCAL else f"there is no Ray cluster at {address}"
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise CtaiError(f"{what}: {first}; --workers here makes the shards without it") from error
+    except Exception as error:  # Ray raises bare ones, too, when one of its processes does not start in time
+        problem = "Ray could not be started" if address == LOCAL else f"no Ray cluster at {address}"
+        raise CtaiError(
+            f"{problem}: {short_error(error)}. Use --workers here to generate the shards without Ray"
+        ) from error
 
 
 def _local(number: int, device: str, shards: int) -> dict[str, Any]:
-    """The size of a local cluster."""
+    """Return the options of `ray.init` for a local cluster."""
     options = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
     if device == "cuda":
-        there = gpu_count()
-        gpus = min(number or there, there, shards)
+        available = gpu_count()
+        gpus = min(number or available, available, shards)
         return {**options, "num_cpus": gpus, "num_gpus": gpus}
     return {**options, "num_cpus": min(number or max((os.cpu_count() or 1) // 2, 2), shards), "num_gpus": 0}

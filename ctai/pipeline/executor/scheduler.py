@@ -1,7 +1,7 @@
 """Schedule the shards of the scale gate: reuse complete ones, generate the rest in this process or on Ray workers.
 
-Owns when a finished shard counts, and what happens to one that does not fit the run. How a shard is generated is
-`ctai.generate.shard`, how Ray runs one is `ctai.pipeline.executor.ray`.
+Owns the reuse of finished shards and the refusal of those that do not belong to the run. Does not generate a shard
+(`ctai.generate.shard`) or distribute them (`ctai.pipeline.executor.ray`).
 """
 
 import time
@@ -14,24 +14,24 @@ from ctai.generate.shard import ShardResult, ShardSpec, make_shard, shard_stage
 from ctai.model.devices import gpu_count, thread_count
 from ctai.nested import changed_leaves
 from ctai.pipeline.context import RunContext
-from ctai.pipeline.executor.ray import connected, probe_name
+from ctai.pipeline.executor.ray import connect, probe_name
 from ctai.pipeline.executor.specs import ExecutorSpec, default_executor
-from ctai.pipeline.executor.task import ShardTask, for_workers
+from ctai.pipeline.executor.task import ShardTask, with_absolute_model_path
 from ctai.records import HeldoutItem, StageManifest
 from ctai.rundir import Stage, digest_of, jsonable, read_record
 
 _SHOWN_DIFFERENCES = 5
 _SHOWN_CHARS = 24
-_SECONDS_TO_SHOW = 60
+_VISIBILITY_TIMEOUT_SECONDS = 60
 
 
 class ScaleSpec(NamedTuple):
-    """What all shards of a scale run share.
+    """Settings that all shards of a scale run share.
 
     Attributes:
-        config: with the generation settings of the pilot that passed.
-        heldout: the frozen test set.
-        target: examples to keep per shard.
+        config: configuration with the generation settings of the pilot that passed.
+        heldout: frozen test set.
+        target: number of examples to keep per shard.
     """
 
     config: RunConfig
@@ -50,10 +50,10 @@ def stages(context: RunContext, spec: ScaleSpec) -> list[Stage]:
 
 
 def missing_shards(context: RunContext, spec: ScaleSpec) -> list[int]:
-    """Return the numbers of the shards that are still to be made; reports why a finished one is made again.
+    """Return the numbers of the missing shards; report why a finished one is generated again.
 
     Raises:
-        CtaiError: a finished shard was changed, or was copied in and does not belong to this run.
+        CtaiError: a finished shard was modified, or was copied in and does not belong to this run.
     """
     return [number for number, stage in enumerate(stages(context, spec)) if not _is_complete(context, stage)]
 
@@ -65,8 +65,8 @@ def _is_complete(context: RunContext, stage: Stage) -> bool:
         manifest = read_record(stage.manifest_path, StageManifest)
         if manifest.key != digest_of([manifest.stage, manifest.parameters, manifest.inputs]):
             raise CtaiError(
-                f"{stage.manifest_path} was changed: its key does not follow from its parameters and inputs; copy {name} "
-                f"again, or remove {stage.folder} to have it made here"
+                f"{stage.manifest_path} was changed: its key does not follow from its parameters and inputs. Copy {name} "
+                f"again, or remove {stage.folder} to generate it here"
             )
         if manifest.key != stage.key:
             _check_ownership(context, stage, manifest)
@@ -74,23 +74,25 @@ def _is_complete(context: RunContext, stage: Stage) -> bool:
 
 
 def _check_ownership(context: RunContext, stage: Stage, manifest: StageManifest) -> None:
-    """Report why a finished shard of this run directory is made again; refuse one that was made elsewhere."""
-    name, why = stage.folder.name, "; ".join(describe_differences(manifest, stage))
-    if not context.session.knows(manifest.run_id):
+    """Report why a finished shard of this run is generated again; refuse one of another run directory."""
+    name, differences = stage.folder.name, "; ".join(_describe_differences(manifest, stage))
+    if not context.session.has_run_id(manifest.run_id):
         raise CtaiError(
-            f"{name} was made elsewhere and does not belong to this run: {why}; make it there with the same ctai, model and "
-            f"settings, or remove {stage.folder} to have it made here"
+            f"{name} was generated elsewhere and does not belong to this run: {differences}. Generate it there with the same "
+            f"ctai, model and settings, or remove {stage.folder} to generate it here"
         )
-    context.report(f"{name} was made from something else and is made again, the old one goes to superseded/: {why}")
+    context.report(
+        f"{name}: inputs have changed, so it is generated again; the old one moves to superseded/: {differences}"
+    )
 
 
-def describe_differences(manifest: StageManifest, stage: Stage) -> list[str]:
+def _describe_differences(manifest: StageManifest, stage: Stage) -> list[str]:
     """Return the first few differences between a finished shard and a stage, as `NAME is A there and B here`."""
-    there = {"stage": manifest.stage, **manifest.inputs, **manifest.parameters}
-    here = {"stage": stage.name, **stage.inputs, **jsonable(dict(stage.parameters))}
+    before = {"stage": manifest.stage, **manifest.inputs, **manifest.parameters}
+    after = {"stage": stage.name, **stage.inputs, **jsonable(dict(stage.parameters))}
     changes = [
         f"{change.key} is {_shown(change.before)} there and {_shown(change.after)} here"
-        for change in changed_leaves(there, here)
+        for change in changed_leaves(before, after)
     ]
     hidden = len(changes) - _SHOWN_DIFFERENCES
     return changes[:_SHOWN_DIFFERENCES] + ([f"and {hidden} more"] if hidden > 0 else [])
@@ -104,63 +106,63 @@ def _shown(value: object) -> str:
 def make_shards(
     context: RunContext, spec: ScaleSpec, numbers: Sequence[int], executor: ExecutorSpec | None = None
 ) -> None:
-    """Make shards, in this process one after another or on workers.
+    """Generate shards, in this process one after another or on Ray workers.
 
     Args:
-        context: of the run.
-        spec: of the scale run.
-        numbers: of the shards to make.
-        executor: where; None chooses by the machine.
+        context: context of the run.
+        spec: settings of the scale run.
+        numbers: numbers of the shards to generate.
+        executor: executor of the shards; None chooses by the machine.
 
     Raises:
-        CtaiError: one could not be made, or time or money ran out; what is finished is kept.
+        CtaiError: a shard failed, or a limit of time or cost was passed; finished work is kept.
     """
     if not numbers:
         return
     device = context.config.model.device
-    chosen = executor or default_executor(device, gpu_count)
-    if chosen.address is None:
+    selected = executor or default_executor(device, gpu_count)
+    if selected.address is None:
         context.announce("scale", spec.target * len(numbers), "lower scale.count")
         for number in numbers:
             make_scale_shard(context, spec, number)
         return
-    todo = [stage for number, stage in enumerate(stages(context, spec)) if number in numbers]
+    pending = [stage for number, stage in enumerate(stages(context, spec)) if number in numbers]
     context.base.release()
-    with connected(chosen, device, len(numbers)) as cluster:
-        where = f"{cluster.workers} workers by Ray, {chosen.address}"
-        context.report(f"shards {', '.join(map(str, numbers))}: {where}{'' if executor else ' (several GPUs)'}")
+    with connect(selected, device, len(numbers)) as cluster:
+        location = f"{cluster.workers} Ray workers, {selected.address}"
+        context.report(f"shards {', '.join(map(str, numbers))}: {location}{'' if executor else ' (several GPUs)'}")
         context.announce("scale", spec.target * len(numbers), "lower scale.count")
-        for stage in todo:
+        for stage in pending:
             stage.begin()
         with context.ledger.machines(cluster.machines):
-            cluster.make(_tasks(context, spec, numbers), todo, context.progress, context.report)
-    for stage in todo:
-        _await(stage)
+            cluster.run(_tasks(context, spec, numbers), pending, context.progress, context.report)
+    for stage in pending:
+        _await_visible(stage)
 
 
 def make_scale_shard(context: RunContext, spec: ScaleSpec, number: int) -> ShardResult:
-    """Make a shard of the scale gate in this process, or reuse it."""
+    """Generate a shard of the scale gate in this process, or reuse it."""
     return make_shard(context.base, context.with_config(spec.config), spec.shard(context, number))
 
 
-def _await(stage: Stage) -> None:
-    """Wait until the files of a shard that a worker has made are visible on shared storage.
+def _await_visible(stage: Stage) -> None:
+    """Wait until the files that a worker wrote are visible on shared storage.
 
     Raises:
-        CtaiError: they do not become visible.
+        CtaiError: they do not become visible in time.
     """
-    for _ in range(_SECONDS_TO_SHOW):
+    for _ in range(_VISIBILITY_TIMEOUT_SECONDS):
         if stage.complete() is not None:
             return
         time.sleep(1)
     raise CtaiError(
-        f"{stage.folder.name} was made by a worker, but cannot be seen here after {_SECONDS_TO_SHOW} s: is {stage.folder} on "
-        "storage that all workers share?"
+        f"{stage.folder.name} was generated by a worker, but is not visible here after {_VISIBILITY_TIMEOUT_SECONDS} s. Put "
+        f"{stage.folder} on storage that all workers share"
     )
 
 
 def _tasks(context: RunContext, spec: ScaleSpec, numbers: Sequence[int]) -> list[ShardTask]:
-    config, probe, threads = for_workers(spec.config), probe_name(), thread_count()
+    config, probe, threads = with_absolute_model_path(spec.config), probe_name(), thread_count()
     return [
         ShardTask(
             root=str(context.rundir.root),

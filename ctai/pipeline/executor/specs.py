@@ -1,4 +1,4 @@
-"""Executors that `--workers` can name: this process, local Ray workers, or a Ray cluster."""
+"""Executors of `--workers`: this process, local Ray workers, or a Ray cluster."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -10,11 +10,11 @@ LOCAL = "local"
 
 
 class ExecutorSpec(NamedTuple):
-    """Where shards are made.
+    """Executor of shards.
 
     Attributes:
-        address: `local` for a cluster of this machine, an address for one that runs; None: in this process.
-        number: of workers of a local cluster; 0: one a GPU, or one for two cores.
+        address: `local` for a new cluster on this machine, the address of a running one, or None for this process.
+        number: number of workers of a local cluster; 0 for one per GPU, or one per two cores.
     """
 
     address: str | None = None
@@ -22,31 +22,31 @@ class ExecutorSpec(NamedTuple):
 
 
 def parse_executor(text: str | None) -> ExecutorSpec | None:
-    """What `--workers` says: `here`, `ray`, a number of local workers, `ray://HOST:PORT` or `HOST:PORT`.
+    """Parse `--workers`: `here`, `ray`, a number of local workers, `ray://HOST:PORT` or `HOST:PORT`.
 
     Returns:
-        None when nothing is said.
+        The executor; None if the option is not given.
 
     Raises:
-        CtaiError: it is none of these, or Ray is not installed.
+        CtaiError: the value is invalid, or Ray is not installed.
     """
     if text is None:
         return None
     if text == "here":
         return ExecutorSpec()
     if find_spec("ray") is None:
-        raise CtaiError(f"--workers {text} needs Ray: pip install 'ctai[ray]', or leave it out to make the shards here")
+        raise CtaiError(f"--workers {text} needs Ray. Run pip install 'ctai[ray]', or leave out --workers")
     if text == "ray" or (text.isdecimal() and int(text) > 0):
         return ExecutorSpec(LOCAL, int(text) if text.isdecimal() else 0)
     host, _, port = text.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         raise ConfigError(
-            f"--workers {text}: write here, ray, a number of workers, ray://HOST:PORT (Ray client) or HOST:PORT"
+            f"--workers {text}: invalid executor. Write here, ray, a number of workers, ray://HOST:PORT (Ray client) or HOST:PORT"
         )
     return ExecutorSpec(text)
 
 
 def default_executor(device: str, gpus: Callable[[], int]) -> ExecutorSpec:
-    """A local cluster where there are several GPUs and Ray is installed; otherwise this process."""
-    several = device == "cuda" and find_spec("ray") is not None and gpus() > 1
-    return ExecutorSpec(LOCAL) if several else ExecutorSpec()
+    """Return a local cluster if there are several GPUs and Ray is installed; otherwise this process."""
+    use_ray = device == "cuda" and find_spec("ray") is not None and gpus() > 1
+    return ExecutorSpec(LOCAL) if use_ray else ExecutorSpec()

@@ -4,7 +4,7 @@ import pytest
 
 from ctai.config import Limits
 from ctai.errors import CtaiError, PreconditionError
-from ctai.pipeline.budget import OTHER, Ledger
+from ctai.pipeline.budget import BETWEEN_STAGES, Ledger
 from ctai.pipeline.limits import LimitedProgress
 from ctai.progress import SilentProgress
 from ctai.records import BudgetLedger
@@ -49,7 +49,7 @@ def test_all_time_is_counted_that_between_stages_too(tmp_path, clock):
     book.finish()
     record = read_record(tmp_path / "budget_ledger.json", BudgetLedger)
     assert {entry.stage: (entry.seconds, entry.steps) for entry in record.entries} == {
-        OTHER: (75, 0),
+        BETWEEN_STAGES: (75, 0),
         "pilot shard 0": (pytest.approx(200), 100),
     }
     assert record.cost_usd == pytest.approx(0.275)
@@ -85,7 +85,7 @@ def test_a_killed_session_loses_half_a_minute_at_most(tmp_path, clock):
 
 def test_the_scale_run_is_estimated_from_the_pilot(tmp_path, clock):
     book = ledger(tmp_path, clock)
-    assert "not known" in book.require("scale", 100, "lower scale.count")
+    assert "time not known" in book.require("scale", 100, "lower scale.count")
     work(book, clock, "pilot shard 0", 100, 200)
     assert book.estimate("scale", 1000) == pytest.approx(2000)
     work(book, clock, "scale shard 0", 100, 100)  # faster than the pilot: its own speed counts from now on
@@ -99,14 +99,14 @@ def test_a_stage_that_the_budget_does_not_allow_is_not_started(tmp_path, clock):
     book = ledger(tmp_path, clock, budget=1.0)
     work(book, clock, "pilot shard 0", 100, 200)
     with pytest.raises(
-        PreconditionError, match=r"about 0\.28 h \(1\.00 USD\).*raise limits\.budget_usd or lower scale\.count"
+        PreconditionError, match=r"about 0\.28 h \(1\.00 USD\).*Raise limits\.budget_usd or lower scale\.count"
     ):
         book.require("scale", 500, "lower scale.count")
 
 
 def test_a_stage_is_stopped_when_its_speed_says_that_it_will_pass_the_budget(tmp_path, clock):
     book = ledger(tmp_path, clock, budget=1.0)
-    with pytest.raises(CtaiError, match=r"training was stopped: .* end at 10\.00 USD; all that is finished is kept"):
+    with pytest.raises(CtaiError, match=r"training was stopped: .* end at 10\.00 USD\. Finished work is kept"):
         work(book, clock, "training", 1000, 10_000)
     assert book.seconds == pytest.approx(500)  # at a twentieth of it, long before the money is gone
 

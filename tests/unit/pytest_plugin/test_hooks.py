@@ -179,7 +179,7 @@ def test_a_later_gate_alone_runs_on_the_standing_evidence(tmp_path):
         (("--set", "pilot.cuont=1"), "did you mean count?"),
         (("--profile", "nowhere.toml"), "neither embedded nor pod nor a TOML file"),
         (("-n", "2"), "gates cannot run under xdist"),
-        (("--shards", "2", "--only-shards", "2"), "write numbers from 0 to 1"),
+        (("--shards", "2", "--only-shards", "2"), "Write numbers from 0 to 1"),
         (("--shards", "0"), "scale.shards"),
     ],
 )

@@ -1,24 +1,20 @@
-"""Gate 3's shards: made by parts, copied in from another run directory, refused when changed, and who makes them."""
+"""Scheduling of shards: generated in parts, copied in from another run directory, refused when modified."""
 
-import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 from ctai.config import GenerationSettings, QcThresholds, RunConfig
-from ctai.errors import ConfigError, CtaiError, IncompleteError
+from ctai.errors import CtaiError, IncompleteError
 from ctai.gates.scale import make_scale_dataset
-from ctai.pipeline.executor.options import ExecutionOptions, parse_execution_options
-from ctai.pipeline.executor.specs import LOCAL, ExecutorSpec, default_executor, parse_executor
-from ctai.pipeline.executor.task import ShardTask, for_workers, make_on_worker
+from ctai.pipeline.executor.options import ExecutionOptions
 from ctai.pipeline.run import Run
-from ctai.provenance import GitState, code_digest
+from ctai.provenance import code_digest
 from ctai.records import Example, PilotAttempt, PilotHistory, SessionManifest, StageManifest
 from ctai.rundir import RunDir, digest_of, read_jsonl, read_record, sha256_tree, write_json, write_jsonl
 from ctai.tasks.heldout import build_heldout
-from tests.support.generated import CONFIG, WorldModel, provenance
+from tests.support.generated import CONFIG, WorldModel
 
 pytestmark = pytest.mark.unit
 HELDOUT = build_heldout(1000, 0, embedded=True)
@@ -38,7 +34,7 @@ def scale(
     model: Base | None = None,
     retried: GenerationSettings | None = None,
 ) -> Base:
-    """Gate 3 in a run directory with a passed pilot; returns the model, which counts its calls.
+    """Run gate scale in a run directory with a passed pilot; returns the model, which counts its calls.
 
     With the settings of a retry the pilot has passed with those, at its second attempt.
     """
@@ -141,7 +137,7 @@ def test_a_shard_of_another_seed_is_refused_with_the_reason(tmp_path):
     folder = copy_in(part(tmp_path / "b", 1, config=seed(1)), tmp_path / "a")
     before = sha256_tree(folder)
     with pytest.raises(
-        CtaiError, match=r"shard-001 was made elsewhere.*: seed is 1 there and 0 here; make it there with"
+        CtaiError, match=r"shard-001 was generated elsewhere.*: seed is 1 there and 0 here\. Generate it there with"
     ):
         scale(tmp_path / "a")
     assert sha256_tree(folder) == before
@@ -153,7 +149,9 @@ def test_a_shard_of_other_code_is_refused_with_the_reason(tmp_path, elsewhere):
     parameters = {**old.parameters, "code": "0" * 64}
     forged = {"parameters": parameters, "key": digest_of([old.stage, parameters, old.inputs]), "run_id": "another-run"}
     write_json(folder / "manifest.json", old.model_copy(update=forged))
-    with pytest.raises(CtaiError, match=f"made elsewhere.*: code is 000000000000... there and {code_digest()[:12]}"):
+    with pytest.raises(
+        CtaiError, match=f"generated elsewhere.*: code is 000000000000... there and {code_digest()[:12]}"
+    ):
         scale(tmp_path / "a")
 
 
@@ -161,7 +159,7 @@ def test_a_shard_by_another_model_is_not_merged_and_the_reason_is_said(tmp_path)
     folder = copy_in(part(tmp_path / "b", 1, model=Base(weights_digest="other")), tmp_path / "a")
     digest = sha256_tree(folder)
     scale(tmp_path / "a")
-    assert "shard-001 was made from something else and is made again" in notes(tmp_path / "a")
+    assert "shard-001: inputs have changed, so it is generated again" in notes(tmp_path / "a")
     assert "weights_digest is other there and w here" in notes(tmp_path / "a")
     assert digest in [sha256_tree(path) for path in (tmp_path / "a" / "superseded").glob("scale-001-*/work")]
     made_by = {example.metadata.weights_digest for example in read_jsonl(RunDir(tmp_path / "a").dataset, Example)}
@@ -171,7 +169,7 @@ def test_a_shard_by_another_model_is_not_merged_and_the_reason_is_said(tmp_path)
 def test_own_shards_of_older_settings_are_made_again(tmp_path):
     scale(tmp_path)
     scale(tmp_path, config=seed(1))
-    assert "shard-000 was made from something else and is made again" in notes(tmp_path)
+    assert "shard-000: inputs have changed, so it is generated again" in notes(tmp_path)
     assert "seed is 0 there and 1 here" in notes(tmp_path)
     scale(tmp_path, config=seed(2))  # those of the session before are its own as well
     assert "seed is 1 there and 2 here" in notes(tmp_path)
@@ -183,7 +181,7 @@ def test_a_shard_under_another_number_is_not_merged(tmp_path, elsewhere):
     assert "shard is 1 there and 0 here" in notes(tmp_path / "a")
 
 
-# ------------------------------------------------------------------------------------------------------ what is judged
+# ------------------------------------------------------------------------------------------------------ quality control
 
 
 class CutsOff(Base):
@@ -207,93 +205,3 @@ def test_shards_are_made_with_what_the_retry_of_the_pilot_changed(tmp_path):
     sampling = CONFIG.generation.response_sampling.model_copy(update={"max_new_tokens": 45})
     scale(tmp_path, retried=CONFIG.generation.model_copy(update={"response_sampling": sampling}))
     assert {example.metadata.sampling for example in read_jsonl(RunDir(tmp_path).dataset, Example)} == {sampling}
-
-
-# ----------------------------------------------------------------------------------------------------------- options
-
-
-def test_numbers_of_shards_are_read():
-    assert parse_execution_options(None, "0, 2-3", 4) == ExecutionOptions(None, frozenset({0, 2, 3}))
-    assert parse_execution_options("here", None, 4) == ExecutionOptions(ExecutorSpec(), frozenset())
-
-
-@pytest.mark.parametrize("text", ["4", "3-1", "", "a", "1-", "-1", "0,,1"])
-def test_numbers_that_are_none_are_one_sentence(text):
-    with pytest.raises(ConfigError, match="write numbers from 0 to 3"):
-        parse_execution_options(None, text, 4)
-
-
-def test_workers_are_read():
-    pytest.importorskip("ray")
-    assert parse_executor(None) is None
-    assert parse_executor("ray") == ExecutorSpec(LOCAL, 0)
-    assert parse_executor("3") == ExecutorSpec(LOCAL, 3)
-    assert parse_executor("ray://head:10001") == ExecutorSpec("ray://head:10001")
-    assert parse_executor("head:6379") == ExecutorSpec("head:6379")
-
-
-@pytest.mark.parametrize("text", ["0", "-2", "ray:", "ray://", "ray://head", "head", "head:", ":6379"])
-def test_workers_that_are_none_are_one_sentence(text):
-    pytest.importorskip("ray")
-    with pytest.raises(ConfigError, match="write here, ray, a number of workers"):
-        parse_executor(text)
-
-
-def test_without_ray_the_remedy_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(CtaiError, match=r"--workers 2 needs Ray: pip install 'ctai\[ray\]'"):
-        parse_executor("2")
-    assert parse_executor("here") == ExecutorSpec()
-    assert default_executor("cuda", lambda: 8) == ExecutorSpec()
-
-
-def test_several_gpus_are_used_without_being_asked():
-    pytest.importorskip("ray")
-    assert default_executor("cuda", lambda: 2) == ExecutorSpec(LOCAL)
-    assert default_executor("cuda", lambda: 1) == ExecutorSpec()
-    assert default_executor("cpu", lambda: 2) == ExecutorSpec()
-
-
-# -------------------------------------------------------------------------------------------- what a worker refuses
-
-
-def task(root: Path, **update) -> ShardTask:
-    """The task of one shard for the embedded model."""
-    values = {
-        "root": str(root), "config": RunConfig.load("embedded"), "shard": 0, "target": 10, "heldout": tuple(HELDOUT[:5]),
-        "run_id": "run", "git": ("c", False), "provenance": provenance(), "threads": 1, "probe": "probe",
-    }  # fmt: skip
-    return ShardTask(**{**values, **update})
-
-
-def test_a_task_is_the_same_after_its_journey(tmp_path):
-    sent = task(tmp_path)
-    assert ShardTask.model_validate_json(sent.model_dump_json()) == sent
-
-
-def test_a_worker_with_other_code_refuses(tmp_path):
-    said = make_on_worker("0" * 64, json.dumps({"not even": "a task"}))
-    assert said.endswith("has another version of ctai: install the same one on all machines")
-
-
-def test_a_worker_that_does_not_share_the_run_directory_refuses(tmp_path):
-    said = make_on_worker(code_digest(), task(tmp_path / "elsewhere").model_dump_json())
-    assert "put it on storage that all workers share" in said
-    assert not (tmp_path / "elsewhere").exists()
-
-
-def test_a_worker_with_other_weights_refuses(tmp_path):
-    rundir = RunDir.open(tmp_path)
-    rundir.logs.mkdir()
-    (rundir.logs / "probe").touch()
-    said = make_on_worker(code_digest(), task(tmp_path).model_dump_json())
-    assert said.endswith("the weights of embedded are not those that gate contamination passed; run all gates again")
-    assert not rundir.shard_dir(0).exists()
-
-
-def test_a_model_on_this_disk_is_named_from_the_root(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "model").mkdir()
-    assert for_workers(CONFIG) is CONFIG
-    local = CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"name": "model"})})
-    assert for_workers(local).model.name == str(tmp_path / "model")

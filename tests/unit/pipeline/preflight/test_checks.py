@@ -1,8 +1,6 @@
-"""Preflight: memory against the model's need, and disks that do not last; the machine's answers are given here."""
+"""Preflight checks of versions, device, memory and disks; the state of the machine is scripted here."""
 
 import json
-import math
-import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,17 +8,8 @@ import pytest
 import torch
 
 from ctai.config import RunConfig
-from ctai.model import sources
-from ctai.model.loader import CleanModelLoader
 from ctai.pipeline.preflight.checks import Check, Disk, Machine, preflight
-from ctai.pipeline.preflight.memory import (
-    NF4_BYTES,
-    TensorShape,
-    _free_in_container,
-    estimate_memory,
-    free_memory,
-    safetensors_shapes,
-)
+from tests.support.headers import large_model
 
 pytestmark = pytest.mark.unit
 GIB = 1 << 30
@@ -43,37 +32,6 @@ def roomy(path: Path) -> Disk:
 
 def on_cuda(**model) -> RunConfig:
     return CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"device": "cuda", **model})})
-
-
-def write_header(path: Path, shapes: dict[str, list[int]]) -> None:
-    """Write a valid safetensors file in 16 bit whose data is a hole in the file."""
-    end, header = 0, {}
-    for name, sizes in shapes.items():
-        start, end = end, end + 2 * math.prod(sizes)
-        header[name] = {"dtype": "BF16", "shape": sizes, "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text)
-    os.truncate(path, 8 + len(text) + end)
-
-
-def large_model(folder: Path) -> Path:
-    """The headers of a model of 32.8 billion parameters, in the shapes of Qwen2.5-32B, without its weights."""
-    hidden, inner, layers, vocabulary, kv = 5120, 27648, 64, 152064, 1024
-    shapes = {"model.embed_tokens.weight": [vocabulary, hidden], "lm_head.weight": [vocabulary, hidden]}
-    for i in range(layers):
-        sizes = {"q": [hidden, hidden], "k": [kv, hidden], "v": [kv, hidden], "o": [hidden, hidden]}
-        shapes |= {f"model.layers.{i}.self_attn.{name}_proj.weight": size for name, size in sizes.items()}
-        sizes = {"gate": [inner, hidden], "up": [inner, hidden], "down": [hidden, inner]}
-        shapes |= {f"model.layers.{i}.mlp.{name}_proj.weight": size for name, size in sizes.items()}
-        shapes[f"model.layers.{i}.input_layernorm.weight"] = [hidden]
-    folder.mkdir()
-    write_header(folder / "model.safetensors", shapes)
-    config = {
-        "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": 40, "num_key_value_heads": 8,
-        "vocab_size": vocabulary, "max_position_embeddings": 131072,
-    }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
 
 
 def pod(folder: Path, *settings: str) -> RunConfig:
@@ -106,22 +64,6 @@ def test_a_gpu_is_tried_before_it_is_paid_for(bfloat16, problem, monkeypatch):
 
 
 # ------------------------------------------------------------------------------------------------------------ memory
-
-
-def test_the_need_of_a_32b_model_in_4_bit(tmp_path):
-    config = pod(large_model(tmp_path / "large"))
-    need = estimate_memory(config, sources.resolve(config.model.name))
-    linear, others = 31.2e9, 2 * 152064 * 5120
-    assert need.weights == pytest.approx(linear * NF4_BYTES + others * 2, rel=0.01)
-    assert need.prompt == 2 * 64 * 8 * 128 * 2 * (1024 + 200)
-    assert need.batch == 32_768 * need.prompt / (1024 + 200)  # 64 such prompts would be more than model.batch_tokens
-    assert 2 * GIB < need.training < 12 * GIB
-    assert 24 * GIB < need.full_batch < 44 * GIB  # runs on GPUs of 46 to 80 GB
-
-
-def test_without_quantization_it_needs_16_bit_a_parameter(tmp_path):
-    config = pod(large_model(tmp_path / "large"), "model.quantization='none'")
-    assert estimate_memory(config, sources.resolve(config.model.name)).weights == pytest.approx(65.5e9, rel=0.01)
 
 
 def test_a_model_that_does_not_fit_is_refused_with_numbers_and_remedy(tmp_path):
@@ -163,37 +105,6 @@ def test_an_estimate_that_cannot_be_made_says_so(tmp_path):
     assert found.message == "not estimated from the model's files (KeyError('num_attention_heads'))"
     (folder / "model.safetensors").write_bytes(b"\xff" * 100)
     assert "is no safetensors file" in check("memory", pod(folder), free=1).message
-
-
-def test_shapes_from_headers_are_those_of_the_model():
-    shapes = list(safetensors_shapes(sources.resolve("embedded")))
-    loaded = CleanModelLoader("embedded").load(sentinels=False)
-    assert sum(shape.parameters for shape in shapes) == loaded.provenance.parameters
-    assert not TensorShape("model.embed_tokens.weight", (4, 4)).is_linear
-
-
-def test_the_bytes_of_4_bit_are_those_that_bitsandbytes_takes():
-    module = CleanModelLoader("embedded", quantization="nf4").load(sentinels=False).module
-    taken = count = 0
-    for layer in module.modules():
-        if state := getattr(getattr(layer, "weight", None), "quant_state", None):
-            blocks = state.absmax.numel()
-            taken += layer.weight.numel() + blocks + 4 * (state.state2.absmax.numel() if state.nested else 0)
-            taken += 0 if state.nested else 3 * blocks
-            count += state.shape.numel()
-    assert count > 0
-    assert taken / count == pytest.approx(NF4_BYTES, rel=0.01)
-
-
-def test_free_memory_of_this_machine_is_told(tmp_path):
-    known = free_memory("cpu")
-    assert known is None or 0 < known < 1 << 50
-    (tmp_path / "memory.max").write_text("3000\n")
-    (tmp_path / "memory.current").write_text("1000\n")
-    assert _free_in_container(tmp_path) == 2000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert _free_in_container(tmp_path) is None
-    assert _free_in_container(tmp_path / "none") is None
 
 
 # ------------------------------------------------------------------------------------------------------------- disks
