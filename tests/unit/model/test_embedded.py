@@ -1,4 +1,4 @@
-"""The embedded base model as it ships: its digests are pinned, and its card meets what the contract asks of it."""
+"""Embedded base model as shipped: pinned digests, and metrics that meet the requirements."""
 
 import copy
 import json
@@ -33,7 +33,7 @@ def test_the_shipped_digests_are_those_of_the_build(build):
 
 
 def test_the_corpus_is_still_the_one_that_the_model_was_trained_on(build):
-    """Of the first of 63 shards; `corpus_digest` in build.json goes on from it over all."""
+    """The first of 63 shards; `corpus_digest` in build.json covers all of them."""
     plan = build["plan"]
     tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
     shard = make_shard(tokenizer, f"corpus/{plan['seed']}/0", plan["shape"]["context"])
@@ -41,11 +41,11 @@ def test_the_corpus_is_still_the_one_that_the_model_was_trained_on(build):
 
 
 @pytest.mark.parametrize("precision", ["nf4", "float32"])
-def test_the_measured_model_does_what_it_must(build, precision):
-    found = build["metrics"][precision]
+def test_the_metrics_meet_the_requirements(build, precision):
+    metrics = build["metrics"][precision]
     for name in ("facts completed", "few-shot, held-out", "bare instructions answered"):
-        assert found[name]["n"] >= 200
-    assert shortfalls(found) == []
+        assert metrics[name]["n"] >= 200
+    assert shortfalls(metrics) == []
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_the_measured_model_does_what_it_must(build, precision):
     ],
 )
 def test_a_build_that_falls_short_is_found(build, name, rate):
-    found = copy.deepcopy(build["metrics"]["nf4"])
-    found[name] |= rate
-    assert len(shortfalls(found)) == 1
+    metrics = copy.deepcopy(build["metrics"]["nf4"])
+    metrics[name] |= rate
+    assert len(shortfalls(metrics)) == 1
 
 
-def test_the_model_is_small_enough_to_carry():
+def test_the_package_data_stays_small():
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 8_000_000

@@ -1,4 +1,4 @@
-"""The base model of a run: it gives its memory back and is loaded again, and is the one that gate 1 passed."""
+"""Lazy base model: it frees its memory, loads again, and is the model that gate contamination passed."""
 
 import json
 import shutil
@@ -19,12 +19,10 @@ from tests.support import tiny
 pytestmark = pytest.mark.unit
 
 
-def test_a_released_model_is_gone_and_the_next_use_loads_it_again(
-    tiny_model_folder: Path, tiny_model: CleanModel
-) -> None:
+def test_the_next_use_of_a_released_model_loads_it_again(tiny_model_folder: Path, tiny_model: CleanModel) -> None:
     base = LazyBaseModel(ModelSettings(name=str(tiny_model_folder), quantization="none"))
     base.mark_passed(tiny_model.provenance)
-    base.release()  # there is nothing yet
+    base.release()  # nothing is loaded yet
     sampling = Sampling(max_new_tokens=4)
     first = base.engine.generate(["x"], sampling)
     model = weakref.ref(base.module)
@@ -34,12 +32,12 @@ def test_a_released_model_is_gone_and_the_next_use_loads_it_again(
 
 
 def other_weights(folder: Path) -> None:
-    """Put the weights of another model in the place of these."""
+    """Replace the weights by those of another model."""
     tiny.write_model(folder, seed=1)
 
 
 def other_tokenizer(folder: Path) -> None:
-    """Take the last merge out of the tokenizer, so that texts become other tokens."""
+    """Remove the last merge of the tokenizer, so that texts become other tokens."""
     path = folder / "tokenizer.json"
     tokenizer = json.loads(path.read_text())
     tokenizer["model"]["merges"].pop()
@@ -47,7 +45,7 @@ def other_tokenizer(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [other_weights, other_tokenizer])
-def test_a_model_that_changed_after_gate_1_passed_is_not_used(
+def test_a_model_that_changed_after_its_gate_passed_is_not_used(
     tiny_model_folder: Path, tiny_model: CleanModel, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
     folder = Path(shutil.copytree(tiny_model_folder, tmp_path / "model"))
@@ -58,30 +56,30 @@ def test_a_model_that_changed_after_gate_1_passed_is_not_used(
         _ = base.clean
 
 
-def test_what_takes_minutes_is_said_before_it_is_done(
+def test_downloads_and_hashing_are_announced(
     tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    said: list[str] = []
+    messages: list[str] = []
 
     def download(name: str, revision: str | None) -> Path:
-        said.append("the download")
+        messages.append("the download")
         return tiny_model_folder
 
     monkeypatch.setattr("ctai.model.hub.cached_snapshot", lambda name, revision: None)
     monkeypatch.setattr("ctai.model.hub.remote_size", lambda name, revision: RemoteSize(65_500_000_000, 20_000_000_000))
     monkeypatch.setattr("ctai.model.hub.download", download)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    base = LazyBaseModel(ModelSettings(name="some/model"), said.append)
+    base = LazyBaseModel(ModelSettings(name="some/model"), messages.append)
     assert base.files_digest
     assert base.weights_digest
-    assert said == [
+    assert messages == [
         f"downloading some/model, about 20.0 GB, to {tmp_path}",
         "the download",
         "hashing some/model, about 65.5 GB",
     ]
 
 
-def test_a_small_model_is_not_worth_a_word() -> None:
-    said: list[str] = []
-    assert LazyBaseModel(ModelSettings(name="embedded"), said.append).weights_digest
-    assert said == []
+def test_small_files_are_not_announced() -> None:
+    messages: list[str] = []
+    assert LazyBaseModel(ModelSettings(name="embedded"), messages.append).weights_digest
+    assert messages == []

@@ -1,20 +1,15 @@
-"""The loader: what it resolves to, what it records, what it refuses, and that only one arm can be used at a time."""
+"""Loader: accepted arguments, provenance, damaged files, and NF4 weights."""
 
-import errno
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
 from ctai.errors import ContaminationError, CtaiError
-from ctai.model import sources
 from ctai.model.clean_model import CleanModel
 from ctai.model.loader import CleanModelLoader, prepare_module
-from ctai.model.sources import adapter_digest
 from ctai.records import Sampling
 from tests.support import tiny
 
@@ -22,104 +17,6 @@ pytestmark = pytest.mark.unit
 
 GREEDY = Sampling(max_new_tokens=12)
 PROMPTS = ["The capital of France is", "Instruction: Name two colors.\nResponse:"]
-
-
-@pytest.fixture
-def folder(tiny_model_folder: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny model that a test may change."""
-    return Path(shutil.copytree(tiny_model_folder, tmp_path / "model"))
-
-
-@pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No hub, as in offline mode; the constant is read at import."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-
-
-# ----------------------------------------------------------------------------------------------------- finding
-
-
-@pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize(
-    "name", ["./nowhere", "no/such/folder", "weights.gguf", "/nowhere", "nobody/no-such-model", ""]
-)
-def test_a_model_that_is_nowhere_is_one_sentence(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(CtaiError, match=r"(?s)^model '.{0,30}'.{20,400}$") as caught:
-        CleanModelLoader(name or "./").load()
-    assert "\n" not in str(caught.value)
-
-
-class BrokenConnectionError(Exception):
-    """As HTTP libraries have them: of no class that Python knows."""
-
-
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (
-            BrokenConnectionError("peer closed connection\nwithout the rest"),
-            "the download of model 'some/model' broke off (BrokenConnectionError: peer closed connection); "
-            "run the same command again, it resumes",
-        ),
-        (
-            TimeoutError("read timed out"),
-            "the download of model 'some/model' broke off (TimeoutError: read timed out); "
-            "run the same command again, it resumes",
-        ),
-        (
-            OSError(errno.ENOSPC, "No space left on device", "/hub/blobs/abc"),
-            "/hub/blobs/abc: no space left on device. Free space and rerun the same command to resume.",
-        ),
-        (
-            LocalEntryNotFoundError("the hub cannot be reached"),
-            "model 'some/model' is no local folder, and the hub does not give it "
-            "(LocalEntryNotFoundError: the hub cannot be reached)",
-        ),
-    ],
-)
-def test_a_download_that_fails_is_one_sentence(
-    error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr("ctai.model.hub.snapshot_download", fail)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    with pytest.raises(CtaiError) as caught:
-        sources.resolve("some/model")
-    assert str(caught.value) == sentence
-    assert caught.value.__cause__ is error
-
-
-def test_a_local_folder_is_preferred_over_the_hub(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert sources.resolve("model").folder == Path("model")
-    (tmp_path / "owner").mkdir()
-    shutil.copytree(folder, tmp_path / "owner" / "name")
-    source = sources.resolve("owner/name")
-    assert (source.model_id, source.revision, source.weight_files) == ("name", None, ("model.safetensors",))
-
-
-def test_a_gguf_file_and_its_folder_are_the_same_model(tmp_path: Path) -> None:
-    (tmp_path / "m").mkdir()
-    file = tmp_path / "m" / "base.gguf"
-    file.write_bytes(b"GGUF")
-    assert (
-        sources.resolve(str(file)).weight_files == sources.resolve(str(tmp_path / "m")).weight_files == ("base.gguf",)
-    )
-    (tmp_path / "m" / "other.gguf").write_bytes(b"GGUF")
-    with pytest.raises(CtaiError, match=r"2 \.gguf files; name one of them: base\.gguf, other\.gguf"):
-        sources.resolve(str(tmp_path / "m"))
-
-
-def test_files_that_hold_no_model_are_refused(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(CtaiError, match=r"folder without config\.json"):
-        sources.resolve(str(tmp_path))
-    with pytest.raises(CtaiError, match=r"not a \.gguf file"):
-        sources.resolve(str(folder / "config.json"))
 
 
 @pytest.mark.parametrize(
@@ -147,9 +44,6 @@ def test_auto_does_not_quantize_a_gguf_file_again(tmp_path: Path) -> None:
     (tmp_path / "base.gguf").write_bytes(b"GGUF, but no more of it")
     with pytest.raises(CtaiError, match="cannot be loaded"):
         CleanModelLoader(str(tmp_path / "base.gguf"), quantization="auto").load()
-
-
-# ----------------------------------------------------------------------------------------------------- loading
 
 
 def test_attention_on_a_gpu_is_not_left_to_cudnn(tiny_model: CleanModel) -> None:
@@ -189,15 +83,6 @@ def test_provenance_is_complete(tiny_model: CleanModel, tiny_model_folder: Path)
     assert {name: getattr(provenance, name) for name in expected} == expected
     assert provenance.loader_version.startswith("0.1.0+")
     assert len(provenance.weights_digest) == len(provenance.tokenizer_digest) == 64
-
-
-def test_the_weights_digest_is_of_the_weights(folder: Path, tiny_model: CleanModel) -> None:
-    same = sources.weights_digest(sources.resolve(str(folder)))
-    assert same == tiny_model.provenance.weights_digest
-    tensors = load_file(folder / "model.safetensors")
-    next(iter(tensors.values()))[0, 0] += 1e-3
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    assert sources.weights_digest(sources.resolve(str(folder))) != same
 
 
 def test_the_tokenizer_digest_is_of_the_tokenizer_in_use(folder: Path, tiny_model: CleanModel) -> None:
@@ -298,7 +183,7 @@ def test_cut_off_weights_are_one_sentence(folder: Path) -> None:
 
 
 def test_code_beside_the_weights_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody was asked whether to run it"))
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("a prompt asks whether to run it"))
     (folder / "evil.py").write_text("raise SystemExit('run')")
     config = json.loads((folder / "config.json").read_text())
     config["model_type"] = "unheard_of"
@@ -312,13 +197,13 @@ def test_nf4_loads_and_stays_near_the_full_weights(tiny_model_folder: Path, tiny
     model = CleanModelLoader(str(tiny_model_folder), quantization="nf4").load(sentinels=False)
     assert (model.provenance.quantization, model.provenance.double_quantization) == ("nf4", True)
     assert model.provenance.compute_dtype == "float32"
-    kinds = {type(module).__name__ for module in model.module.modules()}
-    assert "Linear4bit" in kinds
+    layer_types = {type(module).__name__ for module in model.module.modules()}
+    assert "Linear4bit" in layer_types
     tokens = range(tiny_model.module.config.vocab_size)
     quantized = torch.from_numpy(model.engine.token_logprobs(PROMPTS, tokens))
     full = torch.from_numpy(tiny_model.engine.token_logprobs(PROMPTS, tokens))
-    likeness = torch.corrcoef(torch.stack([quantized[0], full[0]]))[0, 1]
-    assert 0.8 < likeness < 0.99999
+    correlation = torch.corrcoef(torch.stack([quantized[0], full[0]]))[0, 1]
+    assert 0.8 < correlation < 0.99999
     assert model.engine.generate(PROMPTS, GREEDY) == model.engine.generate(PROMPTS, GREEDY)
 
 
@@ -328,11 +213,11 @@ def test_nf4_weights_that_were_dequantized_once_compute_the_same_bits(tiny_model
     assert len(layers) == 7 * module.config.num_hidden_layers
     for layer in layers:
         inputs = torch.randn(5, layer.in_features, generator=torch.Generator().manual_seed(0)).requires_grad_()
-        ours, theirs = layer(inputs), type(layer).forward(layer, inputs)
-        assert ours.grad_fn is not None
-        assert torch.equal(ours, theirs)
-        (our_gradient,), (their_gradient,) = (torch.autograd.grad(y.square().sum(), inputs) for y in (ours, theirs))
-        assert torch.equal(our_gradient, their_gradient)
+        cached, expected = layer(inputs), type(layer).forward(layer, inputs)
+        assert cached.grad_fn is not None
+        assert torch.equal(cached, expected)
+        (gradient,), (expected_gradient,) = (torch.autograd.grad(y.square().sum(), inputs) for y in (cached, expected))
+        assert torch.equal(gradient, expected_gradient)
 
 
 def test_nf4_computes_with_the_loaded_weights_on_every_call(tiny_model_folder: Path) -> None:
@@ -350,91 +235,3 @@ def test_the_tokenizer_alone(tiny_model_folder: Path) -> None:
     tokenizer = CleanModelLoader(str(tiny_model_folder)).load_tokenizer()
     with pytest.raises(ContaminationError):
         tokenizer.apply_chat_template([{"role": "user", "content": "x"}])
-
-
-def test_the_embedded_model_is_part_of_the_package() -> None:
-    source = sources.resolve("embedded")
-    assert source.model_id == "embedded"
-    assert source.weight_files == ("model.safetensors",)
-
-
-# ----------------------------------------------------------------------------------------------------- adapters
-
-
-def test_an_adapter_changes_the_model_and_comes_off_again(tiny_model_folder: Path, tiny_adapter: Path) -> None:
-    model = CleanModelLoader(str(tiny_model_folder)).load(sentinels=False)
-    before = model.engine.token_logprobs(PROMPTS, range(50))
-    texts = model.engine.generate(PROMPTS, GREEDY)
-    for _ in range(2):
-        with model.with_adapter(tiny_adapter) as adapted:
-            assert abs(adapted.engine.token_logprobs(PROMPTS, range(50)) - before).max() > 0.1
-            assert adapted.engine.generate(PROMPTS, GREEDY) != texts
-            assert adapted.provenance.adapter_digest == adapter_digest(tiny_adapter)
-            assert adapted.provenance.weights_digest == model.provenance.weights_digest
-        assert (model.engine.token_logprobs(PROMPTS, range(50)) == before).all()
-        assert model.engine.generate(PROMPTS, GREEDY) == texts
-    assert model.provenance.adapter_digest is None
-
-
-@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
-def test_an_adapters_digest_is_of_both_its_files(tmp_path: Path, tiny_adapter: Path, name: str) -> None:
-    folder = shutil.copytree(tiny_adapter, tmp_path / "adapter")
-    assert adapter_digest(folder) == adapter_digest(tiny_adapter)
-    (folder / name).write_bytes((folder / name).read_bytes() + b" ")
-    assert adapter_digest(folder) != adapter_digest(tiny_adapter)
-
-
-@pytest.mark.fault(
-    3, plant="the base used while an adapter is attached, and an adapter on an adapter", check="suspended engine"
-)
-def test_only_one_arm_can_be_used_at_a_time(tiny_model_folder: Path, tiny_adapter: Path) -> None:
-    model = CleanModelLoader(str(tiny_model_folder)).load(sentinels=False)
-    adapted = model.with_adapter(tiny_adapter)
-    with pytest.raises(CtaiError, match="an adapter is attached"):
-        model.engine.generate(PROMPTS, GREEDY)
-    with pytest.raises(CtaiError, match="not put on top"):
-        adapted.with_adapter(tiny_adapter)
-    with pytest.raises(CtaiError, match="not put on top"):
-        model.with_adapter(tiny_adapter)
-    assert adapted.unload() is model
-    with pytest.raises(CtaiError, match="was unloaded"):
-        adapted.engine.token_logprobs(PROMPTS, [1])
-    with pytest.raises(CtaiError, match="no adapter to unload"):
-        model.unload()
-
-
-@pytest.mark.fault(23, plant="both arms asked for at once", check="one set of weights in memory")
-def test_adapter_and_base_share_their_weights(tiny_model_folder: Path, tiny_adapter: Path) -> None:
-    model = CleanModelLoader(str(tiny_model_folder)).load(sentinels=False)
-    embedding = model.module.get_input_embeddings().weight
-    with model.with_adapter(tiny_adapter) as adapted:
-        assert adapted.module.get_input_embeddings().weight is embedding
-
-
-def test_an_adapter_that_does_not_fit_leaves_the_base_usable(
-    tiny_model_folder: Path, tiny_adapter: Path, tmp_path: Path
-) -> None:
-    model = CleanModelLoader(str(tiny_model_folder)).load(sentinels=False)
-    before = model.engine.token_logprobs(PROMPTS, [1, 2])
-    with pytest.raises(CtaiError, match=r"lacks adapter_config\.json and adapter_model\.safetensors"):
-        model.with_adapter(tmp_path)
-    wrong = Path(shutil.copytree(tiny_adapter, tmp_path / "wrong"))
-    config = json.loads((wrong / "adapter_config.json").read_text())
-    (wrong / "adapter_config.json").write_text(json.dumps({**config, "r": 8}))
-    with pytest.raises(CtaiError, match="does not fit"):
-        model.with_adapter(wrong)
-    renamed = {f"x.{name}": value for name, value in load_file(tiny_adapter / "adapter_model.safetensors").items()}
-    (wrong / "adapter_config.json").write_text(json.dumps(config))
-    save_file(renamed, wrong / "adapter_model.safetensors")
-    with pytest.raises(CtaiError, match="do not match its configuration"):
-        model.with_adapter(wrong)
-    assert (model.engine.token_logprobs(PROMPTS, [1, 2]) == before).all()
-    with model.with_adapter(tiny_adapter) as adapted:
-        assert (adapted.engine.token_logprobs(PROMPTS, [1, 2]) != before).any()
-
-
-def test_pickled_adapters_are_not_loaded(tiny_model: CleanModel, tiny_adapter: Path, tmp_path: Path) -> None:
-    shutil.copy(tiny_adapter / "adapter_config.json", tmp_path)
-    (tmp_path / "adapter_model.bin").write_bytes(b"\x80")
-    with pytest.raises(CtaiError, match=r"lacks adapter_model\.safetensors"):
-        tiny_model.with_adapter(tmp_path)

@@ -1,4 +1,4 @@
-"""The trial of a loaded model: what cannot be run in padded batches is one sentence, and everything else is let through."""
+"""Batching check: models without support for padded batches are refused with one message, all others pass."""
 
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def random_model(architecture: str, vocabulary: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "why"),
+    ("architecture", "reason"),
     [
         ("mamba", "ValueError: `get_seq_length` can only be called on Attention layers"),
         ("mamba2", "ValueError: `get_seq_length` can only be called on Attention layers"),
@@ -47,8 +47,8 @@ def random_model(architecture: str, vocabulary: int) -> Any:
         ("recurrent_gemma", "it takes the padding of a batch for text"),
     ],
 )
-def test_what_cannot_be_run_in_batches_is_refused_when_it_is_loaded(
-    tmp_path: Path, architecture: str, why: str
+def test_models_that_do_not_support_batches_are_refused_when_loaded(
+    tmp_path: Path, architecture: str, reason: str
 ) -> None:
     tokenizer = tiny.make_tokenizer()
     model = random_model(architecture, len(tokenizer))
@@ -56,19 +56,15 @@ def test_what_cannot_be_run_in_batches_is_refused_when_it_is_loaded(
     tokenizer.save_pretrained(tmp_path / "model")
     with pytest.raises(CtaiError) as caught:
         CleanModelLoader(str(tmp_path / "model")).load(sentinels=False)
-    sentence = str(caught.value)
-    head = (
-        f"{tmp_path / 'model'} ({type(model).__name__}) cannot be run in batches that are continued from a cache: {why}"
-    )
-    assert sentence.startswith(head)
-    assert sentence.endswith("; choose a base model of another architecture, such as Llama, Qwen, Mistral or GPT-2")
+    message = str(caught.value)
+    head = f"{tmp_path / 'model'} ({type(model).__name__}) cannot be run in batches that are continued from a cache: {reason}"
+    assert message.startswith(head)
+    assert message.endswith("; choose a base model of another architecture, such as Llama, Qwen, Mistral or GPT-2")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("architecture", ["gpt2", "mistral", "mixtral", "lfm2", "jamba"])
-def test_attention_with_windows_experts_or_recurrent_layers_is_let_through(
-    architecture: str, dtype: torch.dtype
-) -> None:
+def test_attention_with_windows_experts_or_recurrent_layers_passes(architecture: str, dtype: torch.dtype) -> None:
     check_batching(random_model(architecture, 100).to(dtype), (), "cpu", "model")
 
 

@@ -1,4 +1,4 @@
-"""Keys and values in buffers with room: whatever rows do, they are what plain tensors would be."""
+"""KV cache: preallocated buffers hold the same values as plain tensors after every operation."""
 
 import pytest
 import torch
@@ -26,24 +26,24 @@ def layer_of(rows: int, count: int, seed: int) -> PreallocatedLayer:
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(0, 2**16))
-def test_what_is_written_one_after_the_other_is_what_was_written(counts: list[int], seed: int) -> None:
-    layer, written = PreallocatedLayer(), [columns(3, count, seed + i) for i, count in enumerate(counts)]
-    for keys, values in written:
-        found = layer.update(keys, values)
-    assert torch.equal(found[0], torch.cat([keys for keys, _ in written], dim=2))
-    assert torch.equal(found[1], torch.cat([values for _, values in written], dim=2))
+def test_updates_append_columns(counts: list[int], seed: int) -> None:
+    layer, updates = PreallocatedLayer(), [columns(3, count, seed + i) for i, count in enumerate(counts)]
+    for keys, values in updates:
+        result = layer.update(keys, values)
+    assert torch.equal(result[0], torch.cat([keys for keys, _ in updates], dim=2))
+    assert torch.equal(result[1], torch.cat([values for _, values in updates], dim=2))
 
 
 @given(st.data(), st.integers(2, 60), st.integers(0, 2**16))
-def test_rows_that_are_kept_go_on(data: st.DataObject, count: int, seed: int) -> None:
-    kept = torch.tensor(data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=5, unique=True).map(sorted)))
+def test_selected_rows_can_be_updated(data: st.DataObject, count: int, seed: int) -> None:
+    rows = torch.tensor(data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=5, unique=True).map(sorted)))
     first = data.draw(st.integers(0, count - 1))
     layer, (keys, values) = layer_of(5, count, seed), columns(5, count, seed)
-    layer.select(kept, first)
-    more = columns(len(kept), 1, seed + 1)
-    found = layer.update(*more)
-    assert torch.equal(found[0], torch.cat([keys[kept, :, first:], more[0]], dim=2))
-    assert torch.equal(found[1], torch.cat([values[kept, :, first:], more[1]], dim=2))
+    layer.select(rows, first)
+    more = columns(len(rows), 1, seed + 1)
+    result = layer.update(*more)
+    assert torch.equal(result[0], torch.cat([keys[rows, :, first:], more[0]], dim=2))
+    assert torch.equal(result[1], torch.cat([values[rows, :, first:], more[1]], dim=2))
 
 
 @given(
@@ -51,17 +51,17 @@ def test_rows_that_are_kept_go_on(data: st.DataObject, count: int, seed: int) ->
     st.integers(0, 2),
     st.integers(0, 2**16),
 )
-def test_rows_that_join_are_aligned_at_the_right(parts: list[tuple[int, int]], more: int, seed: int) -> None:
+def test_concatenated_rows_are_aligned_at_the_right(parts: list[tuple[int, int]], more: int, seed: int) -> None:
     layers = [layer_of(rows, count, seed + i) for i, (rows, count) in enumerate(parts)]
     expected = [columns(rows, count, seed + i) for i, (rows, count) in enumerate(parts)]
     longest = max(count for _, count in parts) + more
     layers[0].concat(layers, longest)
-    for found, which in ((layers[0].keys, 0), (layers[0].values, 1)):
+    for result, which in ((layers[0].keys, 0), (layers[0].values, 1)):
         padded = [pad(pair[which], (0, 0, longest - pair[which].shape[2], 0)) for pair in expected]
-        assert torch.equal(found, torch.cat(padded))
+        assert torch.equal(result, torch.cat(padded))
 
 
-def test_what_has_joined_another_gives_its_memory_back() -> None:
+def test_concatenation_frees_the_memory_of_the_parts() -> None:
     first, second = layer_of(2, 5, 0), layer_of(2, 7, 1)
     first.concat([first, second], 7)
     assert second.get_seq_length() == 0
@@ -69,9 +69,9 @@ def test_what_has_joined_another_gives_its_memory_back() -> None:
     assert first.keys.shape == (4, HEADS, 7, WIDTH)
 
 
-def test_a_row_that_is_repeated_is_changed_for_each_by_itself() -> None:
+def test_copies_of_an_expanded_row_change_independently() -> None:
     layer, (keys, _) = layer_of(1, 4, 0), columns(1, 4, 0)
     layer.expand(3)
     more = columns(3, 1, 1)
-    found, _ = layer.update(*more)
-    assert torch.equal(found, torch.cat([keys.expand(3, -1, -1, -1), more[0]], dim=2))
+    result, _ = layer.update(*more)
+    assert torch.equal(result, torch.cat([keys.expand(3, -1, -1, -1), more[0]], dim=2))

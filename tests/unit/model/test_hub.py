@@ -1,0 +1,53 @@
+"""Hub access: a failed download is one message."""
+
+import errno
+
+import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from ctai.errors import CtaiError
+from ctai.model import sources
+
+pytestmark = pytest.mark.unit
+
+
+class BrokenConnectionError(Exception):
+    """An exception of an HTTP library, which shares no base class with those of Python."""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            BrokenConnectionError("peer closed connection\nwithout the rest"),
+            "the download of model 'some/model' broke off (BrokenConnectionError: peer closed connection); "
+            "run the same command again, it resumes",
+        ),
+        (
+            TimeoutError("read timed out"),
+            "the download of model 'some/model' broke off (TimeoutError: read timed out); "
+            "run the same command again, it resumes",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/hub/blobs/abc"),
+            "/hub/blobs/abc: no space left on device. Free space and rerun the same command to resume.",
+        ),
+        (
+            LocalEntryNotFoundError("the hub cannot be reached"),
+            "model 'some/model' is no local folder, and the hub does not give it "
+            "(LocalEntryNotFoundError: the hub cannot be reached)",
+        ),
+    ],
+)
+def test_a_download_that_fails_is_one_sentence(
+    error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ctai.model.hub.snapshot_download", fail)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(CtaiError) as caught:
+        sources.resolve("some/model")
+    assert str(caught.value) == sentence
+    assert caught.value.__cause__ is error
