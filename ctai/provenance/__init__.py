@@ -1,6 +1,6 @@
-"""Origin of results: code and environment, derived seeds, and the session manifest.
+"""Provenance of results: code and environment, derived seeds, and the session manifest.
 
-Loads no model.
+Does not load models or import torch.
 """
 
 from ctai.provenance.context import StageContext

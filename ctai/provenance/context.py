@@ -1,4 +1,4 @@
-"""The context of a stage: what every stage of a run needs besides its own inputs."""
+"""Context of a stage: the arguments that every stage of a run takes besides its inputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class StageContext:
     """Configuration, run directory, run id, code version and progress, passed on together.
 
     Attributes:
-        config: the configuration that the stage uses.
-        rundir: the run directory.
-        run_id: the id that records carry.
-        git: commit of the code, and whether its tree was dirty.
-        progress: told of every step.
+        config: Configuration that the stage uses.
+        rundir: Run directory.
+        run_id: Run id for the records.
+        git: Commit and state of the working tree of the code.
+        progress: Progress display.
     """
 
     config: RunConfig

@@ -1,7 +1,6 @@
-"""Where results come from: code and environment, derived seeds, the run's id, and the log of its sessions.
+"""Code version and environment: git state, code digest, package versions and platform.
 
-Owns the session manifest, the one record with times and host names. It loads no model, and imports torch only
-when asked about a CUDA device.
+Does not import torch: the caller describes the device.
 """
 
 import os
@@ -25,12 +24,12 @@ _PACKAGES = (
 
 
 class DeviceInfo(NamedTuple):
-    """A compute device.
+    """Compute device.
 
     Attributes:
-        name: such as `cpu` or `cuda: NVIDIA H100`.
-        cuda: version of CUDA; None without it.
-        memory_bytes: size of its memory; None for a CPU.
+        name: Name such as `cpu` or `cuda: NVIDIA H100`.
+        cuda: CUDA version; None for a CPU.
+        memory_bytes: Size of the device memory in bytes; None for a CPU.
     """
 
     name: str
@@ -39,7 +38,7 @@ class DeviceInfo(NamedTuple):
 
 
 class GitState(NamedTuple):
-    """The commit of the code. Outside a clone commit and branch are `unknown`, dirty: nobody can vouch."""
+    """Git state of the code; outside a clone, commit and branch are `unknown` and `dirty` is True."""
 
     commit: str
     branch: str
@@ -48,16 +47,16 @@ class GitState(NamedTuple):
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """SHA-256 over the names and contents of ctai's Python files, profiles and labels."""
+    """Return the SHA-256 over names and contents of the Python files, profiles and labels of ctai."""
     files = sorted(path for kind in ("py", "toml", "jsonl") for path in _PACKAGE.rglob(f"*.{kind}"))
     return digest_of([[path.relative_to(_PACKAGE).as_posix(), sha256_file(path)] for path in files])
 
 
 @lru_cache(maxsize=8)
 def git_state(folder: Path = _PACKAGE) -> GitState:
-    """Commit, branch and dirty flag of the clone that a folder belongs to.
+    """Return commit, branch and dirty flag of the clone to which a folder belongs.
 
-    A folder that the clone ignores (an environment inside somebody's repository) does not belong to it.
+    A folder that the clone ignores, such as a virtual environment inside another repository, does not belong to it.
     """
     commit = _git(folder, "rev-parse", "--verify", "HEAD")
     if commit is None or _git(folder, "check-ignore", "--quiet", ".") is not None:
@@ -67,19 +66,19 @@ def git_state(folder: Path = _PACKAGE) -> GitState:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Output of a git command; None if it failed or there is no git."""
-    # GIT_DIR and the like would make git speak of another repository (they are set inside hooks)
+    """Return the output of a git command; None if it fails or git is not installed."""
+    # GIT_DIR and similar variables, which are set inside hooks, would select another repository
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return result.stdout.strip() if result.returncode == 0 else None
 
 
 def loader_version() -> str:
-    """Version with commit, such as `0.1.0+1a2b3c4d5e6f.dirty`; outside a clone with the code's digest."""
+    """Return the version with the commit, such as `0.1.0+1a2b3c4d5e6f.dirty`, or with the code digest outside a clone."""
     state = git_state()
     if state.commit == UNKNOWN:
         return f"{__version__}+code.{code_digest()[:12]}"
@@ -87,16 +86,16 @@ def loader_version() -> str:
 
 
 def version_warnings(version: str) -> tuple[str, ...]:
-    """What a `loader_version` leaves open about the code that ran; empty when a commit holds all of it."""
+    """Return warnings for a `loader_version` whose code cannot be checked out from a commit."""
     if "+code." in version:
-        return (f"the code's commit is unknown: {version} names a digest only, and nobody can check that code out",)
+        return (f"the code's commit is unknown: {version} holds only a digest of the code, which cannot be checked out",)
     if version.endswith(".dirty"):
         return (f"the code was changed after its commit: {version} cannot be checked out",)
     return ()
 
 
 def collect_environment(device: DeviceInfo) -> Environment:
-    """Collect what the code runs on: commit, versions, device and platform; neither times nor host names."""
+    """Collect commit, versions, device and platform; neither times nor host names."""
     state = git_state()
     return Environment(
         git_commit=state.commit,
@@ -117,7 +116,7 @@ def collect_environment(device: DeviceInfo) -> Environment:
 
 
 def installed_version(package: str) -> str | None:
-    """The version of a package; None if it is not installed."""
+    """Return the version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

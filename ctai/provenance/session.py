@@ -1,4 +1,4 @@
-"""TODO module docstring."""
+"""Session manifest: the log of a run directory, and the only record with times and host names."""
 
 import secrets
 import shlex
@@ -18,7 +18,7 @@ from ctai.rundir import PLANNED_ARTIFACTS, RunDir, jsonable, read_record, write_
 
 @dataclass
 class OpenPhase:
-    """A phase that goes on; what is set here is written when it ends."""
+    """Running phase; its attributes are written to the manifest when it ends."""
 
     name: str
     parameters: dict[str, Any]
@@ -29,17 +29,17 @@ class OpenPhase:
 
 
 class Session:
-    """Appends to `logs/session_manifest.json`, which is whole and valid after every append.
+    """Writer of `logs/session_manifest.json`, which is complete and valid after every update.
 
-    The first session of a run directory writes the manifest; each later one adds a note that says what
-    differs in configuration and environment, then its phases. The caller holds the run directory's lock.
+    The first session of a run directory creates the manifest. Each later one adds a note on the differences in
+    configuration and environment, then its phases. The caller holds the lock of the run directory.
 
     Args:
-        rundir: the run directory.
-        config: the run's configuration.
-        environment: what it runs on.
-        run_id: the id that records carry.
-        planned: paths of the artifacts that the run is going to make.
+        rundir: Run directory.
+        config: Configuration of the run.
+        environment: Code version and environment.
+        run_id: Run id for the records.
+        planned: Planned artifacts, relative to the run directory.
     """
 
     def __init__(
@@ -54,22 +54,22 @@ class Session:
         self.session_id = f"{utc_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         fresh = _new_manifest(self.session_id, config, environment, run_id, planned)
         if self.path.exists():
-            self.manifest = _continued(read_record(self.path, SessionManifest), fresh)
+            self.manifest = _continue_manifest(read_record(self.path, SessionManifest), fresh)
         else:
             self.manifest = fresh
         write_json(self.path, self.manifest)
 
     def note(self, text: str) -> None:
-        """Append a note."""
+        """Append a note to the manifest."""
         self._write(notes=(*self.manifest.notes, text))
 
-    def knows(self, run_id: str) -> bool:
-        """Whether any session of this run directory had this run id: the first one's, or one that a note changed it to."""
+    def has_run_id(self, run_id: str) -> bool:
+        """Return True if any session of this run directory had this run id, in the manifest or in a note on a change."""
         return any(run_id in text for text in (self.manifest.run_id, *self.manifest.notes))
 
     @contextmanager
     def phase(self, name: str, parameters: Mapping[str, Any]) -> Iterator[OpenPhase]:
-        """Record a phase: `running` at once, then how it ended; an exception is recorded and goes on."""
+        """Record a phase as `running`, then its outcome; an exception is recorded and raised again."""
         opened = OpenPhase(name, dict(parameters), (shlex.join(sys.argv),))
         index, started, clock = len(self.manifest.phases), utc_now(), time.monotonic()
         running = Phase(
@@ -125,16 +125,16 @@ def _new_manifest(
     )
 
 
-def _continued(old: SessionManifest, new: SessionManifest) -> SessionManifest:
-    """The old manifest with phases that a dead process left open closed, and a note on the new session."""
-    phases = tuple(_closed(phase) if phase.outcome == "running" else phase for phase in old.phases)
+def _continue_manifest(old: SessionManifest, new: SessionManifest) -> SessionManifest:
+    """Return the old manifest with phases of dead processes closed and a note on the new session."""
+    phases = tuple(_close(phase) if phase.outcome == "running" else phase for phase in old.phases)
     changes = changed_leaves(_comparable(old), _comparable(new))
     differences = [f"{c.key}: {c.before!r} -> {c.after!r}" for c in changes] or ["nothing"]
     note = f"session {new.session_id} began {new.started.isoformat()} on {new.host}; changed: "
     return old.model_copy(update={"phases": phases, "notes": (*old.notes, note + "; ".join(differences))})
 
 
-def _closed(phase: Phase) -> Phase:
+def _close(phase: Phase) -> Phase:
     reasons = (*phase.reasons, "the process ended before the phase did")
     return phase.model_copy(update={"outcome": "interrupted", "reasons": reasons})
 

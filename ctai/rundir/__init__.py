@@ -1,6 +1,6 @@
-"""A run directory: its layout, resumable stages, and atomic reading and writing of its files.
+"""Run directory: layout, lock, resumable stages, digests and atomic file operations.
 
-Other packages import from here; the modules below are private to the package.
+Other packages import from here, except for `ctai.rundir.diff`. Knows nothing of the meaning of the files.
 """
 
 from ctai.rundir.files import (

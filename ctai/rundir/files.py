@@ -1,6 +1,6 @@
-"""Reading, digesting and atomically writing files; `ctai.rundir` hands these names on.
+"""Atomic writing of files, validated reading of records, and messages for files that cannot be used.
 
-Owns how a byte reaches the disk and how a file that cannot be used is reported. It knows no layout, no stage.
+Does not know the layout of a run directory (`ctai.rundir.layout`).
 """
 
 import json
@@ -22,10 +22,10 @@ R = TypeVar("R", bound=Record)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file atomically: after a crash there is the old file or the new one, never a part.
+    """Write a file atomically: after a crash either the old or the new file exists, never a part of one.
 
     Raises:
-        CtaiError: the file cannot be written (disk full, read-only, no permission).
+        CtaiError: The file cannot be written (disk full, read-only, no permission).
     """
     _write_atomic(path, (text.encode("utf-8"),))
 
@@ -41,20 +41,20 @@ def write_json(path: Path, value: Record | Mapping[str, Any]) -> None:
 
 
 def json_text(value: Record | Mapping[str, Any]) -> str:
-    """The text that `write_json` writes."""
+    """Return the text that `write_json` writes."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n"
 
 
 def write_jsonl(path: Path, records: Iterable[Record]) -> None:
-    """Write one record a line, atomically and as a stream; see `write_text`."""
+    """Write one record per line, atomically and as a stream; see `write_text`."""
     _write_atomic(path, (record.model_dump_json().encode("utf-8") + b"\n" for record in records))
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy the bytes of a file, or of what a link points to, into a folder that is made if need be.
+    """Copy the bytes of a file or of the target of a link; missing folders are created.
 
     Raises:
-        CtaiError: it cannot be read or written.
+        CtaiError: The source cannot be read or the target cannot be written.
     """
     with disk_errors(f"cannot copy {source} to {target}"):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,14 +63,14 @@ def copy_file(source: Path, target: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, beside `path`; it takes that name when the block ends, and is removed when the block fails.
+    """Provide a temporary folder that is renamed to `path` when the block ends, and removed when the block fails.
 
     Raises:
-        CtaiError: there is something at `path` already, or the disk does not allow it.
+        CtaiError: `path` exists and is not an empty folder, or it cannot be written.
     """
-    with disk_errors(f"cannot look into {path}"):
+    with disk_errors(f"cannot read {path}"):
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise CtaiError(f"{path} is there already and not an empty folder; choose another")
+            raise CtaiError(f"{path} already exists and is not an empty folder; choose another")
     temporary = temporary_name(path.absolute())
     with disk_errors(f"cannot write {path}"):
         temporary.mkdir(parents=True)
@@ -84,10 +84,10 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def read_record(path: Path, kind: type[R]) -> R:
-    """The record that a JSON file holds.
+    """Read the record in a JSON file.
 
     Raises:
-        CtaiError: the file is missing, or is not such a record.
+        CtaiError: The file is missing or is not a valid record of this kind.
     """
     with disk_errors(f"cannot read {path}"):
         data = path.read_bytes()
@@ -98,18 +98,18 @@ def read_record(path: Path, kind: type[R]) -> R:
 
 
 def read_jsonl(path: Path, kind: type[R]) -> list[R]:
-    """The records of a JSONL file, in order.
+    """Read the records of a JSONL file, in order.
 
     Raises:
-        CtaiError: the file is missing, or a line is not such a record; names the file and the line.
+        CtaiError: The file is missing, or a line is not a valid record; names the file and the line.
     """
     return list(stream_jsonl(path, kind))
 
 
 def stream_jsonl(path: Path, kind: type[R]) -> Iterator[R]:
-    """The same, one record at a time, for files that are larger than the memory."""
+    """Yield the records of a JSONL file one at a time, for files larger than memory; see `read_jsonl`."""
     with disk_errors(f"cannot read {path}"), path.open("rb") as lines:
-        # bytes, not text: only b"\n" ends a line, while a text may hold U+2028 and the like
+        # bytes, not text: only b"\n" ends a line, while a text may contain U+2028 and similar separators
         for number, line in enumerate(lines, start=1):
             yield _parse_line(path, number, line.removesuffix(b"\n"), kind)
 
@@ -122,11 +122,11 @@ def _parse_line(path: Path, number: int, line: bytes, kind: type[R]) -> R:
 
 
 def first_bad_line(path: Path) -> str:
-    """The first line of a JSONL file that is no JSON, as `FILE line N: why`; empty when there is none."""
+    """Return the first invalid line of a JSONL file as `FILE line N: reason`; empty if all lines are JSON."""
     for number, line in enumerate(path.read_bytes().rstrip(b"\n").split(b"\n"), start=1):
         try:
             json.loads(line)
-        except ValueError as error:  # UnicodeDecodeError is one too
+        except ValueError as error:  # includes UnicodeDecodeError
             return f"{path} line {number}: {error}"
     return ""
 
@@ -138,21 +138,21 @@ def _first_problem(error: ValidationError) -> str:
 
 
 @contextmanager
-def disk_errors(what: str) -> Iterator[None]:
-    """Turn the disk's errors (full, read-only, no permission) into one sentence that begins with `what`."""
+def disk_errors(problem: str) -> Iterator[None]:
+    """Turn disk errors (full, read-only, no permission) into a `CtaiError` that begins with `problem`."""
     try:
         yield
     except OSError as error:
-        raise CtaiError(f"{what}: {error.strerror or error}") from error
+        raise CtaiError(f"{problem}: {error.strerror or error}") from error
 
 
 def temporary_name(path: Path) -> Path:
-    """A new name beside a file for what becomes it when it is whole; `remove_leftovers` knows it."""
+    """Return a new temporary name beside a file, in the pattern that `remove_leftovers` removes."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what writes that were cut short by a crash have left below a folder. Nobody may be writing there."""
+    """Remove temporary files below a folder that a crash has left behind; no process may be writing there."""
     with disk_errors(f"cannot clean {folder}"):
         for leftover in sorted(folder.rglob(".*.????????.tmp")):
             if leftover.is_dir():
@@ -178,7 +178,7 @@ def _write_atomic(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder that outlives a power loss as its files do: its own entry is data of the folder above it."""
+    """Make a folder durable against power loss: its directory entry is data of the parent folder."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)
@@ -187,7 +187,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable: the folder's entry is data of the folder, not of the file."""
+    """Make a rename durable: a directory entry is data of the folder, not of the file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""A run directory: layout, lock, and stages that resume. Hands on the file functions of `ctai.rundir`.
+"""Layout and lock of a run directory.
 
-Owns where things lie below a run directory and what "complete" means for a stage. It knows nothing of what
-the files say: what a stage depends on is told to it as parameters and digests.
+Owns the paths below a run directory. Does not know the contents of the files or when a stage is complete
+(`ctai.rundir.stage`).
 """
 
 from collections.abc import Iterator
@@ -28,46 +28,46 @@ PLANNED_ARTIFACTS = (
 
 @dataclass(frozen=True)
 class RunDir:
-    """A run directory and its layout. `root` is absolute."""
+    """Run directory with its layout; `root` is absolute."""
 
     root: Path
 
     @classmethod
     def open(cls, path: str | Path) -> "RunDir":
-        """Make the directory if need be and check that it can be written.
+        """Create the directory if it is missing and check that it is writeable.
 
         Raises:
-            CtaiError: it cannot be made or written.
+            CtaiError: The directory cannot be created or written.
         """
         root = Path(path).expanduser().absolute()
         probe = temporary_name(root / "writeable")
         with disk_errors(f"run directory {root} cannot be written (choose another with --run-dir)"):
             root.mkdir(parents=True, exist_ok=True)
             probe.touch(exist_ok=False)
-            probe.unlink(missing_ok=True)  # whoever holds the lock may have cleaned up
+            probe.unlink(missing_ok=True)  # the process with the lock may have removed it
         return cls(root)
 
     def path(self, *parts: str) -> Path:
-        """A path below the root."""
+        """Return a path below the root."""
         return self.root.joinpath(*parts)
 
     def relative(self, path: Path) -> str:
-        """A path below the root as records name it: relative, with forward slashes."""
+        """Return a path below the root as records store it: relative, with forward slashes."""
         return path.absolute().relative_to(self.root).as_posix()
 
     @contextmanager
     def lock(self, name: str = "run", wait: float = 0) -> Iterator[None]:
-        """Hold the run directory, or what is named of it, for this process. The lock dies with the process, however
-        that ends.
+        """Hold the run directory, or a named part of it, for this process.
+
+        The operating system releases the lock when the process ends, however it ends. The holder of the whole
+        directory first removes temporary files that a crashed process has left behind.
 
         Args:
-            name: of the lock.
-            wait: for so many seconds while another process holds it.
-
-        What a crashed process had only half written is removed first by the one who holds the whole directory.
+            name: Name of the lock; `run` is the whole directory.
+            wait: Seconds to wait while another process holds the lock.
 
         Raises:
-            CtaiError: another process, or another part of this one, holds it, or it cannot be written.
+            CtaiError: Another process, or another part of this one, holds the lock, or it cannot be written.
         """
         lock = filelock.FileLock(self.logs / f"{name}.lock", timeout=wait)
         with disk_errors(f"cannot write {self.logs}"):
@@ -79,52 +79,52 @@ class RunDir:
                     f"another process is at work in {self.root}; wait until it ends or choose another --run-dir"
                 ) from error
         try:
-            if name == "run":  # whoever holds another lock is not alone
+            if name == "run":  # under any other lock, other processes may be writing
                 remove_leftovers(self.root)
             yield
         finally:
             lock.release()
 
     def shard_dir(self, shard: int) -> Path:
-        """The folder of one shard."""
+        """Return the folder of one shard."""
         return self.path("artifacts", "shards", f"shard-{shard:03d}")
 
     @property
     def pilot_dir(self) -> Path:
-        """The pilot's dataset, QC summary and manifest."""
+        """Folder of the pilot: dataset, QC summary and manifest."""
         return self.path("artifacts", "pilot")
 
     @property
     def dataset(self) -> Path:
-        """The merged training data."""
+        """Merged training dataset."""
         return self.path("data", "stage1_sft_data.jsonl")
 
     @property
     def heldout(self) -> Path:
-        """The frozen test set."""
+        """Frozen held-out test set."""
         return self.path("data", "heldout.jsonl")
 
     @property
     def adapter_dir(self) -> Path:
-        """The trained adapter."""
+        """Folder of the trained adapter."""
         return self.path("checkpoints", "stage1_sft")
 
     @property
     def results_dir(self) -> Path:
-        """The evaluation."""
+        """Folder of the evaluation."""
         return self.path("results", "sft_eval")
 
     @property
     def logs(self) -> Path:
-        """Logs and the session manifest: the only place for times and host names."""
+        """Folder of logs and session manifest: the only place for times and host names."""
         return self.path("logs")
 
     @property
     def evidence(self) -> Path:
-        """Verdicts and the JUnit report."""
+        """Folder of verdicts and JUnit report."""
         return self.path("evidence")
 
     @property
     def report(self) -> Path:
-        """The HTML report."""
+        """Folder of the HTML report."""
         return self.path("report")

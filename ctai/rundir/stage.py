@@ -1,4 +1,8 @@
-"""TODO module docstring."""
+"""Resumable stages keyed by everything they depend on, and the batches of an unfinished one.
+
+Owns the definition of a complete stage: its manifest exists, and all artifacts have the recorded digests. The caller
+provides parameters and input digests.
+"""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,19 +30,19 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Batches:
-    """Finished batches of one phase of a stage, so that an interrupted stage goes on at the next one."""
+    """Finished batches of one phase of a stage, after which an interrupted stage resumes."""
 
     folder: Path
 
     def get(self, index: int, kind: type[R]) -> list[R] | None:
-        """The records of a finished batch; None if it was not finished."""
+        """Read the records of a batch; None if it is not finished."""
         path = self._path(index)
         with disk_errors(f"cannot read {path}"):
             finished = path.exists()
         return read_jsonl(path, kind) if finished else None
 
     def put(self, index: int, records: Iterable[Record]) -> None:
-        """Finish a batch; an empty one counts."""
+        """Write a finished batch, which may be empty."""
         write_jsonl(self._path(index), records)
 
     def _path(self, index: int) -> Path:
@@ -47,14 +51,14 @@ class Batches:
 
 @dataclass(frozen=True)
 class Stage:
-    """A step of a run, keyed by everything it depends on: same key, same work.
+    """Step of a run, keyed by everything it depends on: equal keys mean equal results.
 
-    Args:
-        rundir: the run directory.
-        name: the stage's name, also used as a file name.
-        folder: the stage's own folder; no other stage writes in it.
-        parameters: what it was asked to do, with the code's digest.
-        inputs: what it reads, name -> digest.
+    Attributes:
+        rundir: Run directory.
+        name: Name of the stage, also used as a file name.
+        folder: Folder in which no other stage writes.
+        parameters: Parameters, including the digest of the code.
+        inputs: Name of each input -> digest.
     """
 
     rundir: RunDir
@@ -70,14 +74,14 @@ class Stage:
 
     @property
     def manifest_path(self) -> Path:
-        """The file that is written last."""
+        """Manifest file, which is written last."""
         return self.folder / "manifest.json"
 
     def complete(self) -> StageManifest | None:
-        """The manifest, if this very stage was finished and its work is unchanged; None if it has to be done.
+        """Return the manifest if the stage is complete for this key; None if it has to run.
 
         Raises:
-            CtaiError: it was finished, but an artifact is missing or has been changed since.
+            CtaiError: The stage was finished, but an artifact is missing or has been changed since.
         """
         with disk_errors(f"cannot read {self.folder}"):
             return self._complete()
@@ -91,26 +95,26 @@ class Stage:
         for name, digest in manifest.artifacts.items():
             path = self.rundir.path(name)
             if not path.exists() or digest_path(path) != digest:
-                what = "is not what the stage made" if path.exists() else "is missing"
+                problem = "is not what the stage made" if path.exists() else "is missing"
                 remedy = f"restore it, or remove {self.folder} to make it again"
                 bad = first_bad_line(path) if path.suffix == ".jsonl" and path.exists() else ""
-                raise CtaiError(f"{path} {what} (stage {self.name}){bad and f': {bad}'}; {remedy}")
+                raise CtaiError(f"{path} {problem} (stage {self.name}){bad and f': {bad}'}; {remedy}")
         return manifest
 
     def begin(self) -> None:
-        """Make the folder ready for this key: unfinished work of this key stays, other work is moved away."""
-        remove_leftovers(self.folder)  # before the folder is looked at: a crash may have left no more than that
+        """Prepare the folder for this key: keep unfinished work of this key, move other work to `superseded/`."""
+        remove_leftovers(self.folder)  # first, because a crash may have left nothing but temporary files
         with disk_errors(f"cannot prepare {self.folder}"):
             if self.folder.is_dir() and any(self.folder.iterdir()) and self._key_on_disk() != self.key:
                 self._supersede()
         write_text(self._key_path, self.key + "\n")
 
     def batches(self, phase: str) -> Batches:
-        """The batch files of one phase."""
+        """Return the batches of one phase."""
         return Batches(self.folder / "work" / phase)
 
     def finish(self, artifacts: Sequence[Path], run_id: str, notes: Sequence[str] = ()) -> StageManifest:
-        """Write the manifest over the artifacts (files or folders below the run directory) and return it."""
+        """Write and return the manifest with the digests of the artifacts (files or folders below the run directory)."""
         manifest = StageManifest(
             stage=self.name,
             key=self.key,
@@ -131,7 +135,7 @@ class Stage:
         return self._key_path.read_text(encoding="utf-8").strip() if self._key_path.exists() else "unknown"
 
     def _supersede(self) -> None:
-        """Move another key's work, with the artifacts it had outside the folder, below `superseded/`."""
+        """Move the work of another key, including its artifacts outside the folder, to `superseded/`."""
         target = self._free_name(self.rundir.path("superseded", f"{self.name}-{self._key_on_disk()[:8]}"))
         outside = []
         if self.manifest_path.exists():
