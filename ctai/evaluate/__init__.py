@@ -1,1 +1,1 @@
-"""Answer the test set with each arm and compare the arms."""
+"""Evaluation: answers of each arm to the test set, and the comparison of the arms."""

@@ -1,7 +1,7 @@
-"""The arms of the evaluation: each answers the same held-out items and is scored on its raw output.
+"""Arms of the evaluation: each answers the same held-out items and is scored on its raw output.
 
-Owns how an arm is run and resumed, and the check that two arms are two models. What the scores mean together
-is `ctai.evaluate.comparison`.
+Owns the run and resumption of an arm, and the check that two arms are two models. Does not own the comparison of scores
+(`ctai.evaluate.comparison`).
 """
 
 import random
@@ -30,36 +30,35 @@ RUNS_ON, CONTROL_TOKEN = "runs on", "chat-control token"
 
 
 class ArmResult(NamedTuple):
-    """What an arm answered, and whether all of it was there already."""
+    """Answers of an arm, and whether a complete arm was reused."""
 
     items: list[EvaluationItem]
     reused: bool
 
 
 class ArmModel(Protocol):
-    """What is needed of a model here: a clean model has it, with an adapter or without."""
+    """A model that an arm asks: a clean model, with or without an adapter."""
 
     @property
     def engine(self) -> TextEngine:
-        """Generates."""
+        """Inference engine."""
         ...
 
     @property
     def provenance(self) -> ModelProvenance:
-        """Says which weights these are."""
+        """Identity of the weights."""
         ...
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A way to ask: a prompt format, where to stop, and how the items are cut into batches.
+    """Prompt format, stop strings and batch size of an arm.
 
     Attributes:
-        name: of the arm; also a folder's name.
-        batch_size: items a batch. Greedy output depends on it on real hardware, so arms that are compared
-            share it.
-        prompt: from instruction to prompt.
-        stop: stop strings. None where the raw output counts: a model that runs on must be seen to do so.
+        name: of the arm; also the name of its folder.
+        batch_size: items per batch. Greedy output depends on it on real hardware, so compared arms share it.
+        prompt: function from instruction to prompt.
+        stop: stop strings; empty where the raw output counts, so that a model that does not stop is detected.
     """
 
     name: str
@@ -68,23 +67,23 @@ class Arm:
     stop: tuple[str, ...] = ()
 
     def partition(self, items: Sequence[HeldoutItem]) -> Iterator[Sequence[HeldoutItem]]:
-        """The batches."""
+        """Yield the items in batches."""
         for start in range(0, len(items), self.batch_size):
             yield items[start : start + self.batch_size]
 
 
 def base_arm(config: RunConfig) -> Arm:
-    """The base in the training prompt format."""
+    """Return the arm of the base in the training prompt format."""
     return Arm(BASE, config.model.batch_size)
 
 
 def sft_arm(config: RunConfig) -> Arm:
-    """The base with its adapter, asked exactly as `base_arm`."""
+    """Return the arm of the base with its adapter, with prompts and batches of `base_arm`."""
     return Arm(SFT, config.model.batch_size)
 
 
 def few_shot_arm(config: RunConfig, examples: Sequence[Pair]) -> Arm:
-    """A baseline without training: worked examples before the instruction, and stop strings."""
+    """Return the few-shot baseline: worked examples before the instruction, and stop strings."""
 
     def prompt(instruction: str) -> str:
         return CompletionStylePrompts.response_prompt(instruction, examples)
@@ -93,12 +92,12 @@ def few_shot_arm(config: RunConfig, examples: Sequence[Pair]) -> Arm:
 
 
 def repartitioned_arm(config: RunConfig) -> Arm:
-    """The base once more in batches of another size: what differs from `base_arm` is numerical noise."""
+    """Return the base arm with another batch size: differences from `base_arm` are numerical noise."""
     return Arm(BASE_REPARTITIONED, config.model.batch_size // 2 or 2)
 
 
 def base_arms(config: RunConfig) -> tuple[Arm, ...]:
-    """The arms of the base: zero-shot, with few-shot examples that the run's seed draws, and in other batches."""
+    """Return the arms of the base: zero-shot, few-shot with examples drawn by the seed of the run, and repartitioned."""
     rng = random.Random(derive_seed(config.seed, "headroom", "few-shot"))
     examples = few_shot_examples(config.generation.few_shot_examples, rng)
     return base_arm(config), few_shot_arm(config, examples), repartitioned_arm(config)
@@ -107,17 +106,17 @@ def base_arms(config: RunConfig) -> tuple[Arm, ...]:
 def evaluate_arm(
     model: ArmModel, arm: Arm, items: Sequence[HeldoutItem], context: StageContext, folder: Path
 ) -> ArmResult:
-    """Answer all items greedily and score the answers; finished batches and finished arms are reused.
+    """Answer all items greedily and score the answers; finished batches and arms are reused.
 
     Args:
         model: the base, or the base with its adapter.
         arm: prompt format, stop strings and batches.
         items: the held-out set.
-        context: of the run; `evaluation.max_new_tokens` is the budget of an answer.
-        folder: where the arm's answers go; no other stage writes there.
+        context: of the run; `evaluation.max_new_tokens` is the token budget of an answer.
+        folder: destination of the answers; no other stage writes there.
 
     Raises:
-        CtaiError: a prompt and its budget do not fit into the context length.
+        CtaiError: a prompt with its token budget exceeds the context length.
     """
     progress = context.progress
     sampling = Sampling(max_new_tokens=context.config.evaluation.max_new_tokens, stop=arm.stop)
@@ -133,7 +132,7 @@ def evaluate_arm(
     for index, batch in enumerate(arm.partition(items)):
         finished = batches.get(index, EvaluationItem)
         if finished is None:
-            finished = _answers(model, arm, batch, sampling)
+            finished = _answer(model, arm, batch, sampling)
             batches.put(index, finished)
         answers += finished
         progress.advance(len(batch))
@@ -144,20 +143,24 @@ def evaluate_arm(
 
 
 def next_token_logprobs(model: ArmModel, prompts: Sequence[str], vocabulary_size: int) -> NDArray[np.float64]:
-    """Natural log-probabilities of all tokens after each prompt, [len(prompts), vocabulary_size]."""
+    """Return natural log-probabilities of all next tokens, [len(prompts), vocabulary_size]."""
     return model.engine.token_logprobs(prompts, range(vocabulary_size))
 
 
 def arm_check(base: NDArray[np.float64], sft: NDArray[np.float64]) -> float:
-    """The largest absolute difference between two arms' `next_token_logprobs` on the same prompts, in nats.
+    """Return the maximum absolute difference of two arms' next-token log-probabilities, in nats.
 
     0 means that both arms are one model: the adapter was not applied, or has learned nothing.
 
+    Args:
+        base: `next_token_logprobs` of the base, [prompts, vocabulary].
+        sft: of the adapted model on the same prompts.
+
     Raises:
-        CtaiError: when there is nothing to compare, or a value is not a number.
+        CtaiError: the shapes differ, the arrays are empty, or a difference is not finite.
     """
     if base.shape != sft.shape or base.size == 0:
-        raise CtaiError(f"the arms cannot be told apart: arrays of shape {base.shape} and {sft.shape}")
+        raise CtaiError(f"the arms cannot be compared: arrays of shape {base.shape} and {sft.shape}")
     changed = base != sft  # a probability may underflow to log 0 in both arms, which is no difference
     difference = float(np.max(np.abs(base[changed] - sft[changed]), initial=0.0))
     if not np.isfinite(difference):
@@ -165,25 +168,33 @@ def arm_check(base: NDArray[np.float64], sft: NDArray[np.float64]) -> float:
     return difference
 
 
-def _answers(model: ArmModel, arm: Arm, items: Sequence[HeldoutItem], sampling: Sampling) -> list[EvaluationItem]:
+def _answer(model: ArmModel, arm: Arm, items: Sequence[HeldoutItem], sampling: Sampling) -> list[EvaluationItem]:
     prompts = [arm.prompt(item.instruction) for item in items]
     completions = model.engine.generate(prompts, sampling)
     control = frozenset(model.provenance.control_token_ids)
-    return [_scored(arm, control, *answer) for answer in zip(items, prompts, completions, strict=True)]
+    return [_score(arm, control, *answer) for answer in zip(items, prompts, completions, strict=True)]
 
 
-def _scored(
-    arm: Arm, control: frozenset[int], item: HeldoutItem, prompt: str, completion: Completion
-) -> EvaluationItem:
+def _score(arm: Arm, control: frozenset[int], item: HeldoutItem, prompt: str, completion: Completion) -> EvaluationItem:
     wrote_control = completion.token_ids[-1] in control  # the end of a turn, not of a text
-    return scored(arm.name, item, prompt, completion, wrote_control)
+    return score_answer(arm.name, item, prompt, completion, wrote_control)
 
 
-def scored(arm: str, item: HeldoutItem, prompt: str, completion: Completion, wrote_control: bool) -> EvaluationItem:
-    """One answer. It is judged on what the model wrote, up to a stop string of the arm; `response` is for people."""
-    written = completion.text if completion.finish_reason == "stop" else completion.raw
-    verdict = registry.score(item.instruction, written, completion.finish_reason)
-    strict = verdict.strict and not wrote_control
+def score_answer(
+    arm: str, item: HeldoutItem, prompt: str, completion: Completion, wrote_control: bool
+) -> EvaluationItem:
+    """Score an answer on the raw output up to a stop string of the arm; `response` is for human readers only.
+
+    Args:
+        arm: name of the arm.
+        item: the held-out item.
+        prompt: the prompt that was sent.
+        completion: output of the model.
+        wrote_control: the last token is a chat-control token; the answer is then no strict success.
+    """
+    output = completion.text if completion.finish_reason == "stop" else completion.raw
+    score = registry.score(item.instruction, output, completion.finish_reason)
+    strict = score.strict and not wrote_control
     return EvaluationItem(
         arm=arm,
         item=item.item,
@@ -191,12 +202,12 @@ def scored(arm: str, item: HeldoutItem, prompt: str, completion: Completion, wro
         type=item.type,
         instruction=item.instruction,
         prompt=prompt,
-        response=CompletionStylePrompts.clean_response(written),
+        response=CompletionStylePrompts.clean_response(output),
         raw=completion.raw,
         finish_reason=completion.finish_reason,
-        content=verdict.content,
+        content=score.content,
         strict=strict,
-        failure_reason=verdict.reason or ("" if strict else CONTROL_TOKEN if wrote_control else RUNS_ON),
+        failure_reason=score.reason or ("" if strict else CONTROL_TOKEN if wrote_control else RUNS_ON),
         tokens=len(completion.token_ids),
     )
 
@@ -205,7 +216,7 @@ def _stage(
     provenance: ModelProvenance, arm: Arm, items: Sequence[HeldoutItem], context: StageContext, folder: Path
 ) -> Stage:
     sampling = Sampling(max_new_tokens=context.config.evaluation.max_new_tokens, stop=arm.stop)
-    # After a pre-emption the arms may find another GPU or other versions: then both answer there, the base too.
+    # After a preemption the GPU or library versions may differ: then both arms answer again there, the base too.
     stack = dict(compute_stack(provenance.device))
     parameters = {"sampling": sampling, "batch_size": arm.batch_size, "stack": stack, **plugins.parameters()}
     inputs = {
@@ -218,4 +229,4 @@ def _stage(
 
 
 def _split_notes(splits: int) -> tuple[str, ...]:
-    return (f"batches halved for want of memory: {splits}",) if splits else ()
+    return (f"batches halved after running out of memory: {splits}",) if splits else ()

@@ -1,6 +1,7 @@
-"""The looks of gate 4b at the test set: where each one lies, what it costs, and what a retry changes.
+"""Comparisons on the test set by gate evaluation: their record, the correction of alpha, and the retry settings.
 
-Owns the rules and the list of looks; training and comparing are `evaluation`'s.
+Owns the list of comparisons and the folders of the attempts. Does not own training (`ctai.train`) or the comparison
+(`ctai.evaluate.comparison`).
 """
 
 from pathlib import Path
@@ -11,12 +12,12 @@ from ctai.errors import CtaiError
 from ctai.records import TestSetComparison
 from ctai.rundir import RunDir, read_jsonl, write_jsonl
 
-# Every adapter that was ever compared on the run's test set, in order, relative to the run directory.
+# Every adapter that was compared on the test set of the run, in order; relative to the run directory.
 COMPARISONS = ("evidence", "looks.jsonl")
 
 
 class AttemptPaths(NamedTuple):
-    """Where one attempt at training and comparing lies."""
+    """Folders of one attempt at training and evaluation."""
 
     adapter: Path
     results: Path
@@ -24,53 +25,59 @@ class AttemptPaths(NamedTuple):
 
 
 def attempt_paths(rundir: RunDir, attempt: int) -> AttemptPaths:
-    """The folders of an attempt; those of a retry have names of their own, so that both looks stay on the disk."""
+    """Return the folders of an attempt; those of a retry have a suffix, so that no attempt overwrites another."""
     suffix = f"-retry-{attempt}" if attempt else ""
     folders = (rundir.adapter_dir, rundir.results_dir, rundir.evidence / "evaluation")
     return AttemptPaths(*(folder.with_name(folder.name + suffix) for folder in folders))
 
 
 def record_comparison(rundir: RunDir, adapter_digest: str) -> int:
-    """Write down, before anything is compared, that this adapter looks at the test set; returns which look it is.
+    """Record a comparison of this adapter on the test set before it is made, and return its number, from 1.
 
-    The list is never shortened: an adapter of other settings is another look, in whatever session it is made.
+    The list is never shortened: another adapter is another comparison, in this session or a later one.
+
+    Raises:
+        CtaiError: the list of comparisons cannot be read.
     """
-    path, look = rundir.path(*COMPARISONS), TestSetComparison(adapter_digest=adapter_digest)
-    looks = read_jsonl(path, TestSetComparison) if path.exists() else []
-    if look not in looks:
-        looks.append(look)
-        write_jsonl(path, looks)
-    return looks.index(look) + 1
+    path, comparison = rundir.path(*COMPARISONS), TestSetComparison(adapter_digest=adapter_digest)
+    comparisons = read_jsonl(path, TestSetComparison) if path.exists() else []
+    if comparison not in comparisons:
+        comparisons.append(comparison)
+        write_jsonl(path, comparisons)
+    return comparisons.index(comparison) + 1
 
 
 def comparison_number(rundir: RunDir, adapter_digest: str) -> int:
-    """Which look at the test set an adapter was, from 1.
+    """Return the number, from 1, of the comparison of an adapter on the test set.
 
     Raises:
-        CtaiError: the list of looks cannot be read, or does not hold it.
+        CtaiError: the list of comparisons cannot be read, or does not hold the adapter.
     """
-    looks, look = (
-        read_jsonl(rundir.path(*COMPARISONS), TestSetComparison),
-        TestSetComparison(adapter_digest=adapter_digest),
-    )
-    if look not in looks:
+    comparisons = read_jsonl(rundir.path(*COMPARISONS), TestSetComparison)
+    comparison = TestSetComparison(adapter_digest=adapter_digest)
+    if comparison not in comparisons:
         raise CtaiError(f"{'/'.join(COMPARISONS)} does not hold the adapter {adapter_digest[:12]} that was compared")
-    return looks.index(look) + 1
+    return comparisons.index(comparison) + 1
 
 
 def with_corrected_alpha(config: RunConfig, number: int) -> RunConfig:
-    """The configuration of a look: the n-th has to reach the n-th part of alpha (Bonferroni, look by look)."""
+    """Return the configuration of the n-th comparison: alpha divided by n (Bonferroni, applied sequentially).
+
+    Args:
+        config: of the run.
+        number: n, from 1.
+    """
     evaluation = config.evaluation.model_copy(update={"alpha": config.evaluation.alpha / number})
     return config.model_copy(update={"evaluation": evaluation})
 
 
 def retry_config(config: RunConfig) -> RunConfig:
-    """The configuration of the retry: a smaller learning rate for longer. No threshold is loosened."""
+    """Return the configuration of the retry: a lower learning rate and more epochs. No threshold is relaxed."""
     training = config.training
-    learning = training.model_copy(
+    retry = training.model_copy(
         update={
             "learning_rate": training.learning_rate * training.retry_learning_rate_factor,
             "epochs": training.epochs * training.retry_epochs_factor,
         }
     )
-    return config.model_copy(update={"training": learning})
+    return config.model_copy(update={"training": retry})
