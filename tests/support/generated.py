@@ -1,9 +1,12 @@
-"""Records as generation makes them, for tests of what judges and merges them; and a scripted model that generates."""
+"""Generated records for tests of quality control and merge, and a scripted model that generates pilot shards."""
 
 import random
 import re
+import string
+from pathlib import Path
 
 from ctai.config import GenerationSettings, PilotSettings, RunConfig, ScaleSettings
+from ctai.generate.shard import ShardResult, ShardSpec, make_shard
 from ctai.prompts import DELIMITER
 from ctai.qc.summary import QcInput
 from ctai.records import (
@@ -14,20 +17,23 @@ from ctai.records import (
     GeneratedResponse,
     GenerationRound,
     ModelProvenance,
+    Rejection,
     Sampling,
     SentinelReport,
     WorksheetRates,
 )
+from ctai.rundir import RunDir, read_jsonl
 from ctai.statistics import rate
 from ctai.tasks import registry
-from ctai.tasks.heldout import is_heldout
+from ctai.tasks.heldout import build_heldout, is_heldout
+from tests.support.context import stage_context
 from tests.support.scripted import ScriptedEngine
 
 # ---------------------------------------------------------------------------------------------------------- records
 
 
 def critique(difference: float = 2.0) -> Critique:
-    """A judgement with this logp_a - logp_b, at the usual margin."""
+    """A judgement with this logp_a - logp_b, at a margin of 1."""
     good = difference > 0
     return Critique(
         is_good=good,
@@ -40,7 +46,7 @@ def critique(difference: float = 2.0) -> Critique:
 
 
 def example(item: int, *, instruction: str = "", response: str = "Paris", shard: int = 0) -> Example:
-    """A kept example; without an instruction it gets one of its own."""
+    """A kept example; without an instruction it gets one that no other example has."""
     instruction = instruction or f"Name thing {item} of shard {shard}."
     metadata = ExampleMetadata(
         git_commit="c", git_dirty=False, loader_version="0", model="m", weights_digest="w", quantization="none",
@@ -76,7 +82,7 @@ def material(
     *, examples, rejections=(), rounds=None, overlapping=0, bad=("runaway", 0), out_of_budget=0, tokens=5,
     instructions=None, pairs=None,
 ) -> QcInput:  # fmt: skip
-    """One round of 100 responses, of which some are bad, and what was kept of it."""
+    """QC input of one round of 100 responses, some of them with a fault."""
     if rounds is None:
         fault, count = bad
         responses = [
@@ -90,6 +96,11 @@ def material(
         rounds = [round_of(responses, accepted if instructions is None else instructions,
                            accepted if pairs is None else pairs)]  # fmt: skip
     return QcInput(examples, rejections, rounds, overlapping)
+
+
+def random_text(rng: random.Random, words: int) -> str:
+    """Random words of two to eight lowercase letters."""
+    return " ".join("".join(rng.choices(string.ascii_lowercase, k=rng.randint(2, 8))) for _ in range(words))
 
 
 # ------------------------------------------------------------------------------------------------- a model that writes
@@ -107,7 +118,7 @@ FAMILIES = [f for f in registry.EMBEDDED_FAMILIES if f.type != "list"]
 
 
 def provenance(**update) -> ModelProvenance:
-    """The provenance of a scripted model that passed gate 1."""
+    """The provenance of a scripted model that passed gate contamination."""
     report = SentinelReport(
         completion_rate=rate(9, 10), followed_rate=rate(0, 10), followed_and_stopped_rate=rate(0, 10),
         worksheets=(WorksheetRates(form="instruction_response", followed=rate(5, 10), stopped=rate(0, 5)),),
@@ -124,15 +135,15 @@ def provenance(**update) -> ModelProvenance:
 
 
 def answer_to(instruction: str) -> str:
-    """The right answer to an instruction of the small world."""
+    """The correct answer to an instruction of an embedded family."""
     parsed = registry.parse(instruction)
     return registry.by_name(parsed[0]).answer(parsed[1]) if parsed else "I do not know"
 
 
 class WorldModel:
-    """A scripted model that proposes instructions of the small world, answers most of them rightly and knows which.
+    """A scripted model that generates instructions of the embedded families, and answers and judges most of them correctly.
 
-    It also proposes held-out ones, repeats itself, and breaks form now and then. Everything depends on the prompt alone.
+    It also generates held-out instructions, duplicates and malformed text. Its output depends on the prompt alone.
     """
 
     cut_off = 0.01
@@ -171,7 +182,7 @@ class WorldModel:
         return f" {answer}\n{DELIMITER}\n\nInstruction: Go on."
 
     def probabilities(self, prompt: str) -> dict[str, float]:
-        """A is likely when the last instruction is known and its response, if there is one, right."""
+        """A is likely when a family parses the last instruction and its response, if there is one, is correct."""
         block = prompt.rsplit("INSTRUCTION: ", 1)[1]
         instruction, _, rest = block.partition("\n")
         good = registry.parse(instruction) is not None
@@ -181,6 +192,36 @@ class WorldModel:
 
 
 def no_heldout(instruction: str) -> bool:
-    """Whether an instruction is of the small world and not held out."""
+    """Whether an embedded family parses an instruction that is not held out."""
     parsed = registry.parse(instruction)
     return parsed is not None and not is_heldout(*parsed)
+
+
+class CarelessModel(WorldModel):
+    """A scripted model that leaves many answers unfinished."""
+
+    cut_off = 0.1
+
+
+# ------------------------------------------------------------------------------------------------------ a pilot shard
+
+HELDOUT = build_heldout(1000, 0, embedded=True)
+TARGET = 50
+
+
+def make_pilot(root: Path, model: WorldModel | None = None, config: RunConfig = CONFIG, **update) -> ShardResult:
+    """Generate a pilot shard in a run directory; `update` replaces fields of its specification."""
+    rundir = RunDir.open(root)
+    context = stage_context(rundir, config, update.pop("progress", None), update.pop("run_id", "run"))
+    fields = {"stage": "pilot", "number": 0, "target": TARGET, "folder": rundir.pilot_dir, "heldout": HELDOUT}
+    return make_shard(model or WorldModel(), context, ShardSpec(**{**fields, **update}))
+
+
+def with_generation(**update) -> RunConfig:
+    """The configuration of the scripted runs with other generation settings."""
+    return CONFIG.model_copy(update={"generation": CONFIG.generation.model_copy(update=update)})
+
+
+def read_rejections(root: Path) -> list[Rejection]:
+    """The rejections of the pilot shard."""
+    return read_jsonl(root / "artifacts/pilot/rejections.jsonl", Rejection)

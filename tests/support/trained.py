@@ -1,8 +1,13 @@
-"""A run directory as a passed scale gate leaves it, and training in it."""
+"""A run directory as a passed scale gate leaves it, training in it, and progress that interrupts training."""
 
 from pathlib import Path
 
+import torch
+
 from ctai.config import Limits, RunConfig, TrainingSettings
+from ctai.errors import CtaiError
+from ctai.progress import SilentProgress
+from ctai.prompts import CompletionStylePrompts
 from ctai.records import Example, QcSummary, TokenStats, TrainingManifest, Verdict
 from ctai.rundir import RunDir, sha256_file, write_json, write_jsonl
 from ctai.train.sft import TrainingInputs, train_adapter
@@ -13,13 +18,13 @@ ANSWERS = ("Paris", "A dog, a cat and a cow", "7", "No")
 
 
 def example(number: int) -> Example:
-    """An example of its own for each number."""
+    """A different example for each number."""
     response = f"{ANSWERS[number % 4]} {number}"
     return generated.example(number, instruction=f"Say the word that has number {number}.", response=response)
 
 
 def qc_summary(passed: bool = True) -> QcSummary:
-    """The summary of quality control that training asks for."""
+    """The QC summary that training requires."""
     return QcSummary(
         stage="scale",
         counts={},
@@ -36,7 +41,7 @@ def qc_summary(passed: bool = True) -> QcSummary:
 
 
 class Prepared:
-    """A run directory as a passed scale gate leaves it, and a call of training in it."""
+    """A run directory as a passed scale gate leaves it, with a method that trains in it."""
 
     def __init__(self, folder: Path, model, qc_passed=True):
         self.rundir = RunDir.open(folder)
@@ -74,3 +79,36 @@ class Prepared:
     def adapter_bytes(self) -> bytes:
         """The weights that training wrote."""
         return (self.rundir.adapter_dir / "adapter_model.safetensors").read_bytes()
+
+
+STEPS = 6  # 16 examples, 3 epochs, batches of 8
+RETAINED = ("step-000002.safetensors", "step-000004.safetensors", "step-000006.safetensors")  # one an epoch
+
+
+class StopsAfter(SilentProgress):
+    """Progress that interrupts training after a number of steps, as a time limit does."""
+
+    def __init__(self, steps: int):
+        self.remaining = steps
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        self.remaining -= n
+        if self.remaining <= 0:
+            raise CtaiError("time limit")
+
+
+class CountsSteps(SilentProgress):
+    """Progress that records the step from which training resumed."""
+
+    resumed_from = 0
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        if note == "resumed":
+            self.resumed_from = n
+
+
+def logits(model) -> torch.Tensor:
+    """Next-token log-probabilities after four prompts, [4, vocabulary]."""
+    prompts = [CompletionStylePrompts.zero_shot(example(number).instruction) for number in range(4)]
+    vocabulary = range(len(model.tokenizer))
+    return torch.tensor(model.engine.token_logprobs(prompts, vocabulary))

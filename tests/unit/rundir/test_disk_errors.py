@@ -11,7 +11,7 @@ from ctai.records import HeldoutItem
 from ctai.rundir import RunDir, Stage, sha256_file, write_text
 from tests.crash.crash import MOMENTS, Point, install, read_trace
 from tests.support.disks import After, largest_file, mounted, plain_user, remount
-from tests.unit.generate.test_shard import make
+from tests.support.generated import make_pilot
 
 pytestmark = pytest.mark.unit
 
@@ -26,7 +26,7 @@ def files_of(root: Path) -> dict[str, str]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The files of a shard that nothing happened to."""
     root = tmp_path_factory.mktemp("whole")
-    make(root)
+    make_pilot(root)
     return files_of(root)
 
 
@@ -35,7 +35,7 @@ def assert_goes_on_to(root: Path, whole: dict[str, str]) -> None:
     before = files_of(root)
     assert before.items() < whole.items()
     assert not list(root.rglob("*.tmp"))
-    make(root)
+    make_pilot(root)
     assert files_of(root) == whole
 
 
@@ -43,9 +43,9 @@ def assert_goes_on_to(root: Path, whole: dict[str, str]) -> None:
 def test_a_full_disk(tmp_path, whole, kib):
     with mounted(tmp_path / "disk", f"size={kib}k") as disk:
         with pytest.raises(CtaiError, match=r"^cannot write \S+: No space left on device$"):
-            make(disk)
+            make_pilot(disk)
         with pytest.raises(CtaiError, match=r"No space left on device$"):
-            make(disk)
+            make_pilot(disk)
         remount(disk, "size=64m")
         assert_goes_on_to(disk, whole)
 
@@ -53,14 +53,14 @@ def test_a_full_disk(tmp_path, whole, kib):
 @pytest.mark.parametrize("size", [1 << 6, 1 << 10, 1 << 15])
 def test_a_quota(tmp_path, whole, size):
     with largest_file(size), pytest.raises(CtaiError, match=r"^cannot write \S+: File too large$"):
-        make(tmp_path)
+        make_pilot(tmp_path)
     assert_goes_on_to(tmp_path, whole)
 
 
 def test_a_disk_that_becomes_read_only(tmp_path, whole):
     with mounted(tmp_path / "disk", "size=64m") as disk:
         with pytest.raises(CtaiError, match=r"^cannot write \S+: Read-only file system$"):
-            make(disk, progress=After(lambda: remount(disk, "ro")))
+            make_pilot(disk, progress=After(lambda: remount(disk, "ro")))
         with pytest.raises(CtaiError, match=r"cannot be written .*: Read-only file system$"):
             RunDir.open(disk)
         remount(disk, "rw")
@@ -72,22 +72,22 @@ def test_a_permission_that_is_revoked(whole, mode):
     with plain_user() as root:
         rounds = root / "artifacts" / "pilot" / "work" / "rounds"
         with pytest.raises(CtaiError, match=r"^cannot (read|write) \S+: Permission denied$"):
-            make(root, progress=After(lambda: rounds.chmod(mode)))
+            make_pilot(root, progress=After(lambda: rounds.chmod(mode)))
         with pytest.raises(CtaiError, match=r"^cannot \w+ \S+: Permission denied$"):
-            make(root)
+            make_pilot(root)
         rounds.chmod(0o700)
         assert_goes_on_to(root, whole)
 
 
 def test_a_manifest_that_may_not_be_read(whole):
     with plain_user() as root:
-        make(root)
+        make_pilot(root)
         folder = root / "artifacts" / "pilot"
         folder.chmod(0o000)
         with pytest.raises(CtaiError, match=r"^cannot read \S+: Permission denied$"):
-            make(root)
+            make_pilot(root)
         folder.chmod(0o700)
-        assert make(root).reused
+        assert make_pilot(root).reused
 
 
 def test_a_lock_that_may_not_be_written():

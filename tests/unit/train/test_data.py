@@ -1,24 +1,19 @@
-"""Data of training: what carries loss, what is left out, in which order it is seen, and when examples share a row."""
+"""Training data: tokens with loss, examples that are left out, and the order of the data."""
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
 
-from ctai.config import TrainingSettings
 from ctai.errors import CtaiError
 from ctai.prompts import DELIMITER, CompletionStylePrompts, Pair
 from ctai.train.data import (
     IGNORED,
-    TokenizedPair,
-    collate,
     data_order,
     encode_pairs,
     end_of_text_id,
     micro_batches,
     steps_for,
 )
-from ctai.train.loop import TrainingPlan, can_pack, summed_loss, summed_loss_packed
-from tests.support.trained import Prepared, example
+from tests.support.trained import example
 
 pytestmark = pytest.mark.unit
 
@@ -66,77 +61,6 @@ def test_an_allowed_bos_precedes_the_prompt_as_in_the_engine(tiny_model):
     assert with_bos.completion == plain.completion
 
 
-def test_padding_does_not_change_the_loss(tiny_model):
-    short, long = TokenizedPair((5, 6), (7, 0)), TokenizedPair((8, 9, 10), (11, 12, 13, 0))
-    with torch.no_grad():
-        together = summed_loss(tiny_model.module, collate([short, long], 0))
-        apart = sum(summed_loss(tiny_model.module, collate([pair], 0)) for pair in (short, long))
-    assert together.item() == pytest.approx(apart.item(), rel=1e-5)
-
-
-def test_packing_changes_neither_the_loss_nor_its_gradient(tiny_model):
-    batch = collate(
-        [TokenizedPair((5, 6), (7, 0)), TokenizedPair((8, 9, 10), (11, 12, 13, 0)), TokenizedPair((5,), (6, 0))], 0
-    )
-    found = {}
-    for loss_of in (summed_loss, summed_loss_packed):
-        weight = tiny_model.module.model.layers[0].self_attn.q_proj.weight.requires_grad_()
-        loss = loss_of(tiny_model.module, batch)
-        (gradient,) = torch.autograd.grad(loss, weight)
-        weight.requires_grad_(False)
-        found[loss_of] = (loss.item(), gradient)
-    padded, packed = found.values()
-    assert packed[0] == pytest.approx(padded[0], rel=1e-5)
-    assert (packed[1] - padded[1]).abs().max() < 1e-4 * padded[1].abs().max()
-
-
-def test_a_model_that_looks_across_the_borders_of_examples_is_not_packed(tiny_model):
-    class Leaks(torch.nn.Module):
-        def forward(self, input_ids, position_ids=None, logits_to_keep=0, **rest):
-            positions = torch.arange(input_ids.shape[1])[None]
-            return tiny_model.module(input_ids=input_ids, position_ids=positions, logits_to_keep=logits_to_keep, **rest)
-
-    class TakesNoPositions(torch.nn.Module):
-        def forward(self, input_ids, attention_mask=None, use_cache=False):
-            raise AssertionError("must not be asked")
-
-    batch = collate([TokenizedPair((5, 6, 9, 9, 7), (7, 0)), TokenizedPair((8, 9, 10), (11, 12, 13, 0))], 0)
-    assert can_pack(tiny_model.module, batch)
-    assert not can_pack(Leaks(), batch)
-    assert not can_pack(TakesNoPositions(), batch)
-
-
-@pytest.mark.parametrize(
-    ("architecture", "packs"), [("llama", True), ("gpt2", True), ("mistral", True), ("opt", False), ("lfm2", False)]
-)
-def test_a_leak_that_hardly_changes_the_loss_is_found(architecture, packs):
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    own = {
-        "gpt2": {"n_positions": 64},
-        "mistral": {"num_key_value_heads": 2, "sliding_window": 8},
-        "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},
-        "lfm2": {"num_key_value_heads": 2, "layer_types": ["conv", "full_attention"], "initializer_range": 0.3},
-    }
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, vocab_size=100, **sizes, **own.get(architecture, {}))
-    model = AutoModelForCausalLM.from_config(config).eval()
-    pairs = [TokenizedPair(tuple(range(9, 9 + n)), tuple(range(50, 50 + n))) for n in (6, 9, 12)]
-    assert can_pack(model, collate(pairs, 0)) == packs
-
-
-def test_packing_is_tried_on_examples_that_share_a_row(tmp_path, tiny_model, monkeypatch):
-    """Also where the last batch of a step holds one only."""
-    tried = []
-
-    def spy(model, batch):
-        tried.append(len(batch.labels))
-        return can_pack(model, batch)
-
-    monkeypatch.setattr("ctai.train.loop.can_pack", spy)
-    Prepared(tmp_path / "run", tiny_model).train(batch_size=7, device_batch_size=3, epochs=0.5)
-    assert tried == [3]
-
-
 @pytest.mark.fault(18, plant="a response that holds the delimiter", check="token layout of training")
 def test_a_delimiter_is_never_trained_on(tiny_model):
     with pytest.raises(CtaiError, match="example 2 holds the delimiter"):
@@ -179,13 +103,3 @@ def test_every_example_is_seen_equally_often():
     assert seen[:10] != seen[10:]
     assert order != data_order(10, 4, 5, seed=2)
     assert order[:3] == data_order(10, 4, 3, seed=1)
-
-
-def test_learning_rate_warms_up_and_falls_to_zero():
-    settings = TrainingSettings(warmup=0.1)
-    plan = TrainingPlan((), [[0]] * 100, settings, 1.0, checkpoint_every=1, checkpoint_seconds=60, padding_id=0, seed=0)
-    rates = [plan.learning_rate_at(step) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[9] == rates[10] == max(rates) == 1.0
-    assert rates[55] == pytest.approx(0.5)
-    assert 0 < rates[99] < 0.001

@@ -1,66 +1,19 @@
-"""Training: when it refuses, and that it learns and is the same however often it was interrupted."""
+"""Training as a stage: refusals, reuse, manifest and controls."""
 
 import json
-import math
 from pathlib import Path
 
 import pytest
-import safetensors.torch
 import torch
 
-from ctai.config import RunConfig, TrainingSettings
 from ctai.errors import ContaminationError, CtaiError, PreconditionError
-from ctai.model.loader import CleanModelLoader
 from ctai.model.sources import adapter_digest
-from ctai.progress import SilentProgress
-from ctai.prompts import CompletionStylePrompts
 from ctai.records import TrainingManifest, TrainingStep
-from ctai.rundir import read_jsonl, read_record, sha256_file, sha256_tree, write_json
+from ctai.rundir import read_jsonl, read_record, sha256_file, write_json
 from ctai.tasks.seeds import seed_pairs
-from ctai.train.data import data_order
-from ctai.train.loop import needs_checkpointing
-from ctai.train.sft import TrainingInputs, train_adapter
-from tests.support import tiny
-from tests.support.context import stage_context
-from tests.support.trained import Prepared, example, qc_summary
+from tests.support.trained import RETAINED, STEPS, Prepared, StopsAfter, logits, qc_summary
 
 pytestmark = pytest.mark.unit
-
-STEPS = 6  # 16 examples, 3 epochs, batches of 8
-KEPT = ("step-000002.safetensors", "step-000004.safetensors", "step-000006.safetensors")  # one an epoch
-
-
-class StopsAfter(SilentProgress):
-    """Interrupts training, as a time limit does."""
-
-    def __init__(self, steps: int):
-        self.left = steps
-
-    def advance(self, n: int = 1, note: str = "") -> None:
-        self.left -= n
-        if self.left <= 0:
-            raise CtaiError("time limit")
-
-
-class CountsSteps(SilentProgress):
-    """Remembers at which step training went on."""
-
-    resumed_from = 0
-
-    def advance(self, n: int = 1, note: str = "") -> None:
-        if note == "resumed":
-            self.resumed_from = n
-
-
-@pytest.fixture
-def prepared(tmp_path, tiny_model):
-    return Prepared(tmp_path / "run", tiny_model)
-
-
-def logits(model) -> torch.Tensor:
-    prompts = [CompletionStylePrompts.zero_shot(example(number).instruction) for number in range(4)]
-    vocabulary = range(len(model.tokenizer))
-    return torch.tensor(model.engine.token_logprobs(prompts, vocabulary))
 
 
 # -- refusals ------------------------------------------------------------------------------------------------
@@ -76,7 +29,7 @@ def test_refused_without_a_passed_scale_verdict(prepared, update):
     assert not prepared.rundir.adapter_dir.exists()
 
 
-@pytest.mark.fault(26, plant="a dataset edited between gate 3 and training", check="refusal of training")
+@pytest.mark.fault(26, plant="a dataset edited between gate scale and training", check="refusal of training")
 def test_refused_when_the_dataset_was_edited_after_the_gate(prepared):
     text = prepared.rundir.dataset.read_text().replace("Paris", "Rome", 1)
     prepared.rundir.dataset.write_text(text)
@@ -123,49 +76,6 @@ def test_control_tokens_in_the_data_are_refused(prepared):
         prepared.train()
 
 
-# -- training ------------------------------------------------------------------------------------------------
-
-
-def test_training_learns_and_leaves_the_base_as_it_was(prepared):
-    base = {name: tensor.clone() for name, tensor in prepared.model.module.state_dict().items()}
-    before = logits(prepared.model)
-    manifest = prepared.train(epochs=12)
-    assert manifest.loss_last < manifest.loss_first - 0.3
-    after = prepared.model.module.state_dict()
-    assert after.keys() == base.keys()
-    assert all(torch.equal(after[name], tensor) for name, tensor in base.items())
-    assert torch.equal(logits(prepared.model), before)
-    with prepared.model.with_adapter(prepared.rundir.adapter_dir) as adapted:
-        assert (logits(adapted) - before).abs().max() > 0.1
-
-
-@pytest.mark.fault(
-    17, plant="the first loss, against the base's own on the completions", check="loss of the first step"
-)
-@pytest.mark.parametrize("allow_bos", [False, True])
-def test_first_loss_is_that_of_the_base_on_the_completions(tmp_path, allow_bos):
-    """An adapter starts as the identity, so the first step's loss can be had from the base alone.
-
-    An allowed BOS token precedes every prompt, as it does when the engine answers.
-    """
-    folder = tiny.write_model(tmp_path / "model", tiny.make_tokenizer(adds_bos=allow_bos))
-    prepared = Prepared(tmp_path / "run", CleanModelLoader(str(folder), allow_bos=allow_bos).load(sentinels=False))
-    prepared.train()
-    step = read_jsonl(prepared.rundir.adapter_dir / "loss.jsonl", TrainingStep)[0]
-    order = data_order(16, 8, STEPS, seed=0)[0]
-    bos = [prepared.model.tokenizer.bos_token_id] if allow_bos else []
-    total, tokens = 0.0, 0
-    for number in order:
-        e = example(number)
-        prompt = [*bos, *prepared.model.engine.encode(CompletionStylePrompts.zero_shot(e.instruction))]
-        completion = [*prepared.model.engine.encode(f" {e.response}"), prepared.model.tokenizer.eos_token_id]
-        with torch.no_grad():
-            scores = prepared.model.module(torch.tensor([prompt + completion])).logits[0].log_softmax(-1)
-        total -= sum(scores[len(prompt) + i - 1, token].item() for i, token in enumerate(completion))
-        tokens += len(completion)
-    assert step.loss == pytest.approx(total / tokens, rel=1e-4)
-
-
 def test_manifest_and_success_marker(prepared):
     manifest = prepared.train()
     folder = prepared.rundir.adapter_dir
@@ -178,7 +88,7 @@ def test_manifest_and_success_marker(prepared):
     }
     assert (manifest.examples, manifest.steps, manifest.epochs) == (16, STEPS, 3.0)
     assert manifest.supervised_tokens > 16
-    assert [Path(path).name for path in manifest.checkpoints] == list(KEPT)
+    assert [Path(path).name for path in manifest.checkpoints] == list(RETAINED)
     assert manifest.losses == tuple(s.loss for s in read_jsonl(folder / "loss.jsonl", TrainingStep))
     assert manifest.hyperparameters["resolved_learning_rate"] == 1e-2
     assert manifest.hyperparameters["resolved_target_modules"] == sorted(
@@ -189,82 +99,6 @@ def test_manifest_and_success_marker(prepared):
 def test_target_modules_can_be_named(prepared):
     manifest = prepared.train(target_modules=("v_proj", "q_proj"))
     assert manifest.hyperparameters["resolved_target_modules"] == ["q_proj", "v_proj"]
-
-
-@pytest.mark.fault(27, plant="training interrupted at any step", check="resume by checkpoint")
-@pytest.mark.parametrize("interrupted_at", [1, 3, 5])
-def test_resumed_equals_uninterrupted(tmp_path, tiny_model, interrupted_at):
-    whole = Prepared(tmp_path / "whole", tiny_model)
-    whole.train()
-    resumed = Prepared(tmp_path / "resumed", tiny_model)
-    with pytest.raises(CtaiError, match="time limit"):
-        resumed.train(progress=StopsAfter(interrupted_at))
-    assert not (resumed.rundir.adapter_dir / "TRAINING_SUCCESS").exists()
-    seen = CountsSteps()
-    resumed.train(progress=seen)
-    assert seen.resumed_from == interrupted_at - interrupted_at % 2
-    assert resumed.adapter_bytes == whole.adapter_bytes
-
-
-@pytest.mark.parametrize("interrupted_at", [1, 3, 5, 6])
-def test_checkpoints_in_between_lose_no_step_and_leave_no_trace(tmp_path, tiny_model, interrupted_at):
-    whole = Prepared(tmp_path / "whole", tiny_model)
-    whole.train()
-    resumed = Prepared(tmp_path / "resumed", tiny_model)
-    with pytest.raises(CtaiError, match="time limit"):
-        resumed.train(progress=StopsAfter(interrupted_at), checkpoint_seconds=0)
-    work = resumed.rundir.adapter_dir / "work"
-    assert len([path for path in work.iterdir() if path.name not in KEPT]) <= 1
-    seen = CountsSteps()
-    resumed.train(progress=seen, checkpoint_seconds=0)
-    assert seen.resumed_from == interrupted_at
-    assert sorted(path.name for path in work.iterdir()) == list(KEPT)
-    assert sha256_tree(resumed.rundir.adapter_dir) == sha256_tree(whole.rundir.adapter_dir)
-
-
-def test_the_gradient_is_clipped_and_weights_decay_as_the_settings_say(tmp_path, tiny_model):
-    """Under a gradient clipped to almost nothing an adapter stays as it began, but for the decay of its weights."""
-    tensors, rates = {}, []
-    for decay in (0.0, 20.0):
-        prepared = Prepared(tmp_path / str(decay), tiny_model)
-        prepared.train(gradient_clip=1e-12, weight_decay=decay)
-        tensors[decay] = safetensors.torch.load(prepared.adapter_bytes)
-        rates = [step.learning_rate for step in read_jsonl(prepared.rundir.adapter_dir / "loss.jsonl", TrainingStep)]
-    shrunk = math.prod(1 - 20 * rate for rate in rates)
-    assert 0.2 < shrunk < 0.9
-    for name, began in tensors[0.0].items():
-        assert torch.allclose(tensors[20.0][name], began * shrunk, atol=1e-5)
-        assert "lora_B" not in name or began.abs().max() < 1e-5  # B begins at 0
-
-
-def test_gradient_checkpointing_changes_nothing(tmp_path, tiny_model):
-    plain, checkpointed = (Prepared(tmp_path / name, tiny_model) for name in ("plain", "checkpointed"))
-    losses = plain.train().losses
-    settings = TrainingSettings(
-        rank=4, batch_size=8, device_batch_size=4, learning_rate=1e-2, gradient_checkpointing=True
-    )
-    config = RunConfig(training=settings)
-    p = checkpointed
-    inputs = TrainingInputs(p.rundir.dataset, p.qc, p.verdict)
-    again = train_adapter(tiny_model, stage_context(p.rundir, config), inputs).losses
-    assert config.training.gradient_checkpointing
-    assert not any(getattr(layer, "gradient_checkpointing", False) for layer in tiny_model.module.modules())
-    assert again == pytest.approx(losses, rel=1e-4)
-
-
-def test_activations_are_recomputed_only_where_memory_needs_it(tiny_model):
-    free = 10**9
-    width, layers = tiny_model.module.config.hidden_size, tiny_model.module.config.num_hidden_layers
-    fits = free // 2 // (120 * width * layers)
-    assert not needs_checkpointing(tiny_model.module.config, fits, free)
-    assert needs_checkpointing(tiny_model.module.config, fits + 1, free)
-
-
-def test_result_does_not_depend_on_the_device_batch_size(tmp_path, tiny_model):
-    losses = [
-        Prepared(tmp_path / str(size), tiny_model).train(device_batch_size=size, dropout=0.0).losses for size in (2, 8)
-    ]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_an_unreadable_checkpoint_is_named(prepared):
@@ -312,36 +146,3 @@ def test_shuffled_control_is_recorded(prepared):
     manifest = prepared.train(control="shuffled")
     assert manifest.hyperparameters["control"] == "shuffled"
     assert manifest.hyperparameters["pairs_changed_by_control"] == 16
-
-
-def test_a_loss_that_is_not_finite_stops_and_detaches(prepared):
-    weight = prepared.model.module.model.norm.weight
-    good = weight.detach().clone()
-    try:
-        weight.data.fill_(float("nan"))
-        with pytest.raises(CtaiError, match="loss is nan at step 0"):
-            prepared.train()
-    finally:
-        weight.data.copy_(good)
-    assert not hasattr(prepared.model.module, "peft_config")
-    assert not any("lora" in name for name in prepared.model.module.state_dict())
-
-
-def test_random_numbers_of_others_are_left_alone(prepared):
-    torch.manual_seed(7)
-    expected = torch.rand(3)
-    torch.manual_seed(7)
-    prepared.train()
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_nf4_trains_on_the_cpu(tmp_path, tiny_model_folder):
-    model = CleanModelLoader(str(tiny_model_folder), quantization="nf4").load(sentinels=False)
-    prepared = Prepared(tmp_path / "run", model)
-    before = logits(model)
-    manifest = prepared.train(epochs=12)
-    assert manifest.hyperparameters["quantization"] == "nf4"
-    assert manifest.loss_last < manifest.loss_first - 0.3
-    assert torch.equal(logits(model), before)
-    with model.with_adapter(prepared.rundir.adapter_dir) as adapted:
-        assert (logits(adapted) - before).abs().max() > 0.1

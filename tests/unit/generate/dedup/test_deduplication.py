@@ -1,8 +1,7 @@
-"""What counts as the same instruction, within a set and against the held-out set."""
+"""Duplicates within a set of instructions, and against the held-out set."""
 
 import json
 import random
-import string
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from benchmarks.dedup_data import instructions
 from ctai.generate.dedup import deduplication, normalization
 from ctai.generate.dedup.decontamination import overlapping
 from ctai.generate.dedup.deduplication import OnlineDeduplicator, deduplicate
-from ctai.generate.dedup.index import IndexedText, TextIndex
 from ctai.tasks import base, registry
 from ctai.tasks.heldout import build_heldout
+from tests.support.generated import random_text
 
 pytestmark = pytest.mark.unit
 
@@ -109,14 +108,6 @@ def test_templates_that_differ_in_what_matters_are_no_repetitions(first: str, se
     assert reasons([first, second], threshold=0.7) == []
 
 
-def test_each_mark_is_found() -> None:
-    found = normalization.salient_tokens("Is Anna's 'red book' well-known, or are 3.5 - two > 1 in group c?")
-    assert found.names == ("anna",)
-    assert found.quoted == ("red book",)
-    assert found.numbers == ("3.5", "-", "2", ">", "1")
-    assert found.letters == ("c",)
-
-
 def test_two_phrasings_of_a_key_are_two_instructions_but_both_overlap_the_held_out_set() -> None:
     family, key, other = two_keys()
     first, second, different = family.render(key, 0), family.render(key, 1), family.render(other, 0)
@@ -199,10 +190,6 @@ def test_a_dropped_record_leaves_no_trace() -> None:
     assert deduplicate([first, second, third]).kept == [first, third]
 
 
-def random_text(rng: random.Random, words: int) -> str:
-    return " ".join("".join(rng.choices(string.ascii_lowercase, k=rng.randint(2, 8))) for _ in range(words))
-
-
 def test_no_near_duplicate_is_missed_and_none_invented() -> None:
     """The index finds what comparison of every pair finds."""
     rng = random.Random(0)
@@ -237,13 +224,6 @@ def test_properties_on_any_text(texts: list[str]) -> None:
     online: OnlineDeduplicator = OnlineDeduplicator()
     assert [text for text in texts if online.add(text) is None] == kept
     assert reasons(kept, against=kept) == ["heldout text"] * len(kept)
-
-
-@given(st.text(max_size=60))
-def test_normalization_is_stable(text: str) -> None:
-    once = normalization.normalize(text)
-    assert normalization.normalize(once) == once
-    assert normalization.shingles(text)
 
 
 # ------------------------------------------------------------------------------------ against the definition
@@ -303,18 +283,6 @@ def test_what_is_repeated_is_the_first_that_is_alike(order: tuple[int, int]) -> 
     texts = [ends[order[0]], ends[order[1]], between]
     (dropped,) = deduplicate(texts).dropped
     assert (dropped.record, dropped.repeats) == (between, texts[0])
-
-
-def test_more_texts_of_one_kind_than_are_compared_at_a_time() -> None:
-    index = TextIndex(0.8)
-    rng = random.Random(0)
-    texts = [random_text(rng, 8) for _ in range(5000)]
-    for text in texts:
-        index.insert(IndexedText(text))
-    for place in (0, 2500, 4999):
-        assert index.find_near(IndexedText(f"{texts[place]} a")) == index.find_equal(IndexedText(texts[place])) == place
-        assert index[place] == texts[place]
-    assert index.find_near(IndexedText(random_text(rng, 8))) is None
 
 
 @pytest.mark.parametrize("same", [True, False])
