@@ -1,107 +1,13 @@
-"""A run directory that one process works in, artifacts that cannot be edited unseen, stages that resume."""
-
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
+"""Stages that resume, and artifacts whose changes are detected."""
 
 import pytest
 
 from ctai.errors import CtaiError
 from ctai.records import HeldoutItem, StageManifest
 from ctai.rundir import RunDir, Stage, read_jsonl, read_record, sha256_bytes, write_text
+from tests.support.files import file_names, heldout_item
 
 pytestmark = pytest.mark.unit
-
-
-def item(number: int, instruction: str = "Say hello.") -> HeldoutItem:
-    return HeldoutItem(item=number, family="f", type="t", key="k", instruction=instruction)
-
-
-@pytest.fixture
-def rundir(tmp_path: Path) -> RunDir:
-    return RunDir.open(tmp_path / "run")
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-
-
-def test_layout(rundir: RunDir) -> None:
-    layout = [rundir.pilot_dir, rundir.shard_dir(7), rundir.dataset, rundir.heldout, rundir.adapter_dir]
-    layout += [rundir.results_dir, rundir.logs, rundir.evidence, rundir.report]
-    assert [rundir.relative(path) for path in layout] == [
-        "artifacts/pilot",
-        "artifacts/shards/shard-007",
-        "data/stage1_sft_data.jsonl",
-        "data/heldout.jsonl",
-        "checkpoints/stage1_sft",
-        "results/sft_eval",
-        "logs",
-        "evidence",
-        "report",
-    ]
-    assert rundir.path("a", "b") == rundir.root / "a" / "b"
-
-
-def test_opening_leaves_nothing_behind_and_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    rundir = RunDir.open("some/where")
-    assert rundir.root == tmp_path / "some" / "where"
-    assert names(rundir.root) == []
-
-
-def test_a_file_in_the_place_of_the_directory_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "run").write_text("")
-    for path in (tmp_path / "run", tmp_path / "run" / "below"):
-        with pytest.raises(CtaiError, match=r"cannot be written.*--run-dir"):
-            RunDir.open(path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_directory_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(CtaiError, match="cannot be written"):
-        RunDir.open(tmp_path)
-
-
-HOLDER = """
-import sys, time
-from ctai.rundir import RunDir
-with RunDir.open(sys.argv[1]).lock():
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-
-def test_the_lock_refuses_a_second_process_and_dies_with_the_first(rundir: RunDir) -> None:
-    command = [sys.executable, "-c", HOLDER, str(rundir.root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        try:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == "held\n"
-            with pytest.raises(CtaiError, match=r"another process is at work in .*--run-dir"), rundir.lock():
-                pytest.fail("two processes hold the lock")
-        finally:
-            holder.send_signal(signal.SIGKILL)
-    with rundir.lock():
-        pass
-
-
-def test_the_lock_is_free_after_an_error(rundir: RunDir) -> None:
-    with pytest.raises(RuntimeError), rundir.lock():
-        raise RuntimeError
-    with rundir.lock(), pytest.raises(CtaiError), rundir.lock():
-        pytest.fail("held twice")
-
-
-def test_a_part_is_locked_apart_from_the_whole(rundir: RunDir) -> None:
-    with rundir.lock(), rundir.lock("shard-000"):
-        with pytest.raises(CtaiError, match="another process is at work"), rundir.lock("shard-000", wait=0.01):
-            pytest.fail("held twice")
-        with rundir.lock("shard-001"):
-            pass
 
 
 def stage(rundir: RunDir, **parameters: object) -> Stage:
@@ -112,7 +18,7 @@ def finished(rundir: RunDir) -> Stage:
     """A finished stage with an artifact in its folder, one outside and a folder."""
     made = stage(rundir)
     made.begin()
-    made.batches("responses").put(0, [item(0)])
+    made.batches("responses").put(0, [heldout_item(0)])
     write_text(made.folder / "dataset.jsonl", "data")
     write_text(rundir.dataset, "merged")
     write_text(rundir.adapter_dir / "weights", "w")
@@ -170,14 +76,14 @@ def test_a_changed_artifact_is_refused_by_name(rundir: RunDir, name: str, change
 def test_an_interrupted_stage_resumes_after_the_last_batch(rundir: RunDir) -> None:
     first = stage(rundir)
     first.begin()
-    first.batches("responses").put(0, [item(0), item(1)])
+    first.batches("responses").put(0, [heldout_item(0), heldout_item(1)])
     first.batches("responses").put(1, [])
     (first.folder / "work" / "responses" / ".00002.jsonl.0a1b2c3d.tmp").write_text("cut sho")
     again = stage(rundir)
     assert again.complete() is None
     again.begin()
     batches = again.batches("responses")
-    assert [batches.get(index, HeldoutItem) for index in range(3)] == [[item(0), item(1)], [], None]
+    assert [batches.get(index, HeldoutItem) for index in range(3)] == [[heldout_item(0), heldout_item(1)], [], None]
     assert again.batches("pairs").get(0, HeldoutItem) is None
     assert not list(again.folder.rglob("*.tmp"))
 
@@ -185,7 +91,7 @@ def test_an_interrupted_stage_resumes_after_the_last_batch(rundir: RunDir) -> No
 def test_a_corrupt_batch_is_reported_and_not_taken_for_missing(rundir: RunDir) -> None:
     one = stage(rundir)
     one.begin()
-    one.batches("responses").put(0, [item(0)])
+    one.batches("responses").put(0, [heldout_item(0)])
     (one.folder / "work" / "responses" / "00000.jsonl").write_text("{")
     with pytest.raises(CtaiError, match=r"00000\.jsonl line 1"):
         one.batches("responses").get(0, HeldoutItem)
@@ -197,11 +103,11 @@ def test_another_key_moves_the_old_work_away_whole(rundir: RunDir) -> None:
     new.begin()
     kept = rundir.path("superseded", f"pilot-{old.key[:8]}")
     assert (kept / "work" / "dataset.jsonl").read_text() == "data"
-    assert read_jsonl(kept / "work" / "work" / "responses" / "00000.jsonl", HeldoutItem) == [item(0)]
+    assert read_jsonl(kept / "work" / "work" / "responses" / "00000.jsonl", HeldoutItem) == [heldout_item(0)]
     assert (kept / "outside" / "data" / "stage1_sft_data.jsonl").read_text() == "merged"
     assert (kept / "outside" / "checkpoints" / "stage1_sft" / "weights").read_text() == "w"
     assert not rundir.dataset.exists()
-    assert names(new.folder) == ["stage_key.txt"]
+    assert file_names(new.folder) == ["stage_key.txt"]
     assert (new.folder / "stage_key.txt").read_text().strip() == new.key
 
 
