@@ -1,1 +1,1 @@
-"""Runs that are killed, refused and starved of disk, and end in the same bytes (`pytest -m torture`)."""
+"""Runs that are killed, refused and starved of disk, and end in the same bytes (`pytest -m crash`)."""

@@ -29,7 +29,7 @@ ARGUMENTS = ("--set", "limits.checkpoint_seconds=2", "tests/gates")
 RANDOM_SHARE, LONGEST_WAIT = 0.5, 3.0
 SIGKILLED = -9
 WITH_TIMES = ("logs/", "report/")
-RECORD = "CTAI_TORTURE_RECORD"
+RECORD = "CTAI_CRASH_RECORD"
 
 
 class Kill(NamedTuple):
@@ -76,7 +76,7 @@ def assert_manifest_valid(root: Path) -> None:
         assert "running" not in outcomes[:-1]
 
 
-def torture(server: Server, root: Path, folder: Path, targets: list[Point], trace: list[Point], whole: dict[str, str]):
+def kill_repeatedly(server: Server, root: Path, folder: Path, targets: list[Point], trace: list[Point], whole: dict[str, str]):
     """Kill the run at every target, and at random moments in between; returns the kills."""
     rng, kills, left = random.Random(SEED), list[Kill](), list(targets)
     while left:
@@ -105,9 +105,9 @@ def is_named(target: Point, done: list[Point]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def tortured(tmp_path_factory: pytest.TempPathFactory):
+def killed_run(tmp_path_factory: pytest.TempPathFactory):
     """Two finished run directories, one of them undisturbed, and the record of what was done to the other."""
-    folder = tmp_path_factory.mktemp("torture")
+    folder = tmp_path_factory.mktemp("crash")
     undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
     started = time.monotonic()
     with Server() as server:
@@ -117,7 +117,7 @@ def tortured(tmp_path_factory: pytest.TempPathFactory):
         undisturbed_seconds = time.monotonic() - started
         whole, trace = files_of(undisturbed), read_trace(trace_folder / "trace")
         everything = {path.relative_to(undisturbed).as_posix() for path in undisturbed.rglob("*") if path.is_file()}
-        kills = torture(server, disturbed, folder, choose(trace, everything), trace, whole)
+        kills = kill_repeatedly(server, disturbed, folder, choose(trace, everything), trace, whole)
     # the last session is a process like any other, which has not even been forked
     command = [sys.executable, "-m", "pytest", *gates(disturbed, *ARGUMENTS)]
     last = subprocess.run(command, cwd=CHECKOUT, env=environment(), capture_output=True, text=True)
@@ -125,23 +125,23 @@ def tortured(tmp_path_factory: pytest.TempPathFactory):
     return undisturbed, disturbed, kills, {"undisturbed": undisturbed_seconds, "all": time.monotonic() - started}
 
 
-def test_every_stage_was_killed_and_more_than_fifty_times(tortured):
-    _, _, kills, _ = tortured
+def test_every_stage_was_killed_and_more_than_fifty_times(killed_run):
+    _, _, kills, _ = killed_run
     assert len(kills) >= 50
     hit = Counter(kill.stage for kill in kills)
     assert {stage: hit[stage] >= 1 for stage in KILLS} == dict.fromkeys(KILLS, True)
     assert sum(kill.where == "random moment" for kill in kills) >= 5
 
 
-def test_the_killed_run_is_the_undisturbed_one_byte_for_byte(tortured):
-    undisturbed, disturbed, _, _ = tortured
+def test_the_killed_run_is_the_undisturbed_one_byte_for_byte(killed_run):
+    undisturbed, disturbed, _, _ = killed_run
     expected, found = files_of(undisturbed), files_of(disturbed)
     assert found.keys() == expected.keys()
     assert {name for name in expected if found[name] != expected[name]} == set()
 
 
-def test_the_log_tells_every_interruption(tortured):
-    _, disturbed, kills, _ = tortured
+def test_the_log_tells_every_interruption(killed_run):
+    _, disturbed, kills, _ = killed_run
     manifest = read_record(disturbed / "logs" / "session_manifest.json", SessionManifest)
     outcomes = Counter(phase.outcome for phase in manifest.phases)
     assert outcomes["running"] == 0
@@ -150,8 +150,8 @@ def test_the_log_tells_every_interruption(tortured):
     assert len(kills) - KILLS["log"] <= sum("began" in note for note in manifest.notes) <= len(kills)
 
 
-def test_a_stranger_can_check_the_killed_run(tortured):
-    _, disturbed, _, _ = tortured
+def test_a_stranger_can_check_the_killed_run(killed_run):
+    _, disturbed, _, _ = killed_run
     command = [
         sys.executable,
         "-c",
@@ -163,9 +163,9 @@ def test_a_stranger_can_check_the_killed_run(tortured):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_record_is_kept_where_it_is_asked_for(tortured):
-    """`CTAI_TORTURE_RECORD` names the file from which `scripts.torture_table` makes docs/torture.md."""
-    undisturbed, _, kills, seconds = tortured
+def test_the_record_is_kept_where_it_is_asked_for(killed_run):
+    """`CTAI_CRASH_RECORD` names the file from which `scripts.crash_table` makes docs/crash_tests.md."""
+    undisturbed, _, kills, seconds = killed_run
     record = {
         "commit": git_state().commit,
         "dirty": git_state().dirty,

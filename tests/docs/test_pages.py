@@ -1,18 +1,19 @@
-"""The pages say what the code says: metrics and thresholds, floors, messages, options; and their links lead somewhere."""
+"""Documentation agrees with the code: metrics, thresholds, layers, tree, messages and options; and its links lead somewhere."""
 
 import ast
+import configparser
 import re
 from functools import cache
 
 import pytest
 from pydantic import BaseModel
 
-from ctai.config import RunConfig
+from ctai.config import RunConfig, threshold_of
 from ctai.evidence.verdicts import read_verdict
-from ctai.registry import GATE_NAMES, GATES, gate_named
+from ctai.registry import GATES
 from ctai.rundir import RunDir
-from tests.docs.pages import PAGES, ROOT, links
-from tests.unit.test_architecture import FLOORS
+from scripts.gate_tables import headings, with_tables
+from tests.docs.pages import PAGES, ROOT, blocks, links
 
 pytestmark = pytest.mark.unit
 DOCS = ROOT / "docs"
@@ -30,33 +31,55 @@ def test_the_index_names_every_page():
 # ------------------------------------------------------------------------------------------------- gates.md
 
 
-def stated_thresholds() -> dict[str, dict[str, str]]:
-    """For each gate's section of the page, its metrics with their thresholds."""
-    sections = re.split(r"^## ", (DOCS / "gates.md").read_text(encoding="utf-8"), flags=re.M)[1:]
-    return {
-        section.split()[1].rstrip(":"): dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", section, re.M))
-        for section in sections
-    }
+def test_the_tables_of_the_gates_follow_from_the_registry():
+    text = (DOCS / "gates.md").read_text(encoding="utf-8")
+    assert with_tables(text) == text, "run `python -m scripts.gate_tables`"
+    assert [line for line in text.splitlines() if line.startswith("## ")] == list(headings())
 
 
-@pytest.mark.parametrize("gate", GATE_NAMES)
-def test_the_page_has_every_metric_with_the_threshold_that_the_gate_judged_it_by(gate, finished):
-    configured = {"kept_examples": "`pilot.count`", "unique_examples": "`scale.count`"}
-    verdict = read_verdict(RunDir(finished), gate_named(gate))
-    judged = {m.name: f"{m.comparison} {configured.get(m.name) or f'{m.threshold:g}'}" for m in verdict.metrics}
-    stated = stated_thresholds()
-    # the rates of the pilot hold for the merged data too, and are not repeated
-    again = {name: text for name, text in stated["pilot"].items() if name != "kept_examples"} if gate == "scale" else {}
-    assert {**again, **stated[gate]} == judged
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
+def test_a_gate_judges_by_the_thresholds_of_the_registry(gate, finished):
+    verdict = read_verdict(RunDir(finished), gate)
+    assert verdict is not None
+    judged = {metric.name: (metric.comparison, metric.threshold) for metric in verdict.metrics}
+    config = RunConfig.model_validate(verdict.config)
+    assert judged == {metric.name: (metric.comparison, threshold_of(metric, config)) for metric in gate.metrics}
 
 
-# ------------------------------------------------------------------------------------------ architecture.md
+# ------------------------------------------------------------------------------- architecture.md, README.md
 
 
-def test_the_picture_shows_the_floors():
+def test_the_layers_of_the_page_are_those_of_the_contract():
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
-    drawn = {int(floor): set(names.split(", ")) for floor, names in re.findall(r'F\d\["(\d): ([^"]+)"\]', page)}
-    assert drawn == {floor: set(names) for floor, names in FLOORS.items()}
+    drawn = [re.findall(r"`(\w+)`", row) for row in re.findall(r"^\| \d+ \| ([^|]+) \|", page, re.M)]
+    contract = configparser.ConfigParser()
+    contract.read(ROOT / ".importlinter")
+    layers = contract["importlinter:contract:layers"]["layers"].strip().splitlines()
+    assert drawn == [layer.replace("|", " ").split() for layer in layers]
+
+
+def test_the_tree_of_the_readme_is_that_of_the_disk():
+    tree = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "text")[0]
+    folder, drawn = "", set()
+    for line in tree.splitlines():
+        name = line.split()[0]
+        folder = name if not line.startswith(" ") else folder
+        drawn.add(name if name == folder else folder + name)
+    assert [name for name in sorted(drawn) if not (ROOT / name).exists()] == []
+    packages = {f"ctai/{path.parent.name}/" for path in (ROOT / "ctai").glob("*/__init__.py")}
+    assert packages == {name for name in drawn if re.fullmatch(r"ctai/\w+/", name)}
+
+
+def test_every_path_of_the_code_that_a_page_names_is_there():
+    named = {
+        (page.name, name)
+        for page in PAGES
+        for name in re.findall(
+            r"`((?:ctai|tests|scripts|benchmarks|docs)/[\w./-]*\w[/\w.]*)`", page.read_text(encoding="utf-8")
+        )
+    }
+    assert len(named) > 20
+    assert sorted((page, name) for page, name in named if not (ROOT / name).exists()) == []
 
 
 # --------------------------------------------------------------------------------------- troubleshooting.md
@@ -132,8 +155,3 @@ def test_settings_that_pages_name_are_there():
     }
     assert len(named) > 20
     assert {(page, name) for page, name in named if name not in settings()} == set()
-
-
-def test_gates_are_named_as_they_are():
-    page = (DOCS / "gates.md").read_text(encoding="utf-8")
-    assert re.findall(r"^## (\w+) (\w+):", page, re.M) == [(gate.number, gate.name) for gate in GATES]

@@ -1,7 +1,7 @@
-"""Makes docs/torture.md from the record of a torture test.
+"""Makes docs/crash_tests.md from the record of a crash test.
 
-CTAI_TORTURE_RECORD=record.json pytest -m torture
-python -m scripts.torture_table record.json > docs/torture.md
+CTAI_CRASH_RECORD=record.json pytest -m crash
+python -m scripts.crash_table record.json > docs/crash_tests.md
 """
 
 import json
@@ -20,7 +20,7 @@ it depends on, keeps each finished batch as a file, and writes its manifest last
 every `limits.checkpoint_seconds` (60), and dropout is seeded by the step; the lock of a run directory dies with its
 process; what a crash left half written is removed when the next session has the lock.
 
-`pytest -m torture` takes a whole run on the embedded model, and another of the same seed, which is killed with SIGKILL,
+`pytest -m crash` takes a whole run on the embedded model, and another of the same seed, which is killed with SIGKILL,
 its whole process group with it, and started again until it ends:
 
 - at *named moments* of a write: `written` (between write and fsync), `torn` (the same, and half of what was not synced is
@@ -53,7 +53,7 @@ def table(record: dict[str, Any]) -> str:
         f"{record['date']}, commit {commit}, Python {record['python']}, {record['machine']}: **{len(kills)} kills, "
         f"{record['files']} files the same, byte for byte.**",
         "",
-        "Command: `CTAI_TORTURE_RECORD=record.json pytest -m torture`; each run is "
+        "Command: `CTAI_CRASH_RECORD=record.json pytest -m crash`; each run is "
         f"`pytest -m gates {' '.join(record['arguments'])}`.",
         f"The undisturbed run took {seconds['undisturbed'] / 60:.0f} min, all of it {seconds['all'] / 60:.0f} min "
         "(on a machine with other work).",
