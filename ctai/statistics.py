@@ -1,19 +1,7 @@
 """Statistical methods: intervals, paired tests, effect sizes, power and agreement, based on scipy and statsmodels.
 
 Owns the choice of methods and their conventions for degenerate data. Does not own thresholds (configuration) or
-verdicts (`ctai.gates`). Invalid arguments raise ValueError.
-
-| quantity | method |
-| --- | --- |
-| proportion | Wilson score interval (Wilson 1927) |
-| paired outcomes | McNemar's test (McNemar 1947), exact or corrected chi-squared (Edwards 1948) |
-| lift | BCa bootstrap of the pairs (Efron 1987) |
-| effect size | Cohen's h (Cohen 1988) |
-| several tests | Benjamini-Hochberg (Benjamini and Hochberg 1995) |
-| power | exact sum over the number of discordant pairs |
-| agreement | Cohen's kappa (Cohen 1960) with the standard error of Fleiss, Cohen and Everitt (1969) |
-| balanced accuracy | MOVER interval (Newcombe 1998; Zou and Donner 2008) |
-| area under the ROC curve | score-type interval (Hanley and McNeil 1982; Newcombe 2006) |
+verdicts (`ctai.gates`). Each function names its method and source. Invalid arguments raise ValueError.
 """
 
 import math
