@@ -4,10 +4,13 @@ import math
 
 import pytest
 
-from ctai.config import QcThresholds
+from ctai.config import GenerationSettings, QcThresholds
+from ctai.generate.responses import ResponseRequest, generate_responses
+from ctai.qc.calibration import labelled_responses
 from ctai.qc.summary import MinimumCount, SummaryHeader, summarize
 from ctai.records import QcSummary, Rejection
 from tests.support.generated import critique, example, generated, material, round_of
+from tests.support.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.unit
 
@@ -108,3 +111,33 @@ def test_delimiter_and_cuts_are_counted():
     responses = [generated(i, delimiter_found=i < 3, heuristic_cut=i == 5) for i in range(10)]
     counts = judged(rounds=[round_of(responses=responses)]).counts
     assert (counts["delimiter_found"], counts["delimiter_missing"], counts["heuristic_cut"]) == (3, 7, 1)
+
+
+# -------------------------------------------------------------------------------------------- cleaned responses
+
+
+def summary_of(raws):
+    """Quality control of what a model wrote, cleaned and measured as generation does it."""
+    engine = ScriptedEngine(lambda prompt: raws[int(prompt.rsplit("thing ", 1)[1].split(".")[0])])
+    items = [ResponseRequest(number, f"Name thing {number}.", critique()) for number in range(len(raws))]
+    responses = [one.record for one in generate_responses(engine, GenerationSettings(), lambda *_: 1, items).responses]
+    rounds = [round_of(responses, [critique()] * len(raws), [critique()] * len(raws))]
+    examples = [example(number) for number in range(20)]
+    header, wanted = SummaryHeader("pilot", "run", {}), MinimumCount("kept_examples", 20)
+    return responses, summarize(header, material(examples=examples, rounds=rounds), wanted, QcThresholds())
+
+
+@pytest.mark.fault(9, plant="runaway responses, cleaned as generation cleans them", check="runaway_rate")
+def test_the_runaway_rate_can_fail_on_cleaned_text():
+    """A part of the labelled runaways lies in the paragraph that the cleaner keeps; it is enough to stop a run."""
+    raws = [f" {row.text}" for row in labelled_responses() if row.faults == ("runaway",)]
+    responses, summary = summary_of(raws)
+    assert sum(response.heuristic_cut for response in responses) > 30  # the cleaner was at work
+    assert summary.rates["runaway"].value > 0.2
+    assert summary.rates["raw_runaway"].k > summary.rates["runaway"].k
+    assert any(reason.startswith("runaway_rate") for reason in summary.failed_reasons)
+
+
+def test_the_runaway_rate_passes_on_good_responses():
+    _, summary = summary_of([f" {row.text}" for row in labelled_responses() if not row.faults])
+    assert not any(reason.startswith("runaway_rate") for reason in summary.failed_reasons)

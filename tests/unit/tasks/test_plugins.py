@@ -10,7 +10,7 @@ from ctai.cli import main
 from ctai.config import RunConfig
 from ctai.errors import ConfigError, CtaiError
 from ctai.evidence.preregistration import preregister
-from ctai.gates.instruments import scorer_metrics
+from ctai.gates.instruments import scorer_values
 from ctai.generate.dedup.deduplication import deduplicate
 from ctai.rundir import digest_of
 from ctai.tasks import plugins, probes, registry, seeds
@@ -18,6 +18,7 @@ from ctai.tasks.calibration import calibrate_scorers
 from ctai.tasks.heldout import build_heldout, heldout_keys, is_heldout
 from tests.docs.conftest import finished_with_families, write_families
 from tests.support.generated import example
+from tests.support.thresholds import metrics_of
 
 __all__ = ["finished_with_families"]
 pytestmark = pytest.mark.unit
@@ -100,7 +101,7 @@ def test_a_heldout_key_in_other_words_is_dropped(module):
 def test_a_scorer_counts_as_calibrated_on_enough_labels_only(tmp_path, labels, calibrated):
     plugins.activate([str(write_families(tmp_path, labels))])
     found = calibrate_scorers(True)
-    metric = scorer_metrics(RunConfig().instruments, found, "artifact")[1]
+    metric = metrics_of(scorer_values(found, "artifact"), RunConfig())[1]
     assert found.by_family[NAME].n == labels
     assert metric.passed == calibrated
     assert ("family roman_numeral" in metric.note and "is not calibrated" in metric.note) != calibrated
@@ -113,7 +114,7 @@ def test_a_wrong_scorer_fails_calibration(tmp_path):
     contrary = [answer | {"content": not answer["content"]} for answer in answers]
     labels.write_text("".join(json.dumps(answer) + "\n" for answer in contrary), encoding="utf-8")
     plugins.activate([str(module)])
-    metric = scorer_metrics(RunConfig().instruments, calibrate_scorers(True), "artifact")[1]
+    metric = metrics_of(scorer_values(calibrate_scorers(True), "artifact"), RunConfig())[1]
     assert not metric.passed
 
 
