@@ -1,4 +1,4 @@
-"""A disk that is full, read-only or taken away in mid-run: one sentence, no torn file, and the same bytes afterwards."""
+"""Disk errors in mid-run (full, read-only, permission revoked): one sentence, no torn file, equal bytes after resuming."""
 
 import multiprocessing
 import signal
@@ -17,21 +17,21 @@ pytestmark = pytest.mark.unit
 
 
 def files_of(root: Path) -> dict[str, str]:
-    """SHA-256 by name, of everything but what a crash cut short and the next run removes."""
-    found = (path for path in root.rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): sha256_file(path) for path in found if path.suffix != ".tmp"}
+    """SHA-256 by name, without the temporary files of a crash, which the next run removes."""
+    paths = (path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): sha256_file(path) for path in paths if path.suffix != ".tmp"}
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The files of a shard that nothing happened to."""
+    """Files of an undisturbed shard."""
     root = tmp_path_factory.mktemp("whole")
     make_pilot(root)
     return files_of(root)
 
 
-def assert_goes_on_to(root: Path, whole: dict[str, str]) -> None:
-    """What is there is whole, not all is there, and the same call again ends in the bytes of the undisturbed one."""
+def assert_resumes_to(root: Path, whole: dict[str, str]) -> None:
+    """Assert that existing files are complete, some are missing, and resuming gives the bytes of the undisturbed run."""
     before = files_of(root)
     assert before.items() < whole.items()
     assert not list(root.rglob("*.tmp"))
@@ -47,14 +47,14 @@ def test_a_full_disk(tmp_path, whole, kib):
         with pytest.raises(CtaiError, match=r"No space left on device$"):
             make_pilot(disk)
         remount(disk, "size=64m")
-        assert_goes_on_to(disk, whole)
+        assert_resumes_to(disk, whole)
 
 
 @pytest.mark.parametrize("size", [1 << 6, 1 << 10, 1 << 15])
 def test_a_quota(tmp_path, whole, size):
     with largest_file(size), pytest.raises(CtaiError, match=r"^cannot write \S+: File too large$"):
         make_pilot(tmp_path)
-    assert_goes_on_to(tmp_path, whole)
+    assert_resumes_to(tmp_path, whole)
 
 
 def test_a_disk_that_becomes_read_only(tmp_path, whole):
@@ -64,7 +64,7 @@ def test_a_disk_that_becomes_read_only(tmp_path, whole):
         with pytest.raises(CtaiError, match=r"cannot be written .*: Read-only file system$"):
             RunDir.open(disk)
         remount(disk, "rw")
-        assert_goes_on_to(disk, whole)
+        assert_resumes_to(disk, whole)
 
 
 @pytest.mark.parametrize("mode", [0o500, 0o000])
@@ -76,7 +76,7 @@ def test_a_permission_that_is_revoked(whole, mode):
         with pytest.raises(CtaiError, match=r"^cannot \w+ \S+: Permission denied$"):
             make_pilot(root)
         rounds.chmod(0o700)
-        assert_goes_on_to(root, whole)
+        assert_resumes_to(root, whole)
 
 
 def test_a_manifest_that_may_not_be_read(whole):
@@ -102,7 +102,7 @@ def test_a_lock_that_may_not_be_written():
 
 
 def small_stage(root: Path) -> None:
-    """A run's every way to write: lock, key, batches in a new folder, artifacts within and without, manifest, verdict."""
+    """Write in every way of a run: lock, key, batches in a new folder, artifacts inside and outside, manifest, verdict."""
     rundir = RunDir.open(root)
     with rundir.lock():
         stage = Stage(rundir, "pilot", rundir.pilot_dir, {"n": 1}, {})
@@ -119,7 +119,7 @@ def small_stage(root: Path) -> None:
 
 
 def _killed_at(target: Point | None, root: Path, trace: Path) -> int | None:
-    """The exit status of a process that makes the small stage and dies at a point."""
+    """Exit status of a process that runs the small stage and is killed at a point."""
 
     def in_the_child() -> None:
         install(root, trace, target)
