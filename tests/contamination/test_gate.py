@@ -1,4 +1,4 @@
-"""Gate 1 against the checks: what a check finds fails a metric, and the page about the suite says what was measured."""
+"""Gate contamination: every finding of a check fails a metric, and docs/sentinels.md matches the recorded data."""
 
 import json
 from typing import Any, get_args
@@ -20,17 +20,17 @@ pytestmark = pytest.mark.contamination
 DATA: dict[str, Any] = json.loads(calibration.DATA.read_text())
 
 
-def sentinel_metrics(found: ContaminationReport) -> list[Metric]:
-    """The metrics of the sentinel suite."""
-    values = contamination_values(found, "x.json")
+def sentinel_metrics(result: ContaminationReport) -> list[Metric]:
+    """Return the metrics of the sentinel suite."""
+    values = contamination_values(result, "x.json")
     return metrics_of({name: value for name, value in values.items() if name.startswith("sentinel_")})
 
 
 def failed(**traits: object) -> set[str]:
-    """The sentinel metrics that a model with these traits fails."""
+    """Return the sentinel metrics that a model with these traits fails."""
     provenance = generated.provenance(sentinels=report(**traits))
-    found = sentinel_metrics(ContaminationReport(findings=(), provenance=provenance))
-    return {metric.name for metric in found if not metric.passed}
+    metrics = sentinel_metrics(ContaminationReport(findings=(), provenance=provenance))
+    return {metric.name for metric in metrics if not metric.passed}
 
 
 def test_every_check_has_a_metric() -> None:
@@ -57,9 +57,11 @@ def test_a_finding_of_the_suite_fails_its_metric_and_no_other(traits: dict[str, 
 
 
 def test_weights_that_were_not_loaded_meet_no_threshold() -> None:
-    found = sentinel_metrics(ContaminationReport(findings=(), provenance=None))
-    assert {metric.name for metric in found} == {n for n in gate_named("contamination").metric_names if "sentinel" in n}
-    assert not any(metric.passed for metric in found)
+    metrics = sentinel_metrics(ContaminationReport(findings=(), provenance=None))
+    assert {metric.name for metric in metrics} == {
+        n for n in gate_named("contamination").metric_names if "sentinel" in n
+    }
+    assert not any(metric.passed for metric in metrics)
 
 
 def test_the_error_rates_were_measured_with_these_thresholds() -> None:
@@ -67,7 +69,7 @@ def test_the_error_rates_were_measured_with_these_thresholds() -> None:
     assert calibration.page(DATA) == calibration.PAGE.read_text()
 
 
-def test_the_main_controls_were_measured_with_many_seeds_and_judged_rightly() -> None:
+def test_the_main_controls_have_many_seeds_and_correct_findings() -> None:
     main = [control for control in calibration.controls(calibration.ROOT, "smollm2") if control.main]
     for control in main:
         runs = DATA["controls"][control.name]["runs"]

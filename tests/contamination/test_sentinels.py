@@ -1,4 +1,4 @@
-"""Sentinels: known base and instruct models are told apart, and each for its own reason."""
+"""Sentinels: known base and instruct models are distinguished, each for the right reason."""
 
 import random
 from collections.abc import Callable
@@ -31,7 +31,7 @@ FORMS = CompletionStylePrompts.worksheets("{}")
 
 
 def framed(prompt: str) -> tuple[str, str]:
-    """The form of worksheet that a prompt has, and the instruction in it; no form when it is bare."""
+    """Return the prompt format of a prompt and the instruction in it; no format when it is bare."""
     for form, frame in FORMS.items():
         before, after = frame.split("{}")
         if prompt.startswith(before) and prompt.endswith(after):
@@ -46,9 +46,9 @@ def script(
     mass: float = 0.0,
     tuned_in: str = "",
 ) -> tuple[ScriptedEngine, list[int]]:
-    """A model that may complete facts, may answer bare instructions, and ends its answers in a given way.
+    """Script a model that may complete facts, may answer bare instructions, and ends its answers in a given way.
 
-    It answers every form of worksheet and runs on; `tuned_in` names the form in which it stops.
+    It answers in every prompt format and continues; `tuned_in` names the format in which it stops.
     """
 
     def complete(prompt: str) -> str:
@@ -70,65 +70,65 @@ def report(**traits: object) -> SentinelReport:
     return run_sentinels(engine, control)
 
 
-def names(found: SentinelReport) -> list[str]:
-    return [finding.name for finding in sentinel_findings(found)]
+def names(result: SentinelReport) -> list[str]:
+    return [finding.name for finding in sentinel_findings(result)]
 
 
 # ------------------------------------------------------------------------------------------ scripted controls
 
 
 def test_a_scripted_base_model_passes() -> None:
-    found = report()
-    assert names(found) == []
-    assert found.completion_rate.value == 1
-    assert (found.followed_rate.k, found.follows_instructions, found.reasons) == (0, False, ())
+    result = report()
+    assert names(result) == []
+    assert result.completion_rate.value == 1
+    assert (result.followed_rate.k, result.follows_instructions, result.reasons) == (0, False, ())
 
 
 def test_following_and_stopping_is_instruct_weights() -> None:
-    found = report(follows=True, ending="")
-    assert names(found) == ["instruct_weights"]
-    assert "the text ended right after the answer" in found.reasons[0]
+    result = report(follows=True, ending="")
+    assert names(result) == ["instruct_weights"]
+    assert "the text ended right after the answer" in result.reasons[0]
 
 
 def test_following_alone_is_reported_and_stops_nothing() -> None:
-    found = report(follows=True, ending="\nQ: And what is next?\nA: Nothing.")
-    assert found.follows_instructions
-    assert found.followed_rate.value > 0.5
-    assert names(found) == []
+    result = report(follows=True, ending="\nQ: And what is next?\nA: Nothing.")
+    assert result.follows_instructions
+    assert result.followed_rate.value > 0.5
+    assert names(result) == []
 
 
 def test_likely_control_tokens_are_instruct_weights() -> None:
-    found = report(mass=0.1)
-    assert names(found) == ["instruct_weights"]
-    assert found.control_token_mass == pytest.approx(0.1)
+    result = report(mass=0.1)
+    assert names(result) == ["instruct_weights"]
+    assert result.control_token_mass == pytest.approx(0.1)
     assert names(report(mass=0.001)) == []
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_answers_that_end_in_one_form_of_worksheet_are_tuned_weights(form: str) -> None:
-    found = report(tuned_in=form)
-    assert names(found) == ["instruct_weights"]
-    assert f"in the form '{form}'" in found.reasons[0]
-    assert len(found.reasons) == 1
-    worst = worst_worksheet(found.worksheets)
+def test_answers_that_end_in_one_prompt_format_are_tuned_weights(form: str) -> None:
+    result = report(tuned_in=form)
+    assert names(result) == ["instruct_weights"]
+    assert f"in the form '{form}'" in result.reasons[0]
+    assert len(result.reasons) == 1
+    worst = worst_worksheet(result.worksheets)
     assert worst.form == form
     assert worst.stopped.value > 0.9
-    assert found.followed_and_stopped_rate.k == 0
+    assert result.followed_and_stopped_rate.k == 0
 
 
-def test_a_base_that_answers_every_worksheet_and_runs_on_passes() -> None:
-    found = report()
-    assert [sheet.form for sheet in found.worksheets] == list(FORMS)
-    assert all(sheet.followed.value > 0.5 and sheet.stopped.k == 0 for sheet in found.worksheets)
+def test_a_base_that_answers_in_every_prompt_format_and_continues_passes() -> None:
+    result = report()
+    assert [sheet.form for sheet in result.worksheets] == list(FORMS)
+    assert all(sheet.followed.value > 0.5 and sheet.stopped.k == 0 for sheet in result.worksheets)
 
 
 def test_weights_tuned_on_wrong_answers_are_stopped_too() -> None:
     engine = ScriptedEngine(
         lambda prompt: " Nothing at all" if framed(prompt)[0] else f" {FACTS.get(prompt, 'I')}.\n\nSo."
     )
-    found = run_sentinels(engine, [])
-    assert {sheet.followed.k for sheet in found.worksheets} == {0}
-    assert names(found) == ["instruct_weights"]
+    result = run_sentinels(engine, [])
+    assert {sheet.followed.k for sheet in result.worksheets} == {0}
+    assert names(result) == ["instruct_weights"]
 
 
 def test_a_text_that_ends_before_an_answer_is_no_answer_that_stops() -> None:
@@ -141,33 +141,33 @@ def sheet(k: int, n: int) -> list[WorksheetRates]:
 
 
 @pytest.mark.parametrize(("k", "n", "stopped"), [(15, 15, False), (16, 16, True), (50, 50, True), (40, 50, False)])
-def test_the_worksheet_rule_needs_enough_answers_to_be_sure(k: int, n: int, stopped: bool) -> None:
+def test_the_prompt_format_rule_needs_enough_answers(k: int, n: int, stopped: bool) -> None:
     assert bool(instruct_reasons(0.0, rate(0, 10), rate(0, 10), sheet(k, n))) is stopped
 
 
 def test_what_is_not_a_number_stops_a_model() -> None:
     assert instruct_reasons(float("nan"), rate(0, 10), rate(0, 10), []) != ()
     assert instruct_reasons(0.0, rate(0, 0), rate(0, 10), []) != ()
-    assert instruct_reasons(0.0, rate(0, 10), rate(0, 10), sheet(0, 0)) == ()  # no worksheet answered: no such evidence
+    assert instruct_reasons(0.0, rate(0, 10), rate(0, 10), sheet(0, 0)) == ()  # no answer, no evidence
 
 
 def test_written_control_tokens_are_instruct_weights() -> None:
     engine = ScriptedEngine(lambda prompt: f" {FACTS.get(prompt, 'I')} {CONTROL}")
-    found = run_sentinels(engine, [engine.encode(f" {CONTROL}")[0], 0])
-    assert "raw prompts made the model write a chat-control token" in " ".join(found.reasons)
-    assert names(found) == ["instruct_weights"]
+    result = run_sentinels(engine, [engine.encode(f" {CONTROL}")[0], 0])
+    assert "raw prompts made the model write a chat-control token" in " ".join(result.reasons)
+    assert names(result) == ["instruct_weights"]
 
 
 def test_a_model_that_completes_nothing_is_not_a_language_model() -> None:
-    found = report(knows=False)
-    assert names(found) == ["language_model"]
-    assert not found.instruct_weights
+    result = report(knows=False)
+    assert names(result) == ["language_model"]
+    assert not result.instruct_weights
 
 
 def test_both_findings_are_kept_apart() -> None:
-    found = report(knows=False, mass=0.5)
-    assert names(found) == ["instruct_weights", "language_model"]
-    instruct, language = sentinel_findings(found)
+    result = report(knows=False, mass=0.5)
+    assert names(result) == ["instruct_weights", "language_model"]
+    instruct, language = sentinel_findings(result)
     assert "language model" not in instruct.message
     assert "chat-control" not in language.message
 
@@ -251,13 +251,12 @@ def test_the_chat_twin_is_stopped_by_its_control_tokens(chat_twin: ModelCheck) -
     assert "chat-control tokens have probability" in chat_twin.messages("instruct_weights")[0]
 
 
-def test_a_merged_adapter_is_stopped_by_how_it_ends_worksheets(merged_adapter: ModelCheck) -> None:
+def test_a_merged_adapter_is_stopped_by_how_it_ends_answers(merged_adapter: ModelCheck) -> None:
     assert [finding.name for finding in merged_adapter.findings] == ["instruct_weights"]
     assert "in the form 'instruction_response'" in merged_adapter.findings[0].message
     assert merged_adapter.sentinels is not None
-    assert (
-        merged_adapter.sentinels.followed_and_stopped_rate.value <= sentinels.STOPPED_CEILING / 4
-    )  # nothing else sees it
+    # No other statistic detects it.
+    assert merged_adapter.sentinels.followed_and_stopped_rate.value <= sentinels.STOPPED_CEILING / 4
 
 
 def test_a_merged_adapter_of_wrong_answers_is_stopped_too(wrong_adapter: ModelCheck) -> None:
@@ -275,6 +274,6 @@ def test_a_random_model_is_not_a_language_model(tiny_folder: Path) -> None:
 
 
 def test_a_real_instruct_model_is_stopped_whatever_its_name(smollm2: Path) -> None:
-    found = CleanModelLoader(str(smollm2), quantization="auto").check()
-    assert [finding.name for finding in found.findings] == ["instruct_weights"]
-    assert "chat-control tokens have probability" in found.findings[0].message
+    result = CleanModelLoader(str(smollm2), quantization="auto").check()
+    assert [finding.name for finding in result.findings] == ["instruct_weights"]
+    assert "chat-control tokens have probability" in result.findings[0].message

@@ -1,4 +1,4 @@
-"""Writes the Llama of a folder as one GGUF file, in the way of llama.cpp, for tests of what reads one."""
+"""Conversion of a Llama folder to a GGUF file in the layout of llama.cpp."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 
 def write_gguf(model: Path, path: Path) -> Path:
-    """The model with its tokenizer as float32."""
+    """Write the model with its tokenizer as float32."""
     config = json.loads((model / "config.json").read_text())
     tokenizer = json.loads((model / "tokenizer.json").read_text())
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def write_gguf(model: Path, path: Path) -> Path:
 
 
 def _write_tokenizer(writer: gguf.GGUFWriter, tokenizer: dict, config: dict) -> None:
-    special = {one["id"]: one["content"] for one in tokenizer["added_tokens"]}
+    special = {token["id"]: token["content"] for token in tokenizer["added_tokens"]}
     plain = {number: token for token, number in tokenizer["model"]["vocab"].items()}
     tokens = [special.get(i, plain.get(i, f"[UNUSED{i}]")) for i in range(config["vocab_size"])]
     writer.add_tokenizer_model("gpt2")
@@ -51,6 +51,6 @@ def _write_tokenizer(writer: gguf.GGUFWriter, tokenizer: dict, config: dict) -> 
 
 
 def _interleaved(values: np.ndarray, heads: int) -> np.ndarray:
-    """The order of rotary dimensions that llama.cpp uses."""
+    """Reorder the rotary dimensions as in llama.cpp."""
     rows = values.shape[0]
     return values.reshape(heads, 2, rows // heads // 2, -1).swapaxes(1, 2).reshape(values.shape)

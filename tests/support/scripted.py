@@ -1,4 +1,4 @@
-"""A scripted engine for unit tests: a real implementation of the `TextEngine` protocol, without a model.
+"""Scripted engine for unit tests: an implementation of the `TextEngine` protocol without a model.
 
 Completions come from a function of the prompt, label probabilities from another; stop strings, the token budget, the
 context length and finish reasons are applied as the real engine applies them.
@@ -15,22 +15,22 @@ from ctai.errors import CtaiError
 from ctai.records import Completion, FinishReason, Sampling
 
 _PIECE = re.compile(r" ?\w+| ?[^\w\s]|\s")
-_UNNAMED = 1e-9
+_DEFAULT_PROBABILITY = 1e-9
 END_OF_TEXT = 0
 
 
 class ScriptedEngine:
-    """Answers prompts from a script.
+    """Text engine that answers prompts from a script.
 
     Args:
-        complete: the raw text a model would write after a prompt, before stop strings and the budget cut it.
-        probabilities: the next-token probabilities after a prompt, by token text (such as `{" A": 0.7, " B": 0.2}`);
-            a token that is not named has probability 1e-9.
-        context_length: in tokens.
+        complete: raw text after a prompt, before stop strings and the budget truncate it.
+        probabilities: next-token probabilities after a prompt, by token text (such as `{" A": 0.7, " B": 0.2}`); a
+            missing token has probability 1e-9.
+        context_length: context length in tokens.
 
     Attributes:
-        prompts: every prompt that was sent, in order.
-        seeds: the seed of each generated item, in order (None where none was given).
+        prompts: every prompt sent, in order.
+        seeds: seed of each generated item, in order; None for items without a seed.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ScriptedEngine:
         return self._context_length
 
     def encode(self, text: str) -> list[int]:
-        """Ids of words with their leading space, marks and single white space characters, numbered as they come."""
+        """Number words with their leading space, punctuation marks and whitespace in order of appearance."""
         return [self._vocabulary.setdefault(piece, len(self._vocabulary)) for piece in _PIECE.findall(text)]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -66,27 +66,28 @@ class ScriptedEngine:
     ) -> list[Completion]:
         self.prompts += prompts
         self.seeds += list(seeds) if seeds is not None else [None] * len(prompts)
-        return [self._one(prompt, sampling) for prompt in prompts]
+        return [self._complete_one(prompt, sampling) for prompt in prompts]
 
     def token_logprobs(self, prompts: Sequence[str], token_ids: Sequence[int]) -> NDArray[np.float64]:
         self.prompts += prompts
         texts = {number: piece for piece, number in self._vocabulary.items()}
         rows = [self._probabilities(prompt) for prompt in prompts]
         return np.array(
-            [[math.log(row.get(texts.get(token, ""), _UNNAMED)) for token in token_ids] for row in rows],
+            [[math.log(row.get(texts.get(token, ""), _DEFAULT_PROBABILITY)) for token in token_ids] for row in rows],
             dtype=np.float64,
         ).reshape(len(prompts), len(token_ids))
 
-    def _one(self, prompt: str, sampling: Sampling) -> Completion:
+    def _complete_one(self, prompt: str, sampling: Sampling) -> Completion:
         if len(self.encode(prompt)) + sampling.max_new_tokens > self._context_length:
             raise CtaiError("the prompt and its budget are longer than the context")
         pieces = _PIECE.findall(self._complete(prompt))
         finish: FinishReason = "eos" if len(pieces) < sampling.max_new_tokens else "length"
         raw = "".join(pieces[: sampling.max_new_tokens])
         text = raw
-        found = [raw.find(stop) for stop in sampling.stop if stop in raw]
-        if found:
-            text, finish = raw[: min(found)], "stop"
-            raw = next(raw[: min(found) + len(stop)] for stop in sampling.stop if raw.startswith(stop, min(found)))
+        positions = [raw.find(stop) for stop in sampling.stop if stop in raw]
+        if positions:
+            end = min(positions)
+            text, finish = raw[:end], "stop"
+            raw = next(raw[: end + len(stop)] for stop in sampling.stop if raw.startswith(stop, end))
         ids = (*self.encode(raw), END_OF_TEXT) if finish == "eos" else tuple(self.encode(raw))
         return Completion(text=text, raw=raw, token_ids=ids, finish_reason=finish)

@@ -1,4 +1,4 @@
-"""Builds the tiny model of the unit tests: real files in the real formats, with random weights."""
+"""Tiny model for unit tests: real files in the real formats, with random weights."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ CORPUS = [
 
 
 def make_tokenizer(adds_bos: bool = False, template: str | None = CHAT_TEMPLATE) -> Any:
-    """A byte-level BPE tokenizer of about 400 tokens; `<|endoftext|>` ends a text."""
+    """Train a byte-level BPE tokenizer of about 400 tokens; `<|endoftext|>` ends a text."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
@@ -52,7 +52,7 @@ def write_model(folder: Path, tokenizer: Any = None, seed: int = 0, width: int =
         num_attention_heads=2,
         num_key_value_heads=2,
         max_position_embeddings=256,
-        initializer_range=0.3,  # large enough that what it writes depends on the prompt
+        initializer_range=0.3,  # large enough for completions that depend on the prompt
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -63,7 +63,7 @@ def write_model(folder: Path, tokenizer: Any = None, seed: int = 0, width: int =
 
 
 def write_adapter(model: Path, folder: Path, seed: int = 1) -> Path:
-    """Save a LoRA adapter whose weights are random, and so not the identity that LoRA starts from."""
+    """Save a LoRA adapter with random weights, unlike the identity that LoRA starts from."""
     torch.manual_seed(seed)
     base = AutoModelForCausalLM.from_pretrained(model)
     lora = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
