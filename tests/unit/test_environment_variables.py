@@ -1,4 +1,4 @@
-"""What the environment says is honoured: where weights are, whether to download, which device, colors, CI."""
+"""Environment variables: hub cache, offline mode, visible devices, colors and CI."""
 
 import os
 import pty
@@ -63,25 +63,25 @@ def test_progress(request):
 
 
 def on_a_terminal(folder: Path, **variables: str) -> str:
-    """What a small pytest run with progress writes to a terminal."""
+    """Output of a small pytest run with progress on a terminal."""
     (folder / "test_it.py").write_text(PROJECT, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_it.py"]
-    kept = {
+    inherited = {
         key: value for key, value in os.environ.items() if key not in ("CI", "NO_COLOR", "FORCE_COLOR", "PY_COLORS")
     }
-    environment = kept | {"PYTHONPATH": str(ROOT), "TERM": "xterm", **variables}
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(command, cwd=folder, stdout=theirs, stderr=theirs, stdin=theirs, env=environment)
-    os.close(theirs)
+    environment = inherited | {"PYTHONPATH": str(ROOT), "TERM": "xterm", **variables}
+    master, slave = pty.openpty()
+    process = subprocess.Popen(command, cwd=folder, stdout=slave, stderr=slave, stdin=slave, env=environment)
+    os.close(slave)
     written = b""
     try:
-        while chunk := os.read(ours, 4096):
+        while chunk := os.read(master, 4096):
             written += chunk
     except OSError:  # the other end was closed
         pass
     assert process.wait(timeout=60) == 0, written
-    os.close(ours)
+    os.close(master)
     return written.decode("utf-8", errors="replace")
 
 
