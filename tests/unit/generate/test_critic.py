@@ -21,11 +21,16 @@ def judge(probabilities, margin=1.0, **examples):
 
 
 def test_both_spellings_count():
-    found = judge({" A": 0.2, "A": 0.3, " B": 0.1, "B": 0.05})
-    assert found.logp_a == pytest.approx(math.log(0.5))
-    assert found.logp_b == pytest.approx(math.log(0.15))
-    assert found.margin == pytest.approx(math.log(0.5 / 0.15))
-    assert (found.is_good, found.predicted_label, found.confident, found.accepted) == (True, "A", True, True)
+    critique = judge({" A": 0.2, "A": 0.3, " B": 0.1, "B": 0.05})
+    assert critique.logp_a == pytest.approx(math.log(0.5))
+    assert critique.logp_b == pytest.approx(math.log(0.15))
+    assert critique.margin == pytest.approx(math.log(0.5 / 0.15))
+    assert (critique.is_good, critique.predicted_label, critique.confident, critique.accepted) == (
+        True,
+        "A",
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,8 +44,8 @@ def test_both_spellings_count():
     ],
 )
 def test_good_and_confident_are_two_things(a, b, is_good, confident):
-    found = judge({" A": a, " B": b})
-    assert (found.is_good, found.confident, found.accepted) == (is_good, confident, is_good and confident)
+    critique = judge({" A": a, " B": b})
+    assert (critique.is_good, critique.confident, critique.accepted) == (is_good, confident, is_good and confident)
 
 
 @pytest.mark.parametrize("margin", [0.0, 1.0])
@@ -51,8 +56,8 @@ def test_what_is_not_a_number_never_accepts(values, margin):
             half = len(token_ids) // 2
             return np.array([[values[0]] * half + [values[1]] * half for _ in prompts])
 
-    found = InstructionCritic(Broken(), margin).judge_pairs([("Name a color.", "red")])[0]
-    assert (found.is_good, found.confident, found.accepted) == (False, False, False)
+    critique = InstructionCritic(Broken(), margin).judge_pairs([("Name a color.", "red")])[0]
+    assert (critique.is_good, critique.confident, critique.accepted) == (False, False, False)
 
 
 def test_one_nan_spelling_spoils_the_label():
@@ -68,8 +73,8 @@ def test_an_impossible_label_loses():
         def token_logprobs(self, prompts, token_ids):
             return np.array([[-0.1, -9.0, -math.inf, -math.inf] for _ in prompts])
 
-    found = InstructionCritic(Certain()).judge_instructions(["Name a color."])[0]
-    assert (found.accepted, found.margin, found.logp_b) == (True, math.inf, -math.inf)
+    critique = InstructionCritic(Certain()).judge_instructions(["Name a color."])[0]
+    assert (critique.accepted, critique.margin, critique.logp_b) == (True, math.inf, -math.inf)
 
 
 class SplittingEngine(ScriptedEngine):
@@ -84,8 +89,8 @@ class SplittingEngine(ScriptedEngine):
 def test_a_spelling_of_two_tokens_is_left_out():
     engine = SplittingEngine(probabilities=lambda prompt: {"A": 0.5, " A": 0.4, " B": 0.05})
     engine.split = (" A",)
-    found = InstructionCritic(engine).judge_instructions(["Name a color."])[0]
-    assert found.logp_a == pytest.approx(math.log(0.5))
+    critique = InstructionCritic(engine).judge_instructions(["Name a color."])[0]
+    assert critique.logp_a == pytest.approx(math.log(0.5))
 
 
 def test_a_label_without_a_token_is_an_error():
@@ -126,8 +131,8 @@ def test_nothing_to_judge_asks_nothing():
 def test_with_the_letters_exchanged_b_is_good():
     engine = ScriptedEngine(probabilities=lambda prompt: {" A": 0.1, " B": 0.8})
     swapped = InstructionCritic(engine).with_swapped_meaning()
-    found = swapped.judge_pairs([("Name a color.", "red")])[0]
-    assert (found.is_good, found.predicted_label, found.accepted) == (True, "B", True)
+    critique = swapped.judge_pairs([("Name a color.", "red")])[0]
+    assert (critique.is_good, critique.predicted_label, critique.accepted) == (True, "B", True)
     lines = engine.prompts[-1].split("\n")
     assert lines[1].startswith("A: wrong")
     assert lines[2].startswith("B: it does what the instruction asks")

@@ -38,15 +38,15 @@ def knowing_engine(probes, sure=0.9, reads_the_rubric=True):
     [("instructions", instruction_probes(60, 0)), ("pairs", pair_probes(60, 0, heldout=True))],
 )
 def test_a_critic_that_knows_is_calibrated_as_such(kind, probes):
-    found = calibrated(knowing_engine(probes), probes)
-    assert (found.kind, found.n, found.balanced_accuracy, found.auroc) == (kind, 60, 1.0, 1.0)
-    assert 0.8 < found.balanced_accuracy_interval.low < 1
-    assert found.coverage_mean == pytest.approx(0.8, abs=1e-6)
-    assert found.label_bias == pytest.approx(0.5, abs=1e-6)
-    assert found.order_agreement.value == 1
-    assert found.acceptance["good"].value == 1
-    assert len(found.acceptance) > 2
-    assert all(rate.k == 0 for name, rate in found.acceptance.items() if name != "good")
+    calibration = calibrated(knowing_engine(probes), probes)
+    assert (calibration.kind, calibration.n, calibration.balanced_accuracy, calibration.auroc) == (kind, 60, 1.0, 1.0)
+    assert 0.8 < calibration.balanced_accuracy_interval.low < 1
+    assert calibration.coverage_mean == pytest.approx(0.8, abs=1e-6)
+    assert calibration.label_bias == pytest.approx(0.5, abs=1e-6)
+    assert calibration.order_agreement.value == 1
+    assert calibration.acceptance["good"].value == 1
+    assert len(calibration.acceptance) > 2
+    assert all(rate.k == 0 for name, rate in calibration.acceptance.items() if name != "good")
 
 
 def test_a_critic_that_knows_only_the_letters_is_found_out():
@@ -62,18 +62,18 @@ def test_every_judgement_is_kept_and_gives_the_calibration_again():
     judgements = judge_probes(InstructionCritic(knowing_engine(probes)), probes)
     assert [j.fault for j in judgements[-3:]] == ["content-free"] * 3
     assert len(judgements) == 63
-    again = [ProbeJudgement.model_validate_json(j.model_dump_json()) for j in judgements]
-    assert calibrate(again) == calibrate(judgements)
+    restored = [ProbeJudgement.model_validate_json(j.model_dump_json()) for j in judgements]
+    assert calibrate(restored) == calibrate(judgements)
 
 
 @pytest.mark.fault(14, plant="a critic that says A to everything", check="calibration: balanced accuracy, label bias")
 def test_a_critic_that_says_a_to_everything_is_found_out():
     probes = pair_probes(60, 0, heldout=False)
     engine = ScriptedEngine(probabilities=lambda prompt: {" A": 0.9, " B": 0.05})
-    found = calibrated(engine, probes)
-    assert found.balanced_accuracy == 0.5
-    assert found.auroc == 0.5
-    assert found.label_bias > 0.9
+    calibration = calibrated(engine, probes)
+    assert calibration.balanced_accuracy == 0.5
+    assert calibration.auroc == 0.5
+    assert calibration.label_bias > 0.9
 
 
 def test_a_critic_that_depends_on_the_order_of_its_examples_is_found_out():

@@ -112,11 +112,11 @@ def test_repetitions_are_reported_by_shard(rundir):
 
 
 def test_repetitions_within_each_shard_are_reported(rundir):
-    again = [Rejection(phase="dedup", reason="exact", instruction="Say 2.", shard=1, item=i) for i in range(3)]
-    folders = [plant(rundir, 0, ["Say 1."]), plant(rundir, 1, ["Say 2."], rejected=again)]
+    duplicates = [Rejection(phase="dedup", reason="exact", instruction="Say 2.", shard=1, item=i) for i in range(3)]
+    folders = [plant(rundir, 0, ["Say 1."]), plant(rundir, 1, ["Say 2."], rejected=duplicates)]
     rates = merge(rundir, folders, 2).summary.rates
-    found = {name: (rate.k, rate.n) for name, rate in rates.items() if name.startswith("repetitions_in")}
-    assert found == {"repetitions_in_shard_000": (0, 180), "repetitions_in_shard_001": (3, 180)}
+    repetitions = {name: (rate.k, rate.n) for name, rate in rates.items() if name.startswith("repetitions_in")}
+    assert repetitions == {"repetitions_in_shard_000": (0, 180), "repetitions_in_shard_001": (3, 180)}
     assert (rates["generated_repetitions"].k, rates["generated_repetitions"].n) == (3, 360)
 
 
@@ -140,8 +140,8 @@ def test_a_finished_union_is_reused_and_a_changed_shard_makes_it_anew(rundir):
     folders = two_shards(rundir)
     assert [merge(rundir, folders).reused for _ in range(2)] == [False, True]
     plant(rundir, 1, ["Say 13."], extra=1)
-    again = merge(rundir, folders)
-    assert not again.reused
+    remerged = merge(rundir, folders)
+    assert not remerged.reused
     assert len(instructions(rundir)) == 4
 
 

@@ -53,8 +53,8 @@ def test_control_text_from_the_model_is_never_sent_back(tmp_path):
     control = model.engine.encode(" ZZZ") + model.engine.encode("ZZZ")
     model.provenance = model.provenance.model_copy(update={"control_token_ids": tuple(control)})
     make_pilot(tmp_path, model)
-    found = {(r.phase, r.reason) for r in read_rejections(tmp_path)}
-    assert {("parse", "template"), ("parse", "control token"), ("response", "control token")} <= found
+    reasons = {(r.phase, r.reason) for r in read_rejections(tmp_path)}
+    assert {("parse", "template"), ("parse", "control token"), ("response", "control token")} <= reasons
     assert not any("<|im_end|>" in prompt or "ZZZ" in prompt for prompt in model.engine.prompts)
 
 
@@ -81,8 +81,8 @@ def test_what_does_not_fit_into_the_context_is_rejected_not_cut(tmp_path):
         instruction_sampling=CONFIG.generation.instruction_sampling.model_copy(update={"max_new_tokens": 135})
     )
     make_pilot(tmp_path, model, config)
-    found = {(r.phase, r.reason) for r in read_rejections(tmp_path)}
-    assert {("instruction", "too long for the context"), ("pair", "too long for the context")} <= found
+    reasons = {(r.phase, r.reason) for r in read_rejections(tmp_path)}
+    assert {("instruction", "too long for the context"), ("pair", "too long for the context")} <= reasons
 
 
 @pytest.mark.fault(

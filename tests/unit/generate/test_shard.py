@@ -59,17 +59,19 @@ def test_every_list_and_every_rejected_response_is_recorded_as_it_was_sent(tmp_p
     model = CarelessModel()
     make_pilot(tmp_path, model)
     rounds = read_jsonl(tmp_path / "artifacts/pilot/generation.jsonl", GenerationRound)
-    lists = [one for number in rounds for one in number.lists]
-    asked = [prompt for prompt in model.engine.prompts if prompt.endswith(".") and "\n1. " in prompt]
-    assert [one.prompt for one in lists] == asked
-    assert all(one.seed in model.engine.seeds for one in lists)
-    assert all(one.raw == model.complete(one.prompt) and one.finish_reason == "stop" for one in lists)
-    unkept = [one for one in read_rejections(tmp_path) if one.completion and one.phase in ("response", "pair")]
-    assert unkept
-    for one in unkept:
-        assert one.prompt in model.engine.prompts
-        assert one.prompt.endswith(CompletionStylePrompts.zero_shot(one.instruction))
-        assert one.seed in model.engine.seeds
+    lists = [record for number in rounds for record in number.lists]
+    prompts = [prompt for prompt in model.engine.prompts if prompt.endswith(".") and "\n1. " in prompt]
+    assert [record.prompt for record in lists] == prompts
+    assert all(record.seed in model.engine.seeds for record in lists)
+    assert all(record.raw == model.complete(record.prompt) and record.finish_reason == "stop" for record in lists)
+    rejected = [
+        record for record in read_rejections(tmp_path) if record.completion and record.phase in ("response", "pair")
+    ]
+    assert rejected
+    for record in rejected:
+        assert record.prompt in model.engine.prompts
+        assert record.prompt.endswith(CompletionStylePrompts.zero_shot(record.instruction))
+        assert record.seed in model.engine.seeds
 
 
 def test_what_was_generated_is_recorded_raw(examples):
@@ -89,19 +91,23 @@ def test_no_loss_is_silent(shard, examples):
     rejected = read_jsonl(shard / "rejections.jsonl", Rejection)
     nameless = sum(rejection.reason == "no instruction in the list" for rejection in rejected)
     assert len(examples) + len(rejected) - nameless == summary.counts["parsed_instructions"]
-    found = {(rejection.phase, rejection.reason) for rejection in rejected}
+    reasons = {(rejection.phase, rejection.reason) for rejection in rejected}
     assert {
         ("instruction", "judged bad"), ("pair", "judged bad"), ("response", "truncated"),
         ("decontaminate", "heldout key"), ("pair", "beyond the target"),
-    } <= found  # fmt: skip
+    } <= reasons  # fmt: skip
 
 
 def test_rates_are_over_all_rounds(shard):
     summary = read_record(shard / "qc_summary.json", QcSummary)
     rounds = read_jsonl(shard / "generation.jsonl", GenerationRound)
-    assert summary.rates["truncated"].n == sum(len(one.responses) for one in rounds) == summary.counts["generated"]
-    assert summary.acceptance["pair"].n == sum(len(one.responses) for one in rounds)
-    assert summary.acceptance["pair_judged"].n == sum(len(one.pair_critiques) for one in rounds)
+    assert (
+        summary.rates["truncated"].n
+        == sum(len(generation.responses) for generation in rounds)
+        == summary.counts["generated"]
+    )
+    assert summary.acceptance["pair"].n == sum(len(generation.responses) for generation in rounds)
+    assert summary.acceptance["pair_judged"].n == sum(len(generation.pair_critiques) for generation in rounds)
     assert summary.acceptance["pair"].n > summary.acceptance["pair_judged"].n
     assert {metric.artifact for metric in summary.thresholds} == {"artifacts/pilot/qc_summary.json"}
     assert summary.counts["generated"] > summary.counts["kept"]
@@ -122,10 +128,10 @@ def test_a_killed_shard_resumes_and_ends_in_the_same_bytes(tmp_path, shard):
     done = len(list((folder / "work" / "rounds").iterdir()))
     assert done >= 1
     assert not (folder / "manifest.json").exists()
-    again, whole = CarelessModel(), CarelessModel()
-    make_pilot(tmp_path, again)
-    make_pilot(tmp_path / "whole", whole)
-    assert 0 < again.calls < whole.calls
+    resumed, uninterrupted = CarelessModel(), CarelessModel()
+    make_pilot(tmp_path, resumed)
+    make_pilot(tmp_path / "whole", uninterrupted)
+    assert 0 < resumed.calls < uninterrupted.calls
     assert sha256_tree(folder) == sha256_tree(shard)
 
 
@@ -139,16 +145,16 @@ def test_batches_that_had_to_be_split_are_on_record_with_their_round(tmp_path):
 
     make_pilot(tmp_path, Short())
     rounds = read_jsonl(tmp_path / "artifacts" / "pilot" / "generation.jsonl", GenerationRound)
-    assert [one.batch_splits for one in rounds] == [2] + [0] * (len(rounds) - 1)
+    assert [generation.batch_splits for generation in rounds] == [2] + [0] * (len(rounds) - 1)
     assert len(rounds) > 1
 
 
 def test_a_finished_shard_is_reused_without_the_model(tmp_path):
     first = make_pilot(tmp_path)
     model = WorldModel()
-    again = make_pilot(tmp_path, model)
-    assert (first.reused, again.reused, model.calls) == (False, True, 0)
-    assert again.summary == first.summary
+    reused = make_pilot(tmp_path, model)
+    assert (first.reused, reused.reused, model.calls) == (False, True, 0)
+    assert reused.summary == first.summary
 
 
 @pytest.mark.parametrize(

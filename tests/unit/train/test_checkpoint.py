@@ -50,11 +50,11 @@ class Training:
 
 
 def test_training_in_8_bit_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
-    whole = Training()
-    whole.run(0, 1, 2)
+    uninterrupted = Training()
+    uninterrupted.run(0, 1, 2)
     done = [TrainingStep(step=step, epoch=1.0, learning_rate=0.1, loss=1.0) for step in range(3)]
-    save_checkpoint(Checkpoint(whole.tensors(), whole.optimizer.state_dict(), done), tmp_path)
-    whole.run(3, 4)
+    save_checkpoint(Checkpoint(uninterrupted.tensors(), uninterrupted.optimizer.state_dict(), done), tmp_path)
+    uninterrupted.run(3, 4)
 
     read = load_newest_checkpoint(tmp_path)
     assert read is not None
@@ -65,5 +65,5 @@ def test_training_in_8_bit_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> N
         training.run(3, 4)
     states = [resumed.optimizer.state[weight]["state1"].dtype for weight in resumed.weights]
     assert states == [torch.uint8, torch.uint8, torch.float32]
-    assert resumed.equals(whole)
-    assert not forgetful.equals(whole)
+    assert resumed.equals(uninterrupted)
+    assert not forgetful.equals(uninterrupted)

@@ -70,8 +70,8 @@ def test_first_loss_is_that_of_the_base_on_the_completions(tmp_path, allow_bos):
 @pytest.mark.fault(27, plant="training interrupted at any step", check="resume by checkpoint")
 @pytest.mark.parametrize("interrupted_at", [1, 3, 5])
 def test_resumed_equals_uninterrupted(tmp_path, tiny_model, interrupted_at):
-    whole = Prepared(tmp_path / "whole", tiny_model)
-    whole.train()
+    uninterrupted = Prepared(tmp_path / "whole", tiny_model)
+    uninterrupted.train()
     resumed = Prepared(tmp_path / "resumed", tiny_model)
     with pytest.raises(CtaiError, match="time limit"):
         resumed.train(progress=StopsAfter(interrupted_at))
@@ -79,13 +79,13 @@ def test_resumed_equals_uninterrupted(tmp_path, tiny_model, interrupted_at):
     seen = CountsSteps()
     resumed.train(progress=seen)
     assert seen.resumed_from == interrupted_at - interrupted_at % 2
-    assert resumed.adapter_bytes == whole.adapter_bytes
+    assert resumed.adapter_bytes == uninterrupted.adapter_bytes
 
 
 @pytest.mark.parametrize("interrupted_at", [1, 3, 5, 6])
 def test_checkpoints_in_between_lose_no_step_and_leave_no_trace(tmp_path, tiny_model, interrupted_at):
-    whole = Prepared(tmp_path / "whole", tiny_model)
-    whole.train()
+    uninterrupted = Prepared(tmp_path / "whole", tiny_model)
+    uninterrupted.train()
     resumed = Prepared(tmp_path / "resumed", tiny_model)
     with pytest.raises(CtaiError, match="time limit"):
         resumed.train(progress=StopsAfter(interrupted_at), checkpoint_seconds=0)
@@ -95,7 +95,7 @@ def test_checkpoints_in_between_lose_no_step_and_leave_no_trace(tmp_path, tiny_m
     resumed.train(progress=seen, checkpoint_seconds=0)
     assert seen.resumed_from == interrupted_at
     assert sorted(path.name for path in work.iterdir()) == list(RETAINED)
-    assert sha256_tree(resumed.rundir.adapter_dir) == sha256_tree(whole.rundir.adapter_dir)
+    assert sha256_tree(resumed.rundir.adapter_dir) == sha256_tree(uninterrupted.rundir.adapter_dir)
 
 
 def test_the_gradient_is_clipped_and_weights_decay_as_the_settings_say(tmp_path, tiny_model):
@@ -122,10 +122,10 @@ def test_gradient_checkpointing_changes_nothing(tmp_path, tiny_model):
     config = RunConfig(training=settings)
     p = checkpointed
     inputs = TrainingInputs(p.rundir.dataset, p.qc, p.verdict)
-    again = train_adapter(tiny_model, stage_context(p.rundir, config), inputs).losses
+    recomputed = train_adapter(tiny_model, stage_context(p.rundir, config), inputs).losses
     assert config.training.gradient_checkpointing
     assert not any(getattr(layer, "gradient_checkpointing", False) for layer in tiny_model.module.modules())
-    assert again == pytest.approx(losses, rel=1e-4)
+    assert recomputed == pytest.approx(losses, rel=1e-4)
 
 
 def test_activations_are_recomputed_only_where_memory_needs_it(tiny_model):

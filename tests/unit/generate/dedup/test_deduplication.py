@@ -260,8 +260,8 @@ def test_all_that_brute_force_finds_is_found_and_nothing_else(count: int, thresh
     texts = list(instructions(count))
     expected = by_definition(texts, threshold)
     assert sum(reason == "near" for _, reason in expected) >= near, "too few to tell"
-    found = [(one.record, one.reason) for one in deduplicate(texts, threshold=threshold).dropped]
-    assert found == expected
+    removals = [(removed.record, removed.reason) for removed in deduplicate(texts, threshold=threshold).dropped]
+    assert removals == expected
 
 
 @pytest.mark.parametrize("length", [3, 40, 400])
@@ -271,8 +271,8 @@ def test_likeness_is_found_in_texts_of_any_length_among_few_and_among_many(lengt
     template = random_text(rng, length)
     texts = [f"{template} {random_text(rng, 2)}" for _ in range(60)]
     texts += [f"please {text}" for text in rng.sample(texts, 20)]
-    found = [(one.record, one.reason) for one in deduplicate(texts).dropped]
-    assert found == by_definition(texts)
+    removals = [(removed.record, removed.reason) for removed in deduplicate(texts).dropped]
+    assert removals == by_definition(texts)
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -302,7 +302,7 @@ def test_siblings_of_held_out_items_stay() -> None:
     free = [(family, key) for family in registry.FAMILIES for key in family.keys if (family.name, key) not in keys]
     siblings = [family.render(key, phrasing) for family, key in free for phrasing in range(len(family.phrasings))]
     assert len(siblings) > 2000
-    assert {one.reason for one in deduplicate(siblings, against=held).dropped} <= {"exact", "normalized"}
+    assert {removed.reason for removed in deduplicate(siblings, against=held).dropped} <= {"exact", "normalized"}
     others = [
         family.render(item.key, phrasing)
         for item in held

@@ -10,11 +10,11 @@ pytestmark = pytest.mark.unit
 
 
 def test_each_mark_is_found() -> None:
-    found = normalization.salient_tokens("Is Anna's 'red book' well-known, or are 3.5 - two > 1 in group c?")
-    assert found.names == ("anna",)
-    assert found.quoted == ("red book",)
-    assert found.numbers == ("3.5", "-", "2", ">", "1")
-    assert found.letters == ("c",)
+    tokens = normalization.salient_tokens("Is Anna's 'red book' well-known, or are 3.5 - two > 1 in group c?")
+    assert tokens.names == ("anna",)
+    assert tokens.quoted == ("red book",)
+    assert tokens.numbers == ("3.5", "-", "2", ">", "1")
+    assert tokens.letters == ("c",)
 
 
 @given(st.text(max_size=60))
