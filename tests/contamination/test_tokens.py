@@ -1,4 +1,4 @@
-"""Tokens: chat-control ids are refused at any position, templates cannot be used, special tokens are not added."""
+"""Tokens: chat-control ids are refused at any position, templates are disabled, special tokens are not added."""
 
 import shutil
 from pathlib import Path
@@ -103,7 +103,7 @@ def test_all_of_several_templates_count() -> None:
 
 # ------------------------------------------------------------------------------------------- real tokenizers
 
-# Pieces that control tokens are made of, and what a text may hold besides: any order of them is a hard negative.
+# Parts of control tokens and other text: any order of them is a hard negative.
 PIECES = ("<|", "|>", "<", ">", "im_start", "im_end", "start_header_id", "eot_id", "tool_call", "/", "think", " ", "\n")
 TEXTS = st.one_of(st.text(max_size=20), st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
 FUZZ = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -190,7 +190,7 @@ def test_control_ids_are_found_in_any_position(real_tokenizer: Any, data: st.Dat
 
 
 def _as_training_data(tokenizer: Any, control: dict[int, str], instruction: str, response: str) -> None:
-    """What training does with a pair before the model sees it."""
+    """Check a pair as training does before the model sees it."""
     encoded = encode_pairs(tokenizer, [Pair(instruction, response)], end_id=0, max_tokens=10_000)
     InputGuard(control).check([*pair.prompt, *pair.completion] for pair in encoded.pairs)
 
@@ -259,7 +259,7 @@ def test_bos_is_refused_or_recorded_by_the_loader(tmp_path: Path) -> None:
 
 
 def test_a_template_applied_by_special_tokens_is_refused_by_the_loader(tmp_path: Path) -> None:
-    """Whether the turn's first token is called BOS or not, and also when a BOS is allowed by name."""
+    """With and without the first token of the turn as BOS, and also when a BOS is allowed."""
     tokenizer = tiny.make_tokenizer(adds_bos=True)
     turn = ("<|im_start|>", tokenizer.convert_tokens_to_ids("<|im_start|>"))
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{turn[0]} $A", special_tokens=[turn])
