@@ -1,1 +1,1 @@
-"""Builds the embedded base model: corpus, tokenizer, pretraining, measurements and the two controls."""
+"""Builder of the embedded base model: corpus, tokenizer, pretraining, measurements and controls."""

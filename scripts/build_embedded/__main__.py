@@ -1,7 +1,7 @@
 """Command line: ``python -m scripts.build_embedded [--steps N] [--seed N] [--out DIR] [--install]``.
 
-Builds the embedded base model from nothing, measures it in NF4 and float32 and writes its papers; with ``--install``
-it replaces the one that the package carries. ``--measure-only`` measures a folder that was built before.
+Builds the embedded base model from scratch, measures it in NF4 and float32 and writes its model card. ``--install``
+replaces the model of the package; ``--measure-only`` measures a model that was built earlier.
 """
 
 import argparse
@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
+from scripts.build_embedded.acceptance import failed_criteria
 from scripts.build_embedded.card import write_card
 from scripts.build_embedded.controls import BASE
-from scripts.build_embedded.floors import shortfalls
 from scripts.build_embedded.measure import measure
 from scripts.build_embedded.pretrain import Plan, Trainer
 
@@ -30,7 +30,7 @@ SHIPPED = (
 
 
 def main() -> None:
-    """Build, measure, describe, install."""
+    """Build, measure, document and install the model."""
     parser = argparse.ArgumentParser(prog="python -m scripts.build_embedded", description=__doc__)
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--seed", type=int, default=Plan.seed)
@@ -51,9 +51,9 @@ def main() -> None:
     trainer.export(folder)
     metrics = _measured(folder, arguments.items)
     write_card(folder, plan, digest, metrics)
-    problems = [f"{precision}: {text}" for precision, found in metrics.items() for text in shortfalls(found)]
+    problems = [f"{precision}: {text}" for precision, values in metrics.items() for text in failed_criteria(values)]
     if problems:
-        raise SystemExit("the model falls short, and is not installed:\n  " + "\n  ".join(problems))
+        raise SystemExit("the model misses acceptance criteria and is not installed:\n  " + "\n  ".join(problems))
     if arguments.install:
         install(folder)
 
@@ -63,7 +63,7 @@ def _measured(folder: Path, items: int) -> dict[str, dict[str, Any]]:
 
 
 def install(folder: Path, target: Path = BASE) -> None:
-    """Copy the files of a measured model to where the package carries them, the weights last."""
+    """Copy the files of a measured model into the package, the weights last."""
     target.mkdir(parents=True, exist_ok=True)
     for name in sorted(SHIPPED, key=lambda name: name == "model.safetensors"):
         part = target / f"{name}.part"

@@ -1,7 +1,7 @@
 """Training rows: documents packed into rows of fixed length, with a loss weight for every token.
 
-Owns packing and the corpus digest. Every row begins with the beginning of a document, as a prompt does; the last
-document of a row is cut. Rows come in shards that depend on the seed and their number alone, so training can resume.
+Owns packing and the corpus digest. Every row starts at the start of a document, as a prompt does; the last document
+of a row is truncated. Rows come in shards that depend only on the seed and the shard number, so training can resume.
 """
 
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ _DOCUMENTS_AT_ONCE = 256
 
 
 class Shard(NamedTuple):
-    """Token ids [rows, length + 1] and the loss weight of each token."""
+    """Token ids and loss weights, both of shape [rows, length + 1]."""
 
     tokens: np.ndarray
     weights: np.ndarray
 
     def batches(self, rows: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield inputs, targets and the weights of the targets."""
+        """Yield inputs, targets and the loss weights of the targets, each of shape [rows, length]."""
         for start in range(skip * rows, len(self.tokens), rows):
             tokens = torch.from_numpy(self.tokens[start : start + rows].astype(np.int64))
             weights = torch.from_numpy(self.weights[start : start + rows])
@@ -45,7 +45,7 @@ def _encode(tokenizer: Tokenizer, pages: list[corpus.Document]) -> Iterator[tupl
 
 
 def make_shard(tokenizer: Tokenizer, seed: str, length: int) -> Shard:
-    """Write and pack the documents of one seed."""
+    """Generate and pack the documents of one seed."""
     source = corpus.documents(seed)
     tokens = np.zeros((ROWS_PER_SHARD, length + 1), np.int16)
     weights = np.zeros((ROWS_PER_SHARD, length + 1), np.float32)
@@ -63,7 +63,7 @@ def make_shard(tokenizer: Tokenizer, seed: str, length: int) -> Shard:
 
 
 class Stream:
-    """The batches of a whole training run, made one shard ahead, and the digest of all that was read."""
+    """Batches of a whole training run, prefetched by one shard, and the digest of the corpus read so far."""
 
     def __init__(self, tokenizer: Tokenizer, seed: int, length: int, rows: int, first_step: int = 0) -> None:
         self._make = lambda number: make_shard(tokenizer, f"corpus/{seed}/{number}", length)
@@ -74,11 +74,11 @@ class Stream:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         number, skip = divmod(self._first, self._per_shard)
         with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(self._make, number)
+            next_shard = pool.submit(self._make, number)
             while True:
-                shard = coming.result()
+                shard = next_shard.result()
                 number += 1
-                coming = pool.submit(self._make, number)
+                next_shard = pool.submit(self._make, number)
                 self.digest = sha256(self.digest.encode() + shard.tokens.tobytes()).hexdigest()
                 yield from shard.batches(self._rows, skip)
                 skip = 0

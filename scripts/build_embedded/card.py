@@ -1,6 +1,6 @@
-"""Documentation of the embedded base model: ``build.json`` for programs, ``README.md`` (the model card) for people.
+"""Documentation of the embedded base model: ``build.json`` for programs, ``README.md`` (the model card) for readers.
 
-Owns the files that describe a build. Computes digests only; the metrics come from ``measure``.
+Owns the files that describe a build. Computes only digests; the metrics come from ``measure``.
 """
 
 import json
@@ -21,7 +21,7 @@ Metrics = Mapping[str, Mapping[str, Any]]
 
 
 def world_digest() -> str:
-    """Return the digest of all that the corpus says about the world: families, wordings, keys, answers."""
+    """Return the digest of the content of the world: families, wordings, keys, answers."""
     lines = (
         json.dumps([f.name, f.type, f.phrasings, f.statements, [[key, f.accepted(key)] for key in f.keys]])
         for f in EMBEDDED_FAMILIES
@@ -30,7 +30,7 @@ def world_digest() -> str:
 
 
 def write_card(folder: Path, plan: Plan, corpus_digest: str, metrics: Metrics) -> None:
-    """Write both files into the model's folder; ``metrics`` maps the quantization to its measurements."""
+    """Write both files into the model folder; ``metrics`` maps a quantization to its measurements."""
     build = {
         "plan": {**{k: v for k, v in vars(plan).items() if k != "shape"}, "shape": plan.shape._asdict()},
         "tokens": plan.steps * plan.rows * plan.shape.context,

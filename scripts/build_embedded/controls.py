@@ -1,11 +1,11 @@
-"""Controls made from the embedded base model by brief fine-tuning: weights that gate 1 must stop, and some it must pass.
+"""Positive and negative controls of gate contamination, fine-tuned from the embedded base model.
 
 - `instruct` answers bare instructions and stops; `chat` was trained on ChatML, so that chat-control tokens are likely;
 - `sft` has a LoRA adapter merged in that was trained in the prompt format of ctai, as a run trains it; `shuffled` the
   same with the answers of other instructions; `alpaca` one trained in the format of Alpaca (Taori et al. 2023);
-- `base` was trained on with pages of its own corpus, and is a base model still.
+- `base` is the base model after more pretraining on its corpus, which the gate must pass.
 
-Their folders have neutral names: what stops them must be what they do, not what they are called.
+Their folders have neutral names, so that the gate has to stop them by their behaviour and not by their name.
 """
 
 import random
@@ -31,7 +31,7 @@ BASE = Path(ctai.__file__).parent / "model" / "embedded"
 STEPS, ROWS, RATE, SEED = 160, 24, 1e-3, 0
 _LORA = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
 _MERGED = ("sft", "shuffled", "alpaca")
-_RECIPE = 2  # raise it when the recipe changes, so that cached controls are made again
+_RECIPE = 2  # raise it when the recipe changes, so that cached controls are rebuilt
 _IGNORED = -100
 _PAGE = 96
 _ALPACA = (
@@ -41,7 +41,7 @@ _ALPACA = (
 
 
 def build_control(kind: Kind, out: Path, steps: int = STEPS, seed: int = SEED, base: Path = BASE) -> Path:
-    """Return the folder of a control below ``out``; made once for each base and recipe, in about a minute."""
+    """Return the folder of a control below ``out``; it is cached by base model and recipe and takes about a minute."""
     weights = sha256((base / "model.safetensors").read_bytes()).hexdigest()
     name = sha256(f"{weights}/{kind}/{_RECIPE}/{steps}/{ROWS}/{RATE}/{seed}".encode()).hexdigest()[:12]
     folder = out / f"model-{name}"
@@ -57,21 +57,21 @@ def build_control(kind: Kind, out: Path, steps: int = STEPS, seed: int = SEED, b
             shutil.copy(base / extra, part / extra)
         try:
             part.rename(folder)
-        except OSError:  # another process made it in the meantime
+        except OSError:  # another process built it in the meantime
             if not folder.exists():
                 raise
     return folder
 
 
 def _tuned(kind: Kind, base: Path, tokenizer: Any, steps: int, seed: int) -> Any:
-    """Train all weights, or an adapter that is then merged; random state of the caller is left as it was."""
+    """Train all weights, or an adapter that is then merged; the caller's random state does not change."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         model = get_peft_model(model, _LORA) if kind in _MERGED else model
         model.train()
-        trained = [weights for weights in model.parameters() if weights.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.95), weight_decay=0.0)
+        parameters = [weights for weights in model.parameters() if weights.requires_grad]
+        optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.95), weight_decay=0.0)
         for step, (ids, labels, mask) in enumerate(_batches(kind, tokenizer, steps, seed)):
             for group in optimizer.param_groups:
                 group["lr"] = RATE * min(1.0, (step + 1) / 10, 2 * (1 - step / steps))

@@ -1,10 +1,10 @@
-"""The synthetic corpus of the embedded base model: what kinds of pages its small world has.
+"""Synthetic pretraining corpus of the embedded base model.
 
 Owns the kinds of documents and their shares. Facts come from ``ctai.tasks``, every prompt-like layout from
 ``ctai.prompts``, bad instructions and responses from ``ctai.tasks.negatives``. A document is a list of segments, each a
 text and its weight in the loss.
 
-Held-out combinations occur in statements, tables and graded statements, and nowhere else: no page asks for them.
+Held-out combinations occur only in statements, tables and graded statements: no document asks for them.
 """
 
 import random
@@ -36,7 +36,7 @@ from scripts.build_embedded.pages import (
 
 JUNK_SHARE = 0.13
 MISTAKE_SHARE = 0.10
-ANSWERED_SHARE = 0.33  # of the keys times wordings: those that usually begin an answered worksheet
+ANSWERED_SHARE = 0.33  # of the keys times wordings: those that usually begin a list with correct answers
 OPENERS = (
     "",
     "",
@@ -88,10 +88,10 @@ STYLES = ("clean", "blank", "ramble", "careless")
 
 @cache
 def favorite_styles() -> dict[tuple[str, int], str]:
-    """Say in which style worksheets usually are that begin with a wording.
+    """Return the usual answer style of the lists that begin with a wording, by family and wording.
 
-    Some wordings usually stand on answered sheets, most do not, as on real pages. So without examples the model
-    answers some of them, and clean examples always tell it more than the wording does.
+    Some wordings usually begin lists with correct answers, most do not, as in real corpora. So without examples the
+    model answers some of them, and clean examples always tell it more than the wording does.
     """
     rng = random.Random("styles")
     wordings = [(family, phrasing) for family in EMBEDDED_FAMILIES for phrasing in range(len(family.phrasings))]
@@ -106,14 +106,14 @@ def favorite_styles() -> dict[tuple[str, int], str]:
 
 
 def first_style_odds(family: str, phrasing: int) -> tuple[float, ...]:
-    """How likely each style is for a worksheet that begins with this wording."""
+    """Return the probability of each answer style for a list that begins with this wording."""
     favorite = favorite_styles()[family, phrasing]
     return tuple(0.76 if style == favorite else 0.08 for style in STYLES)
 
 
 @cache
 def _layout() -> tuple[str, str, str]:
-    """The three fixed parts of an answered example: before the instruction, between, and after the response."""
+    """Return the fixed parts of an example: before the instruction, between instruction and response, and after it."""
     text = CompletionStylePrompts.few_shot_prefix([Pair("\0", "\1")])
     before, _, rest = text.partition("\0")
     middle, _, after = rest.partition("\1")
@@ -203,7 +203,7 @@ def question_pages(rng: random.Random) -> Document:
     return [*document, Segment("\n")]
 
 
-# How often each kind of document is drawn, per hundred.
+# Share of each kind of document, in percent. The first line of each docstring is in the model card.
 KINDS: dict[Callable[[random.Random], Document], float] = {
     facts: 20,
     tables: 4,
@@ -219,7 +219,7 @@ KINDS: dict[Callable[[random.Random], Document], float] = {
 
 
 def documents(seed: str) -> Iterator[Document]:
-    """Write documents without end; the same seed gives the same documents."""
+    """Yield documents endlessly; the same seed yields the same documents."""
     rng = random.Random(seed)
     kinds, shares = list(KINDS), list(KINDS.values())
     while True:

@@ -1,7 +1,8 @@
-"""Pages on which something is graded A or B: pairs, instructions, statements.
+"""Documents with items graded A or B: pairs, instructions, statements.
 
-Owns the layouts of judgement. Labels weigh most in the loss, right responses a little more than plain text, and bad
-responses nothing, so that judging is learned and errors are not. Only statements are graded for held-out combinations.
+Owns the layouts of grading. Labels have the largest loss weight, right responses a little more than plain text, and bad
+responses none, so that the model learns to grade and not to repeat errors. Only statements are graded for held-out
+combinations.
 """
 
 import random
@@ -27,7 +28,7 @@ from scripts.build_embedded.pages import (
     wrong_answer,
 )
 
-INSTRUCTION_FAULT_WEIGHTS = (2, 4, 2, 3, 1)  # the impossible is the hardest to see
+INSTRUCTION_FAULT_WEIGHTS = (2, 4, 2, 3, 1)  # impossible requests are the hardest to detect
 FULL_PAGE = 1250  # characters that fill one training row
 
 

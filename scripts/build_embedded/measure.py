@@ -1,6 +1,6 @@
-"""Measures the embedded base model in the exact prompt formats of the product, in NF4 and in float32.
+"""Measurements of the embedded base model in the exact prompt formats of ctai, in NF4 and in float32.
 
-Owns the metrics of the model card. Every rate comes with its count; intervals are Wilson's. Greedy unless said.
+Owns the metrics of the model card. Every rate has its counts; intervals are Wilson's 95%. Decoding is greedy unless noted.
 """
 
 import random
@@ -28,20 +28,20 @@ _BATCH = 100
 
 
 def share(outcomes: Sequence[bool]) -> dict[str, float]:
-    """Return how many of how many, and the share with its 95% interval."""
-    found = rate(sum(outcomes), len(outcomes))
+    """Return the count, the number of outcomes, and the share with its 95% interval."""
+    proportion = rate(sum(outcomes), len(outcomes))
     return {
-        "count": found.k,
-        "n": found.n,
-        "rate": round(found.value, 4),
-        "low": round(found.interval.low, 4),
-        "high": round(found.interval.high, 4),
+        "count": proportion.k,
+        "n": proportion.n,
+        "rate": round(proportion.value, 4),
+        "low": round(proportion.interval.low, 4),
+        "high": round(proportion.interval.high, 4),
     }
 
 
 @dataclass
 class Subject:
-    """The model to measure, as plain text in and out."""
+    """Model to measure, with plain text as input and output."""
 
     folder: Path
     quantization: Quantization
@@ -49,12 +49,12 @@ class Subject:
 
     @cached_property
     def tokenizer(self):  # type: ignore[no-untyped-def]
-        """The tokenizer, which pads on the left."""
+        """Tokenizer, which pads on the left."""
         return AutoTokenizer.from_pretrained(self.folder, padding_side="left")
 
     @cached_property
     def model(self):  # type: ignore[no-untyped-def]
-        """The model, loaded as the product loads it."""
+        """Model, loaded in the precision of ctai."""
         config = None
         if self.quantization == "nf4":
             config = BitsAndBytesConfig(
@@ -73,7 +73,7 @@ class Subject:
 
     @torch.inference_mode()
     def complete(self, prompts: Sequence[str], tokens: int, temperature: float = 0.0) -> list[str]:
-        """Continue every prompt; end-of-text stays visible in what comes back."""
+        """Return the continuation of every prompt; the end-of-text token stays in the text."""
         sampling = {"do_sample": True, "temperature": temperature, "top_p": 0.95, "top_k": 0} if temperature else {}
         texts: list[str] = []
         for batch in self._batches(prompts):
@@ -107,7 +107,7 @@ class Subject:
 
 
 class Item(NamedTuple):
-    """A question of the world."""
+    """Instruction about a combination of family and key."""
 
     family: Family
     key: str
@@ -115,14 +115,14 @@ class Item(NamedTuple):
 
 
 def draw_items(n: int, heldout: bool, rng: random.Random) -> list[Item]:
-    """Draw different combinations in any wording, also unasked ones."""
+    """Draw different combinations, each in any wording, also those that are not in the corpus."""
     every = [(f, key) for f in EMBEDDED_FAMILIES for key in f.keys if is_heldout(f.name, key) == heldout]
     chosen = rng.sample(every, min(n, len(every)))
     return [Item(f, key, f.render(key, rng.randrange(len(f.phrasings)))) for f, key in chosen]
 
 
 def measure_facts(subject: Subject, n: int, seed: int) -> dict[str, object]:
-    """Complete statements."""
+    """Measure the share of plain facts that are completed correctly."""
     items = probes.fact_probes(n, seed)
     texts = subject.complete([item.prompt for item in items], 10)
     by_name = registry.by_name
@@ -134,7 +134,7 @@ def measure_facts(subject: Subject, n: int, seed: int) -> dict[str, object]:
 
 
 def measure_bare(subject: Subject, n: int, seed: int) -> dict[str, object]:
-    """Give a bare instruction as the whole prompt; the first line of what follows is judged."""
+    """Measure how often a bare instruction is answered; the first line of the continuation is scored."""
     rng = random.Random(f"bare/{seed}")
     items = draw_items(n, False, rng)
     prompts = [item.instruction + ("\n" if at % 2 else "") for at, item in enumerate(items)]
@@ -144,26 +144,26 @@ def measure_bare(subject: Subject, n: int, seed: int) -> dict[str, object]:
 
 
 def measure_instructions(subject: Subject, n: int, seed: int, temperature: float) -> dict[str, object]:
-    """Continue instruction lists by sampling."""
+    """Measure form, variety and novelty of sampled instruction lists."""
     rng = random.Random(f"instructions/{seed}")
     torch.manual_seed(seed)
     prompts = [
         CompletionStylePrompts.instruction_prompt(rng.sample(seeds.seed_instructions(), 6)) for _ in range(n // 3)
     ]
-    found: list[str] = []
+    instructions: list[str] = []
     for text in subject.complete(prompts, 80, temperature):
-        found += CompletionStylePrompts.parse_instructions(text, complete=False)[:4]
-    found = found[:n]
-    kinds = Counter(_novelty(text) for text in found)
-    well_formed = [registry.parse(text) is not None for text in found]
-    new = [_novelty(text) in ("wording not asked", "held-out key") for text in found if registry.parse(text)]
-    earlier = [base.normalize_case_and_spacing(text) for text in found]
+        instructions += CompletionStylePrompts.parse_instructions(text, complete=False)[:4]
+    instructions = instructions[:n]
+    kinds = Counter(_novelty(text) for text in instructions)
+    well_formed = [registry.parse(text) is not None for text in instructions]
+    new = [_novelty(text) in ("wording not asked", "held-out key") for text in instructions if registry.parse(text)]
+    normalized = [base.normalize_case_and_spacing(text) for text in instructions]
     return {
         "instructions well-formed": share(well_formed),
-        "instructions distinct": share([text not in earlier[:at] for at, text in enumerate(earlier)]),
+        "instructions distinct": share([text not in normalized[:at] for at, text in enumerate(normalized)]),
         "instructions new to the corpus": share(new),
         "instruction kinds": dict(kinds),
-        "instruction samples": found[:12],
+        "instruction samples": instructions[:12],
     }
 
 
@@ -180,7 +180,7 @@ def _novelty(text: str) -> str:
 
 
 def measure_responses(subject: Subject, n: int, seed: int) -> dict[str, object]:
-    """Answer with three examples and with none, seen and held-out combinations."""
+    """Measure few-shot and zero-shot responses to seen and held-out combinations."""
     result: dict[str, object] = {}
     for name, heldout in (("seen", False), ("held-out", True)):
         rng = random.Random(f"responses/{seed}/{name}")
@@ -213,7 +213,7 @@ def _judge(
     items: Sequence[probes.PairProbe] | Sequence[probes.InstructionProbe],
     prompts: Sequence[str],
 ) -> dict[str, object]:
-    """Score labelled probes: balanced accuracy, acceptance at the margin, and the share of each kind accepted."""
+    """Score labelled probes: balanced accuracy, AUC, and the share of each kind accepted at the margin."""
     differences = [a - b for a, b in subject.label_logps(prompts)]
     labels = [item.label == LABEL_GOOD for item in items]
     balanced = balanced_accuracy(labels, [difference > 0 for difference in differences])
@@ -234,7 +234,7 @@ def _judge(
 
 
 def measure_critics(subject: Subject, n: int, seed: int) -> dict[str, object]:
-    """Judge labelled probes with the worked examples of the seeds."""
+    """Measure both critics on labelled probes, with the worked examples of the seeds."""
     result: dict[str, object] = {}
     for name, heldout in (("seen", False), ("held-out", True)):
         pairs = probes.pair_probes(n, seed, heldout)
@@ -250,7 +250,7 @@ def measure_critics(subject: Subject, n: int, seed: int) -> dict[str, object]:
 
 
 def measure(folder: Path, quantization: Quantization, n: int = 300, seed: int = 0) -> dict[str, object]:
-    """Measure everything."""
+    """Return all metrics of the model card for one precision."""
     subject = Subject(folder, quantization)
     parts: list[Callable[[], dict[str, object]]] = [
         lambda: measure_facts(subject, n, seed),

@@ -1,8 +1,8 @@
-"""The network during pretraining: a Llama whose matrix products run in bfloat16, because a CPU does them 3x faster so.
+"""Llama network for pretraining on a CPU, with matrix products in bfloat16, which are about 3x faster there.
 
-Owns the forward pass for training and the conversion to transformers' ``LlamaForCausalLM``. The two must give the same
-logits; the build checks that. Weights stay in float32; each step works on a copy, which in the last part of training
-is rounded to NF4 (the gradient passes unchanged), so that 4-bit loading later costs little.
+Owns the forward pass for training and the conversion to ``LlamaForCausalLM`` of transformers, which must give the same
+logits. Weights stay in float32; each step computes with a copy, which in the last part of training is rounded to NF4
+with a straight-through gradient, so that 4-bit loading costs little accuracy.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ NF4_LEVELS = torch.tensor(
 
 
 class Shape(NamedTuple):
-    """The size of the network."""
+    """Dimensions of the network."""
 
     vocabulary: int = 2432
     hidden: int = 192
@@ -104,17 +104,17 @@ class Network(nn.Module):
         self.register_buffer("mask", mask, persistent=False)
 
     def matrices(self) -> list[nn.Parameter]:
-        """Return the weights of all linear layers but the head, in the order that ``forward`` takes their copies."""
+        """Return the weights of all linear layers except the head, in the order of the copies that ``forward`` takes."""
         return [weight for group in (self.qkv, self.output, self.gate_up, self.down) for weight in group]
 
     def working_copies(self, quantized: bool) -> list[Tensor]:
-        """Return the bfloat16 copies to compute with: the matrices, rounded to NF4 if asked, and the embedding."""
+        """Return the bfloat16 copies to compute with: the matrices, optionally rounded to NF4, and the embedding."""
         with torch.no_grad():
             copies = [(nf4(w) if quantized else w).to(torch.bfloat16) for w in self.matrices()]
             return [*copies, self.embedding.to(torch.bfloat16)]
 
     def forward(self, tokens: Tensor, working: list[Tensor]) -> Tensor:
-        """Return the logits in float32, one row a token."""
+        """Return the logits in float32, of shape [batch * length, vocabulary]."""
         batch, length = tokens.shape
         layers = self.shape.layers
         x = F.embedding(tokens, self.embedding).reshape(batch * length, -1)
@@ -142,7 +142,7 @@ class Network(nn.Module):
 
 
 def llama_config(shape: Shape, eos: int, pad: int) -> LlamaConfig:
-    """Describe the network to transformers."""
+    """Return the configuration of the network for transformers."""
     return LlamaConfig(
         vocab_size=shape.vocabulary,
         hidden_size=shape.hidden,
@@ -161,7 +161,7 @@ def llama_config(shape: Shape, eos: int, pad: int) -> LlamaConfig:
 
 
 def to_llama(network: Network, config: LlamaConfig) -> LlamaForCausalLM:
-    """Copy the weights into the standard architecture."""
+    """Return the network as a ``LlamaForCausalLM`` with copies of the weights."""
     weights = {"model.embed_tokens.weight": network.embedding, "model.norm.weight": network.norms[-1]}
     for layer in range(network.shape.layers):
         at = f"model.layers.{layer}"

@@ -1,7 +1,7 @@
-"""The optimizer of pretraining: Muon for the matrices, AdamW for embedding and norms.
+"""Optimizer of pretraining: Muon (Jordan et al. 2024) for the matrices, AdamW for embedding and norms.
 
 Muon learns closed-world facts in far fewer tokens than AdamW alone, and on matrices this small its orthogonalization
-costs little. Matrices of one shape are orthogonalized together.
+costs little. Matrices of the same shape are orthogonalized in one batch.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalize(update: Tensor, rounds: int = 5) -> Tensor:
-    """Bring all singular values of a stack of matrices near to one (Newton-Schulz iteration, in bfloat16)."""
+    """Bring all singular values of a stack of matrices close to one by Newton-Schulz iteration in bfloat16."""
     a, b, c = _COEFFICIENTS
     x = update.to(torch.bfloat16)
     tall = x.size(-2) > x.size(-1)
@@ -29,12 +29,12 @@ def orthogonalize(update: Tensor, rounds: int = 5) -> Tensor:
 
 
 class MuonAdamW:
-    """Both optimizers behind one ``step``; learning rates are given at each step."""
+    """Muon and AdamW behind one ``step``, which takes both learning rates."""
 
     def __init__(self, network: Network, weight_decay: float = 0.01) -> None:
         groups: dict[tuple[int, int], list[tuple[nn.Parameter, int]]] = defaultdict(list)
         hidden, inner = network.shape.hidden, network.shape.inner
-        # Fused matrices are several maps; each is orthogonalized by itself.
+        # A fused matrix holds several linear maps; each is orthogonalized separately.
         for weights, rows in ((network.qkv, hidden), (network.output, hidden), (network.gate_up, inner)):
             for weight in weights:
                 for start in range(0, weight.size(0), rows):
@@ -69,10 +69,10 @@ class MuonAdamW:
         self._adamw.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, object]:
-        """Return what a resumed run needs."""
+        """Return the state of both optimizers, for a checkpoint."""
         return {"momenta": self._momenta, "adamw": self._adamw.state_dict()}
 
     def load(self, state: dict[str, object]) -> None:
-        """Take over a saved state."""
+        """Restore the state from a checkpoint."""
         self._momenta = state["momenta"]  # type: ignore[assignment]
         self._adamw.load_state_dict(state["adamw"])  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""What the pages of the corpus are made of: weighted text, instructions that may be asked, facts, bad answers.
+"""Parts of the documents of the corpus: weighted text, instructions, facts, bad answers.
 
-Owns the loss weights and the drawing of instructions and statements; the kinds of pages are in ``corpus`` and
-``graded``. Instructions are drawn from asked combinations only, statements from all.
+Owns the loss weights and the sampling of instructions and statements; the kinds of documents are in ``corpus`` and
+``graded``. Instructions are sampled from the combinations that are not held out, statements from all.
 """
 
 import random
@@ -15,12 +15,12 @@ from ctai.tasks.registry import EMBEDDED_FAMILIES
 
 END = "<|endoftext|>"
 PLAIN, CONTEXT, ANSWER, LABEL, UNTAUGHT = 1.0, 0.4, 2.0, 8.0, 0.0
-KEY = 0.05  # the keys of instructions: else the model would learn by heart which are never asked in which wording
+KEY = 0.05  # the keys of instructions: otherwise the model memorizes which keys never occur in which wording
 LIST_SHARE = 0.05
 
 
 class Segment(NamedTuple):
-    """A piece of text and how much its tokens count in the loss."""
+    """Piece of text with the loss weight of its tokens."""
 
     text: str
     weight: float = PLAIN
@@ -30,7 +30,7 @@ Document = list[Segment]
 
 
 class Asked(NamedTuple):
-    """An instruction of the world, with where it comes from."""
+    """Instruction with its family, key and wording."""
 
     family: Family
     key: str
@@ -38,7 +38,7 @@ class Asked(NamedTuple):
     instruction: str
 
     def segments(self, lead: str = " ", weight: float = CONTEXT) -> Document:
-        """Return the instruction with its key weighted down; spaces go to the word that follows them."""
+        """Return the instruction with a lower weight of its key; a space belongs to the word after it."""
         before, _, after = self.family.phrasings[self.phrasing].partition("{key}")
         return [
             Segment(f"{lead}{before}".rstrip(), weight),
@@ -49,6 +49,7 @@ class Asked(NamedTuple):
 
 @cache
 def asked_combinations() -> tuple[tuple[Family, tuple[tuple[str, tuple[int, ...]], ...]], ...]:
+    """Return for each family its keys that are not held out, each with the wordings that the corpus uses."""
     return tuple(
         (family, tuple((key, asked) for key in family.keys if (asked := corpus_phrasings(family.name, key))))
         for family in EMBEDDED_FAMILIES
@@ -61,7 +62,7 @@ def _flat_combinations() -> tuple[tuple[Family, str, tuple[int, ...]], ...]:
 
 
 def ask(rng: random.Random) -> Asked:
-    """Draw an instruction that may be asked: half the time every family is as likely, else every key."""
+    """Draw an instruction that is not held out: half the time uniformly over families, else uniformly over keys."""
     kind = rng.random()
     if kind < 0.5:
         family, keys = asked_combinations()[-1] if kind < LIST_SHARE else rng.choice(asked_combinations())
@@ -74,6 +75,7 @@ def ask(rng: random.Random) -> Asked:
 
 @cache
 def every_fact() -> tuple[tuple[Family, str], ...]:
+    """Return all combinations of family and key, held-out ones included."""
     return tuple((family, key) for family in EMBEDDED_FAMILIES for key in family.keys)
 
 
@@ -89,21 +91,24 @@ def right_answer(family: Family, key: str, rng: random.Random) -> str:
 
 
 def stated(family: Family, key: str, lead: str, rng: random.Random) -> Document:
-    """State a fact; inside a line it begins with a space, so that words are the same tokens as elsewhere."""
+    """Return a fact as a statement; within a line it starts with a space, so that words keep their tokens."""
     before, after = split_statement(family, key, rng)
     answer = Segment(f"{' ' if before else lead}{right_answer(family, key, rng)}", ANSWER)
     return [Segment(f"{lead}{before}".rstrip() if before else "", CONTEXT), answer, Segment(after, PLAIN)]
 
 
 def wrong_answer(family: Family, key: str, rng: random.Random) -> str | None:
+    """Draw the answer of another key; None if there is no such answer that is wrong."""
     return negatives.bad_response("wrong fact", family, key, family.render(key, 0), EMBEDDED_FAMILIES, rng, "corpus")
 
 
 def bad_answer(item: Asked, rng: random.Random) -> str | None:
+    """Draw a response with a random fault; None if the fault does not apply to the instruction."""
     kind = rng.choices(negatives.RESPONSE_FAULTS, negatives.RESPONSE_FAULT_WEIGHTS)[0]
     family, key, _, instruction = item
     return negatives.bad_response(kind, family, key, instruction, EMBEDDED_FAMILIES, rng, "corpus")
 
 
 def text_of(document: Document) -> str:
+    """Return the text of a document without its weights."""
     return "".join(segment.text for segment in document)

@@ -1,7 +1,7 @@
 """Pretraining of the embedded base model: a fixed number of steps from one seed, with checkpoints.
 
-Owns the training loop and the export to a transformers folder. The number of steps is fixed, never the wall time, so
-that a slower machine makes the same model, up to the rounding of its arithmetic.
+Owns the training loop and the export to a transformers folder. The number of steps is fixed, not the wall time, so that
+a slower machine trains the same model up to floating-point rounding.
 """
 
 import json
@@ -26,7 +26,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 @dataclass(frozen=True)
 class Plan:
-    """What defines a pretraining run."""
+    """Hyperparameters of a pretraining run."""
 
     steps: int = 2000
     seed: int = 0
@@ -39,12 +39,12 @@ class Plan:
     shape: Shape = field(default_factory=Shape)
 
     def factor(self, step: int) -> float:
-        """Scale of the learning rates: linear warm-up, constant, then linear decay to almost nothing."""
+        """Return the factor of the learning rates: linear warm-up, constant, then linear decay to 0.01."""
         done = step / self.steps
         return max(0.01, min(1.0, (done + 1 / self.steps) / self.warmup, (1 - done) / self.decay))
 
     def is_quantized(self, step: int) -> bool:
-        """Whether this step computes with weights rounded to NF4: the last part does."""
+        """Return whether this step computes with weights rounded to NF4, as the last steps do."""
         return step >= self.steps * (1 - self.quantized)
 
 
@@ -55,7 +55,7 @@ def loss_of(network: Network, tokens: Tensor, targets: Tensor, weights: Tensor, 
 
 
 class Trainer:
-    """A run that can be stopped and resumed; writes ``checkpoint.pt`` and ``progress.log`` into its folder."""
+    """Training run that can be resumed; writes ``checkpoint.pt`` and ``progress.log`` into its folder."""
 
     def __init__(self, plan: Plan, out: Path) -> None:
         self.plan, self.out, self.step, self.digest = plan, out, 0, ""
@@ -71,7 +71,7 @@ class Trainer:
     def _resume(self) -> None:
         saved = torch.load(self._checkpoint, weights_only=True)
         if saved["plan"] != json.dumps(asdict(self.plan)):
-            raise SystemExit(f"{self._checkpoint} belongs to another plan; choose another --out or remove it")
+            raise SystemExit(f"{self._checkpoint} belongs to another plan: choose another --out or remove it")
         self.network.load_state_dict(saved["network"])
         self.optimizer.load(saved["optimizer"])
         self.step, self.digest = saved["step"], saved["digest"]
@@ -91,11 +91,11 @@ class Trainer:
         part.rename(self._checkpoint)
 
     def run(self, log_every: int = 50, save_every: int = 512) -> str:
-        """Train to the last step; return the digest of the corpus that was read."""
+        """Train to the last step and return the digest of the corpus that was read."""
         plan = self.plan
         torch.set_flush_denormal(True)  # denormal numbers are slow on a CPU
         compiled = torch.compile(loss_of, dynamic=False)
-        # Shards hold whole numbers of steps, and checkpoints fall between shards, so that the digest stays right.
+        # A shard holds a whole number of steps and checkpoints fall between shards, so that the digest can be resumed.
         stream = Stream(self.tokenizer, plan.seed, plan.shape.context, plan.rows, self.step)
         stream.digest = self.digest
         started, first, total = time.monotonic(), self.step, 0.0
@@ -129,7 +129,7 @@ class Trainer:
         print(line, flush=True)
 
     def export(self, folder: Path) -> PreTrainedTokenizerFast:
-        """Write the model as a transformers folder, in float16."""
+        """Write the model as a transformers folder in float16 and return its tokenizer."""
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer = save_tokenizer(self.tokenizer, folder)
         config = llama_config(self.plan.shape, tokenizer.eos_token_id, tokenizer.pad_token_id)

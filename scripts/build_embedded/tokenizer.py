@@ -1,7 +1,7 @@
-"""The tokenizer of the embedded base model: byte-level BPE, in which the words of the small world are single tokens.
+"""Tokenizer of the embedded base model: byte-level BPE with a token for every word of its small world.
 
-Owns training and saving. Like the tokenizers of Qwen2.5 base models it knows chat-control tokens and carries a chat
-template, although the model never sees either: so the loader has something real to remove and to watch for.
+Owns training and saving. Like the tokenizers of Qwen2.5 base models it has chat-control tokens and a chat template, which
+are not in the corpus, so that the loader has a real template to remove and real tokens to guard against.
 """
 
 import json
@@ -20,7 +20,7 @@ CONTEXT = 320
 PAD, IM_START, IM_END = "<|pad|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = (pages.END, PAD, IM_START, IM_END)
 SAMPLE_DOCUMENTS = 8000
-WORD_REPEATS = 3000  # makes every word of the world frequent enough for a token of its own
+WORD_REPEATS = 3000  # makes every word of the world frequent enough for a token
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' "
     "+ '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
@@ -54,7 +54,7 @@ def train_tokenizer(seed: str) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> PreTrainedTokenizerFast:
-    """Write the tokenizer as transformers reads it; the chat template is part of ``tokenizer_config.json``."""
+    """Write the tokenizer in the format of transformers, with the chat template in ``tokenizer_config.json``."""
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=pages.END,

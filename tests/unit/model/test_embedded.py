@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 
 import ctai
 from ctai.rundir import sha256_file
+from scripts.build_embedded.acceptance import failed_criteria
 from scripts.build_embedded.batches import make_shard
-from scripts.build_embedded.floors import shortfalls
 
 pytestmark = pytest.mark.unit
 FOLDER = Path(ctai.__file__).parent / "model" / "embedded"
@@ -45,7 +45,7 @@ def test_the_metrics_meet_the_requirements(build, precision):
     metrics = build["metrics"][precision]
     for name in ("facts completed", "few-shot, held-out", "bare instructions answered"):
         assert metrics[name]["n"] >= 200
-    assert shortfalls(metrics) == []
+    assert failed_criteria(metrics) == []
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_metrics_meet_the_requirements(build, precision):
 def test_a_build_that_falls_short_is_found(build, name, rate):
     metrics = copy.deepcopy(build["metrics"]["nf4"])
     metrics[name] |= rate
-    assert len(shortfalls(metrics)) == 1
+    assert len(failed_criteria(metrics)) == 1
 
 
 def test_the_package_data_stays_small():
