@@ -30,9 +30,9 @@ def calibrate_detectors(path: Path = LABELLED_RESPONSES) -> DetectorCalibration:
     pairs = [(response, find_faults(response.text, response.finish_reason)) for response in responses]
     origins = dict.fromkeys(response.origin for response in responses)
     return DetectorCalibration(
-        labels=sha256_file(path),
-        everything=_sample(pairs),
-        origins={origin: _sample([pair for pair in pairs if pair[0].origin == origin]) for origin in origins},
+        labels_sha256=sha256_file(path),
+        overall=_sample(pairs),
+        by_origin={origin: _sample([pair for pair in pairs if pair[0].origin == origin]) for origin in origins},
     )
 
 

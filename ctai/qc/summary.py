@@ -1,7 +1,7 @@
-"""Quality control of a pilot, a shard or the merged union: counts, rates and metrics against thresholds.
+"""QC summary of a pilot, a shard or the merged dataset: counts, rates and metrics against thresholds.
 
-Owns how each metric is computed. Rates are over everything that was generated or judged, never over what survived;
-the faults of a response are `ctai.qc.faults`'. Whether a summary lets the run go on is decided by the gates.
+Owns the computation of each metric. Denominators of rates are all generated or judged items, never only the kept ones.
+Does not own the faults of a response (`ctai.qc.faults`) or the decision whether a run continues (`ctai.gates`).
 """
 
 import math
@@ -22,16 +22,25 @@ __all__ = ["FAULTS", "MinimumCount", "QcCounter", "QcInput", "SummaryHeader", "f
 
 
 class MinimumCount(NamedTuple):
-    """How many examples there must be, under the name by which the gate asks for it."""
+    """Minimum number of examples.
+
+    Attributes:
+        metric: Name of the gate's metric.
+        at_least: The number.
+    """
 
     metric: str
     at_least: int
 
 
 class QcInput(NamedTuple):
-    """What is judged: the kept examples, what was rejected, and everything that was generated.
+    """Data of a summary.
 
-    `overlapping` counts the kept examples that overlap the held-out set.
+    Attributes:
+        examples: Kept examples.
+        rejections: Rejected items with their reasons.
+        rounds: Everything that was generated and judged.
+        overlapping: Number of kept examples that overlap the held-out set.
     """
 
     examples: Sequence[Example]
@@ -41,7 +50,7 @@ class QcInput(NamedTuple):
 
 
 class _Judgements:
-    """The critic's judgements of one kind, counted."""
+    """Counts and margins of the critic's judgements of one kind."""
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -52,68 +61,68 @@ class _Judgements:
         for critique in critiques:
             self.n += 1
             self.accepted += critique.accepted
-            if math.isfinite(critique.margin):  # one that is not a number is counted and left out
+            if math.isfinite(critique.margin):  # other margins count in `n` only
                 self.margins.append(critique.margin)
 
     def acceptance(self) -> Rate:
         return rate(self.accepted, self.n)
 
     def summary(self) -> dict[str, float]:
-        """How sure the critic was."""
-        found = {"n": float(self.n), "not_finite": float(self.n - len(self.margins))}
-        return {**found, **describe(self.margins)._asdict()} if self.margins else found
+        """Return statistics of the margins."""
+        counts = {"n": float(self.n), "not_finite": float(self.n - len(self.margins))}
+        return {**counts, **describe(self.margins)._asdict()} if self.margins else counts
 
 
 class QcCounter:
-    """What a summary needs of all that was generated, kept and rejected, counted as it goes by and not kept."""
+    """Streaming counters for a QC summary; they store no texts."""
 
     def __init__(self) -> None:
         self.overlapping = 0
         self.kept = 0
         self.kept_faults = 0
-        self.repeated = 0
+        self.repetitions = 0
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.tokens = array("q")
         self.instructions = _Judgements()
         self.pairs = _Judgements()
-        self._different: set[bytes] = set()
+        self._distinct: set[bytes] = set()
 
     @classmethod
-    def of(cls, material: QcInput) -> "QcCounter":
-        """The tally of what is at hand."""
-        tally = cls()
-        for example in material.examples:
-            tally.keep(example)
-        for rejection in material.rejections:
-            tally.reject(rejection)
-        for one in material.rounds:
-            tally.generate(one)
-        tally.overlapping = material.overlapping
-        return tally
+    def of(cls, data: QcInput) -> "QcCounter":
+        """Count all items of the data."""
+        counter = cls()
+        for example in data.examples:
+            counter.keep(example)
+        for rejection in data.rejections:
+            counter.reject(rejection)
+        for generation_round in data.rounds:
+            counter.generate(generation_round)
+        counter.overlapping = data.overlapping
+        return counter
 
     def keep(self, example: Example) -> None:
         """Count a kept example."""
         self.kept += 1
         self.kept_faults += bool(find_faults(example.response, example.finish_reason))
-        normal = normalize_case_and_spacing(example.instruction).encode("utf-8", "surrogatepass")
-        self._different.add(blake2b(normal, digest_size=16).digest())
+        text = normalize_case_and_spacing(example.instruction).encode("utf-8", "surrogatepass")
+        self._distinct.add(blake2b(text, digest_size=16).digest())
 
     def reject(self, rejection: Rejection) -> None:
-        """Count something that was not kept."""
+        """Count a rejected item by phase and reason."""
         self.reasons[f"rejected {rejection.phase}: {rejection.reason}"] += 1
-        self.repeated += rejection.phase == "dedup"
+        self.repetitions += rejection.phase == "dedup"
 
-    def generate(self, one: GenerationRound) -> None:
-        """Count all that a round generated and judged."""
+    def generate(self, generation_round: GenerationRound) -> None:
+        """Count the generated and judged items of a round."""
         self.counts["rounds"] += 1
-        self.counts["instruction_prompts"] += len(one.lists)
-        self.counts["list_lines"] += one.list_lines
-        self.counts["parsed_instructions"] += one.parsed
-        self.instructions.add(one.instruction_critiques)
-        self.pairs.add(one.pair_critiques)
-        for response in one.responses:
+        self.counts["instruction_prompts"] += len(generation_round.lists)
+        self.counts["list_lines"] += generation_round.list_lines
+        self.counts["parsed_instructions"] += generation_round.parsed
+        self.instructions.add(generation_round.instruction_critiques)
+        self.pairs.add(generation_round.pair_critiques)
+        for response in generation_round.responses:
             self.tokens.append(response.tokens)
             self.counts["delimiter_found"] += response.delimiter_found
             self.counts["heuristic_cut"] += response.heuristic_cut
@@ -123,13 +132,13 @@ class QcCounter:
 
     @property
     def generated(self) -> int:
-        """How many responses were generated."""
+        """Number of generated responses."""
         return len(self.tokens)
 
     @property
     def duplicates(self) -> int:
-        """How many kept examples ask what another one asks, in its words."""
-        return self.kept - len(self._different)
+        """Number of kept examples whose normalized instruction an earlier kept example has."""
+        return self.kept - len(self._distinct)
 
 
 class SummaryHeader(NamedTuple):
@@ -137,9 +146,9 @@ class SummaryHeader(NamedTuple):
 
     Attributes:
         stage: `pilot`, `scale` or `merged`.
-        run_id: the run that made the material.
-        inputs: names and digests of the files that the material was read from.
-        artifact: path of the summary relative to the run directory.
+        run_id: Run that generated the data.
+        inputs: Names and digests of the input files.
+        artifact: Path of the summary relative to the run directory.
     """
 
     stage: str
@@ -150,41 +159,41 @@ class SummaryHeader(NamedTuple):
 
 def summarize(
     header: SummaryHeader,
-    material: QcInput | QcCounter,
-    wanted: MinimumCount,
+    data: QcInput | QcCounter,
+    minimum: MinimumCount,
     thresholds: QcThresholds,
-    more_rates: Mapping[str, Rate] | None = None,
+    extra_rates: Mapping[str, Rate] | None = None,
 ) -> QcSummary:
     """Compute every count, rate and metric.
 
     Args:
-        header: the identity of the summary.
-        material: everything generated, kept and rejected, or its counts.
-        wanted: the minimum number of examples.
-        thresholds: the threshold of each metric.
-        more_rates: further rates, reported and not judged.
+        header: Identity of the summary.
+        data: Everything generated, kept and rejected, or its counts.
+        minimum: Minimum number of examples.
+        thresholds: Threshold of each metric.
+        extra_rates: Further rates, reported without a threshold.
     """
-    tally = material if isinstance(material, QcCounter) else QcCounter.of(material)
-    accepted = tally.pairs.acceptance()
+    counter = data if isinstance(data, QcCounter) else QcCounter.of(data)
+    accepted = counter.pairs.acceptance()
     acceptance = {
-        "instruction": tally.instructions.acceptance(),
-        # a response of bad form was never judged, but is no accepted pair either
-        "pair": rate(accepted.k, tally.generated),
+        "instruction": counter.instructions.acceptance(),
+        # includes responses with formal faults, which the critic never judges
+        "pair": rate(accepted.k, counter.generated),
         "pair_judged": accepted,
     }
-    rates = {**_rates(tally), **(more_rates or {})}
-    stats = _token_stats(tally.tokens)
-    count = to_metric(metric_spec(wanted.metric), MetricValue(tally.kept), wanted.at_least)
+    rates = {**_rates(counter), **(extra_rates or {})}
+    stats = _token_stats(counter.tokens)
+    count = to_metric(metric_spec(minimum.metric), MetricValue(counter.kept), minimum.at_least)
     metrics = tuple(
         metric.model_copy(update={"artifact": header.artifact})
         for metric in _metrics(count, thresholds, rates, acceptance, stats)
     )
     return QcSummary(
         stage=header.stage,
-        counts=_counts(tally),
+        counts=_counts(counter),
         acceptance=acceptance,
         token_stats=stats,
-        margins={"instruction": tally.instructions.summary(), "pair": tally.pairs.summary()},
+        margins={"instruction": counter.instructions.summary(), "pair": counter.pairs.summary()},
         rates=rates,
         thresholds=metrics,
         thresholds_passed=all(metric.passed for metric in metrics),
@@ -194,17 +203,17 @@ def summarize(
     )
 
 
-def _rates(tally: QcCounter) -> dict[str, Rate]:
-    """Faults over all generated responses, cleaned and raw; duplicates, overlap and faults over the kept ones."""
-    n, kept = tally.generated, tally.kept
-    rates = {fault: rate(tally.faults[fault], n) for fault in FAULTS}
-    # the generator's own word, not the detector's
-    rates["token_limit"] = rate(tally.counts["token_limit_hits"], n)
-    rates |= {f"raw_{fault}": rate(tally.faults[f"raw_{fault}"], n) for fault in FAULTS}
-    rates["duplicate"] = rate(tally.duplicates, kept)
-    rates["heldout_overlap"] = rate(tally.overlapping, kept)
-    rates["kept_faults"] = rate(tally.kept_faults, kept)
-    rates["generated_repetitions"] = rate(tally.repeated, tally.counts["parsed_instructions"])
+def _rates(counter: QcCounter) -> dict[str, Rate]:
+    """Compute fault rates of all generated responses, cleaned and raw, and rates of the kept examples."""
+    n, kept = counter.generated, counter.kept
+    rates = {fault: rate(counter.faults[fault], n) for fault in FAULTS}
+    # as the generator reports it, not the detector
+    rates["token_limit"] = rate(counter.counts["token_limit_hits"], n)
+    rates |= {f"raw_{fault}": rate(counter.faults[f"raw_{fault}"], n) for fault in FAULTS}
+    rates["duplicate"] = rate(counter.duplicates, kept)
+    rates["heldout_overlap"] = rate(counter.overlapping, kept)
+    rates["kept_faults"] = rate(counter.kept_faults, kept)
+    rates["generated_duplicates"] = rate(counter.repetitions, counter.counts["parsed_instructions"])
     return rates
 
 
@@ -249,27 +258,31 @@ def _rate_metric(spec: MetricSpec, rate: Rate, threshold: float) -> Metric:
     return metric
 
 
-def _counts(tally: QcCounter) -> dict[str, int]:
-    found, counted = tally.counts["delimiter_found"], tally.counts
+def _counts(counter: QcCounter) -> dict[str, int]:
+    delimiters, events = counter.counts["delimiter_found"], counter.counts
     counts = {
-        "rounds": counted["rounds"],
-        "instruction_prompts": counted["instruction_prompts"],
-        "list_lines": counted["list_lines"],
-        "parsed_instructions": counted["parsed_instructions"],
-        "judged_instructions": tally.instructions.n,
-        "generated": tally.generated,
-        "judged_pairs": tally.pairs.n,
-        "kept": tally.kept,
-        "delimiter_found": found,
-        "delimiter_missing": tally.generated - found,
-        "heuristic_cut": counted["heuristic_cut"],
-        "token_limit_hits": counted["token_limit_hits"],
+        "rounds": events["rounds"],
+        "instruction_prompts": events["instruction_prompts"],
+        "list_lines": events["list_lines"],
+        "parsed_instructions": events["parsed_instructions"],
+        "judged_instructions": counter.instructions.n,
+        "generated": counter.generated,
+        "judged_pairs": counter.pairs.n,
+        "kept": counter.kept,
+        "delimiter_found": delimiters,
+        "delimiter_missing": counter.generated - delimiters,
+        "heuristic_cut": events["heuristic_cut"],
+        "token_limit_hits": events["token_limit_hits"],
     }
-    return {**counts, **dict(sorted(tally.reasons.items()))}
+    return {**counts, **dict(sorted(counter.reasons.items()))}
 
 
 def _token_stats(tokens: Sequence[int]) -> TokenStats:
-    found = describe(tokens)
+    statistics = describe(tokens)
     return TokenStats(
-        n=len(tokens), median=found.median, mean=found.mean, p95=found.p95, maximum=max(tokens, default=0)
+        n=len(tokens),
+        median=statistics.median,
+        mean=statistics.mean,
+        p95=statistics.p95,
+        maximum=max(tokens, default=0),
     )
