@@ -7,7 +7,6 @@ ratio of each turn, its median and its range.
 import importlib.metadata
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ctai.model.clean_model import CleanModel
+from ctai.statistics import describe
 
 PRODUCT = "ctai"
 
@@ -103,10 +103,10 @@ def compare(
         if row.note:
             continue
         output, theirs = outputs[arm.name], seconds[arm.name]
-        row.rate = output.amount * output.scale / statistics.median(theirs)
+        row.rate = output.amount * output.scale / describe(theirs).median
         if arm.name != PRODUCT:
             ratios = [their / our for their, our in zip(theirs, ours, strict=True)]
-            row.ratio, row.ratio_low, row.ratio_high = statistics.median(ratios), min(ratios), max(ratios)
+            row.ratio, row.ratio_low, row.ratio_high = describe(ratios).median, min(ratios), max(ratios)
             row.note = arm.agreement(outputs[PRODUCT].results, output.results)
     return rows
 

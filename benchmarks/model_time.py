@@ -76,7 +76,9 @@ class ModelTime:
     def pytest_unconfigure(self) -> None:
         """Write what was measured."""
         total = [*_now(), *self._clock.inside]
-        self._out.write_text(json.dumps({"total": total, "gates": self._gates}), encoding="utf-8")
+        from ctai.rundir import write_text  # not at the top: imports are measured
+
+        write_text(self._out, json.dumps({"total": total, "gates": self._gates}))
 
 
 def pytest_configure(config: pytest.Config) -> None:
