@@ -1,12 +1,12 @@
-"""How often does a run pass that must not, and how often does a sound one? The study behind docs/false_passes.md.
+"""Study of false passes: rates at which faulty and sound runs pass all gates, written to docs/false_passes.md.
 
-    python -m scripts.false_passes run --seeds 20 --out runs/false-passes      # hours on one core; goes on where it was;
+    python -m scripts.false_passes run --seeds 20 --out runs/false-passes      # hours on one core; can be resumed;
                                                                                # started twice it uses two cores
     python -m scripts.false_passes table --out runs/false-passes               # writes docs/false_passes.md
 
-Each seed's sound run is made by `pytest -m gates`. Each faulty run is a copy of it whose training is spoilt by a control,
-so that it reuses the dataset and passes or fails by what it is; the contaminated model has the seed's own adapter merged
-into its weights. Everything goes through the command that users run, and what passed is what exits with 0.
+`pytest -m gates` makes a sound run for each seed. A faulty run is a copy of it with a control that corrupts training, so
+that it reuses the dataset; the contaminated model has the adapter of the sound run merged into its weights. All runs use
+the command of the user, and a run has passed if its exit status is 0.
 """
 
 import argparse
@@ -38,7 +38,7 @@ Kind = Literal["sound", "shuffled", "untrained", "foreign", "random-text", "cont
 
 
 class Outcome(VersionedRecord):
-    """One run of the study; `stopped_by` names the first gate that did not pass, `reasons` what it said.
+    """Run of the study; `stopped_by` names the first gate that did not pass, `reasons` holds its reasons.
 
     `looks` counts the looks at the test set: training may be tried again once, unless the study leaves that out.
     """
@@ -60,7 +60,7 @@ class Outcome(VersionedRecord):
 
 
 class Summary(Record):
-    """A kind of run: how many of them passed."""
+    """Number of runs of one kind that passed, with the 95% interval of their share."""
 
     kind: str
     passed: int
@@ -71,7 +71,7 @@ class Summary(Record):
 
 
 class Job(NamedTuple):
-    """One run that is to be made, and where."""
+    """Run to make, and its folder."""
 
     kind: Kind
     seed: int
@@ -80,26 +80,27 @@ class Job(NamedTuple):
 
     @property
     def folder(self) -> Path:
+        """Run directory."""
         return self.out / f"{self.kind}-{self.seed}"
 
     @property
     def sound(self) -> Path:
-        """The sound run that it starts from."""
+        """Run directory of the sound run of the same seed."""
         return self.out / f"{SOUND}-{self.seed}"
 
     @property
     def record(self) -> Path:
-        """Its outcome; there when it is done."""
+        """File of its outcome, which exists when the run has ended."""
         return self.out / "outcomes" / f"{self.kind}-{self.seed}.json"
 
 
 def donor(seed: int, seeds: list[int]) -> int:
-    """The seed whose responses a foreign run is given."""
+    """Return the seed whose responses a foreign run gets."""
     return seeds[(seeds.index(seed) + 1) % len(seeds)]
 
 
 def make(job: Job, seeds: list[int]) -> Outcome:
-    """Make one run and say how it ended."""
+    """Make one run and return its outcome."""
     started = time.monotonic()
     arguments = ["--run-dir", str(job.folder), "--seed", str(job.seed)]
     if job.kind != SOUND:
@@ -117,13 +118,13 @@ def make(job: Job, seeds: list[int]) -> Outcome:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         raise RuntimeError(
-            f"{job.kind} of seed {job.seed} could not be run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+            f"{job.kind} of seed {job.seed}: the gates could not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
         )
     return outcome(job, done.returncode, time.monotonic() - started)
 
 
 def outcome(job: Job, exit_status: int, seconds: float) -> Outcome:
-    """What the run directory says, and the exit status."""
+    """Return the outcome by exit status and run directory."""
     verdicts = [json.loads(path.read_text()) for path in sorted((job.folder / "evidence" / "verdicts").glob("*.json"))]
     stopped = next((verdict for verdict in verdicts if verdict["outcome"] != "passed"), None)
     last = sorted((job.folder / "results").glob("sft_eval*/evaluation.json"))
@@ -148,16 +149,16 @@ def outcome(job: Job, exit_status: int, seconds: float) -> Outcome:
 
 
 def copy_without_training(source: Path, target: Path) -> None:
-    """A run as it was before gate 4b."""
+    """Copy a run without the outputs of gate evaluation."""
     shutil.rmtree(target, ignore_errors=True)
-    skipped = shutil.ignore_patterns(
-        "checkpoints", "sft_eval*", "evaluation*", "4b-*.json", "superseded", "logs", "*.lock"
+    evaluation_outputs = shutil.ignore_patterns(
+        "checkpoints", "sft_eval*", "evaluation*", "6-*.json", "superseded", "logs", "*.lock"
     )
-    shutil.copytree(source, target, ignore=skipped)
+    shutil.copytree(source, target, ignore=evaluation_outputs)
 
 
 def merged_model(run: Path, folder: Path) -> Path:
-    """The embedded base with a run's adapter merged into its weights, under a name that does not say so."""
+    """Return the folder of the embedded base with the adapter of a run merged in, under a neutral name."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
@@ -174,49 +175,50 @@ def merged_model(run: Path, folder: Path) -> Path:
 
 
 def summaries(outcomes: list[Outcome]) -> list[Summary]:
-    """The rates by kind, and over all faulty runs."""
+    """Return the pass rates by kind, and over all faulty runs."""
     groups = {kind: [o for o in outcomes if o.kind == kind] for kind in (SOUND, *FAULTS)}
     groups["all faulty runs"] = [o for o in outcomes if o.kind != SOUND]
-    found = []
+    rows = []
     for kind, group in groups.items():
         share = rate(sum(o.passed for o in group), len(group))
         gates = [o.stopped_by for o in group if o.stopped_by]
         counts = {gate: gates.count(gate) for gate in dict.fromkeys(gates)}
         low, high = share.interval.low, share.interval.high
-        found.append(Summary(kind=kind, passed=share.k, runs=share.n, low=low, high=high, stopped_by=counts))
-    return found
+        rows.append(Summary(kind=kind, passed=share.k, runs=share.n, low=low, high=high, stopped_by=counts))
+    return rows
 
 
 def page(outcomes: list[Outcome]) -> str:
-    """The Markdown page."""
+    """Return docs/false_passes.md."""
     rows = []
     for s in summaries(outcomes):
         gates = ", ".join(f"{gate} {count}" for gate, count in s.stopped_by.items()) or "none"
-        what = FAULTS.get(s.kind, "a sound run" if s.kind == SOUND else "all faulty runs together")
-        rows.append(f"| {what} | {s.passed} of {s.runs} | {s.low:.3f} to {s.high:.3f} | {gates} |")
+        name = FAULTS.get(s.kind, "a sound run" if s.kind == SOUND else "all faulty runs together")
+        rows.append(f"| {name} | {s.passed} of {s.runs} | {s.low:.3f} to {s.high:.3f} | {gates} |")
     commits = sorted({f"{o.git_commit[:12]}{' (changed)' if o.git_dirty else ''}" for o in outcomes})
     twice = sum(o.looks > 1 for o in outcomes if o.kind != SOUND)
     return "\n".join(
         [
             "# False passes",
             "",
-            "How often does a run pass that must not, and how often does a sound run pass? Measured on the embedded model",
-            "with whole runs of `pytest -m gates`. A faulty run starts from a copy of the seed's sound run, so its data are",
-            "sound and only what the row names is wrong. Intervals are Wilson's, 95%.",
+            "Pass rates of faulty runs, which must not pass, and of sound runs, measured on the embedded model with whole runs",
+            "of `pytest -m gates`. A faulty run starts from a copy of the sound run of its seed, so its data are sound and only",
+            "the fault of the row is wrong. Intervals are Wilson's, 95%.",
             "",
-            "| what was run | passed | rate, 95% interval | stopped by gate |",
+            "| run | passed | rate, 95% interval | stopped by gate |",
             "| --- | --- | --- | --- |",
             *rows,
             "",
-            f"{len({o.seed for o in outcomes})} seeds, code at {', '.join(commits)}. {twice} of the faulty runs were given the",
-            "evaluation's one retry, whose second look has half the alpha; the others had one look (`--retries 0`).",
-            "Every run is a line of `docs/data/false_passes.jsonl`, with what the gate said. The same again:",
+            f"{len({o.seed for o in outcomes})} seeds, code at {', '.join(commits)}. {twice} of the faulty runs had the one",
+            "retry of gate evaluation, whose second comparison on the test set has half the alpha; the others had one",
+            "comparison (`--retries 0`). `docs/data/false_passes.jsonl` has a line for every run, with the reasons of the gate.",
+            "To repeat the study:",
             "",
             "    python -m scripts.false_passes run --seeds 20 --out runs/false-passes",
             "    python -m scripts.false_passes table --out runs/false-passes",
             "",
-            "What this shows and what not: the rates are of these faults on this small model. A fault that spoils a run less,",
-            "on a model that has more to learn, may be harder to see; the interval says how much the number of runs can show.",
+            "Limits: the rates hold for these faults on this small model. A milder fault, or a model with more to learn, may be",
+            "harder to detect; the interval shows how much the number of runs can prove.",
             "",
         ]
     )  # fmt: skip
@@ -226,9 +228,9 @@ def main() -> int:
     """Run the study, or write its page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "table"))
-    parser.add_argument("--out", type=Path, required=True, help="where the runs go")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--first", type=int, default=100, help="first seed")
-    parser.add_argument("--seeds", type=int, default=20, help="how many seeds")
+    parser.add_argument("--seeds", type=int, default=20, help="number of seeds")
     parser.add_argument("--kinds", nargs="+", default=[SOUND, *FAULTS], choices=[SOUND, *FAULTS])
     parser.add_argument("--retries", type=int, default=1, choices=(0, 1), help="of faulty runs: 0 halves the time")
     options = parser.parse_args()
@@ -240,32 +242,32 @@ def main() -> int:
         write_text(ROOT / "docs" / "false_passes.md", page(outcomes))
         return 0
     seeds = list(range(options.first, options.first + options.seeds))
-    work = [Job(kind, seed, out, options.retries) for kind in options.kinds for seed in seeds]
-    while waiting := [job for job in work if not job.record.exists()]:
-        if not any(worked(job, seeds) for job in waiting if ready(job, seeds)):
-            time.sleep(5)  # what is left waits for another process
+    jobs = [Job(kind, seed, out, options.retries) for kind in options.kinds for seed in seeds]
+    while pending := [job for job in jobs if not job.record.exists()]:
+        if not any(run_job(job, seeds) for job in pending if is_ready(job, seeds)):
+            time.sleep(5)  # another process works on the jobs that are left
     return 0
 
 
-def ready(job: Job, seeds: list[int]) -> bool:
-    """Whether the sound runs that a job starts from are there."""
+def is_ready(job: Job, seeds: list[int]) -> bool:
+    """Return whether the sound runs that a job starts from exist."""
     needed = {SOUND: [], "foreign": [job.seed, donor(job.seed, seeds)]}.get(job.kind, [job.seed])
     return all(job._replace(kind="sound", seed=seed).record.exists() for seed in needed)
 
 
-def worked(job: Job, seeds: list[int]) -> bool:
-    """Make a run unless another process makes it or has made it."""
+def run_job(job: Job, seeds: list[int]) -> bool:
+    """Make a run unless another process makes or has made it; return whether it was made here."""
     job.record.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(job.record.with_suffix(".lock"), blocking=False):
             if job.record.exists():
                 return False
-            found = make(job, seeds)
-            write_json(job.record, found)
+            result = make(job, seeds)
+            write_json(job.record, result)
     except Timeout:
         return False
-    said = "PASSED" if found.passed else f"stopped by {found.stopped_by}"
-    print(f"{job.kind} seed {job.seed}: {said}, SFT {found.sft_content}, {found.seconds:.0f} s", flush=True)
+    status = "PASSED" if result.passed else f"stopped by {result.stopped_by}"
+    print(f"{job.kind} seed {job.seed}: {status}, SFT {result.sft_content}, {result.seconds:.0f} s", flush=True)
     return True
 
 

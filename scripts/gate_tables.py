@@ -1,6 +1,6 @@
-"""Write the tables of docs/gates.md from the registry: `python -m scripts.gate_tables`.
+"""Generator of the tables of docs/gates.md from the registry: `python -m scripts.gate_tables`.
 
-Each table stands between the comments `<!-- metrics of GATE -->` and `<!-- end -->`; the text around it is written by hand.
+Each table is between the comments `<!-- metrics of GATE -->` and `<!-- end -->`; the text around it is written by hand.
 """
 
 from collections.abc import Iterator
@@ -28,11 +28,11 @@ def _row(metric: MetricSpec) -> str:
 
 
 def with_tables(text: str) -> str:
-    """Return the page with every table written anew."""
+    """Return the page with every table generated again."""
     for gate in GATES:
         start, end = f"<!-- metrics of {gate.name} -->\n", "<!-- end -->"
-        head, found, rest = text.partition(start)
-        if not found:
+        head, separator, rest = text.partition(start)
+        if not separator:
             raise SystemExit(f"docs/gates.md has no place for the metrics of gate {gate.name}: add {start.strip()}")
         text = head + start + table(gate) + end + rest.partition(end)[2]
     return text
