@@ -24,6 +24,7 @@ class MetricSpec(NamedTuple):
         threshold: the fixed threshold, where no setting holds one.
         bound: `lower` where the lower end of the 95% interval is compared instead of the point value.
         is_preregistered: whether a looser setting is reported as a relaxed threshold.
+        is_key: whether the table at the end of a session shows it when its gate passes.
     """
 
     name: str
@@ -34,6 +35,7 @@ class MetricSpec(NamedTuple):
     threshold: float = 0.0
     bound: Bound = "value"
     is_preregistered: bool = True
+    is_key: bool = False
 
 
 class GateSpec(NamedTuple):
@@ -95,6 +97,11 @@ _CONTAMINATION = (
         remedy="load the model with ctai's loader only; nothing may set a chat template afterwards",
     ),
     MetricSpec(
+        "canonical_use_findings", "==",
+        meaning="no second owner of loading, templates, prompts, scoring, statistics or file writing in ctai or a plug-in",
+        remedy="use the owner that the finding names; docs/architecture.md lists them",
+    ),
+    MetricSpec(
         "special_tokens_findings", "==",
         meaning="tokenizing adds no special token, or only a BOS token allowed by name",
         remedy=f"{_PUBLISHED}; a model that needs its BOS token: --set model.allow_bos=true",
@@ -123,7 +130,7 @@ _CONTAMINATION = (
     MetricSpec(
         "sentinel_completion_rate", ">=", threshold=0.2,
         meaning="plain facts are completed: it is a working language model",
-        remedy="it does not complete plain facts: check that weights and tokenizer belong together",
+        remedy="it does not complete plain facts: check that weights and tokenizer belong together", is_key=True,
     ),
     MetricSpec(
         "sentinel_control_token_mass", "<=", threshold=0.02,
@@ -133,17 +140,19 @@ _CONTAMINATION = (
     MetricSpec(
         "sentinel_followed_and_stopped_rate", "<=", threshold=0.4,
         meaning="bare instructions are not answered and ended, as instruct weights do",
-        remedy=f"the weights answer bare instructions and stop: {_PUBLISHED}",
+        remedy=f"the weights answer bare instructions and stop: {_PUBLISHED}", is_key=True,
     ),
     MetricSpec(
-        "sentinel_worksheet_stopped_rate", "<=", threshold=0.8, bound="lower",
+        "sentinel_prompt_format_stopped_rate", "<=", threshold=0.8, bound="lower",
         meaning="answers in a prompt format are not ended, as by weights tuned in that format",
         remedy=f"the weights were tuned in this prompt format, perhaps by a merged adapter: {_PUBLISHED}",
     ),
 )
 
 _INSTRUMENTS = (
-    MetricSpec("heldout_items", ">=", "heldout.minimum", "items of the frozen test set", remedy="raise heldout.count"),
+    MetricSpec(
+        "heldout_items", ">=", "heldout.minimum", "items of the frozen test set", remedy="raise heldout.count", is_key=True,
+    ),
     MetricSpec(
         "heldout_power", ">=", "heldout.power", "statistical power of the test set for the lift of `heldout.lift_to_detect`",
         remedy="raise heldout.count",
@@ -174,7 +183,7 @@ _INSTRUMENTS = (
     MetricSpec(
         "pair_critic_balanced_accuracy", ">=", "critic.balanced_accuracy_floor",
         "balanced accuracy of the critic on labelled pairs, on this model",
-        remedy="this model cannot judge responses: use a larger base model", bound="lower",
+        remedy="this model cannot judge responses: use a larger base model", bound="lower", is_key=True,
     ),
 )
 
@@ -182,7 +191,7 @@ _HEADROOM = (
     MetricSpec(
         "base_zero_shot_content", "<=", "evaluation.headroom_max_base",
         "right answers of the base before anything is generated or trained",
-        remedy="the base does this already: train on something that it cannot do yet",
+        remedy="the base does this already: train on something that it cannot do yet", is_key=True,
     ),
 )
 
@@ -207,7 +216,7 @@ QC_METRICS = (
     ),
     MetricSpec(
         "pair_acceptance", ">=", "qc.pair_acceptance", "pairs that the critic accepts",
-        remedy="raise generation.few_shot_examples, lower generation.response_sampling.temperature",
+        remedy="raise generation.few_shot_examples, lower generation.response_sampling.temperature", is_key=True,
     ),
     MetricSpec(
         "duplicate_rate", "<=", "qc.duplicates", "instructions that occur more than once",
@@ -226,12 +235,12 @@ QC_METRICS = (
 
 KEPT_EXAMPLES = MetricSpec(
     "kept_examples", ">=", "pilot.count", "examples kept",
-    remedy=f"{_VARIETY}; if most are lost to one reason, change that", is_preregistered=False,
+    remedy=f"{_VARIETY}; if most are lost to one reason, change that", is_preregistered=False, is_key=True,
 )
 UNIQUE_EXAMPLES = MetricSpec(
     "unique_examples", ">=", "scale.count", "examples after merging and deduplication",
     remedy="raise scale.oversample; if most are lost as duplicates, lower scale.count or vary the instructions",
-    is_preregistered=False,
+    is_preregistered=False, is_key=True,
 )
 _FAILED_SHARDS = MetricSpec(
     "failed_shards", "==",
@@ -253,12 +262,12 @@ _EVALUATION = (
     MetricSpec(
         "content_lift", ">",
         meaning="right answers of SFT minus those of its base; learning to stop does not count",
-        remedy=_LEARN,
+        remedy=_LEARN, is_key=True,
     ),
     MetricSpec(
         "content_p_value", "<", "evaluation.alpha",
         "McNemar's test; the n-th comparison on the test set, in whatever session, has the n-th part of alpha",
-        remedy=f"{_LEARN}; a small gain needs a larger heldout.count to show",
+        remedy=f"{_LEARN}; a small gain needs a larger heldout.count to show", is_key=True,
     ),
     MetricSpec(
         "lift_interval_width", "<=", "evaluation.max_interval_width", "width of the bootstrap 95% interval of the lift",
@@ -309,7 +318,7 @@ GATES: tuple[GateSpec, ...] = (
         "a small self-generated batch meets every quality threshold",
         (KEPT_EXAMPLES, *QC_METRICS),
         ("pilot", "qc"),
-        ("artifacts/pilot*", "evidence/pilot_ladder.json"),
+        ("artifacts/pilot*", "evidence/pilot_history.json"),
     ),
     GateSpec(
         "5",
@@ -321,7 +330,7 @@ GATES: tuple[GateSpec, ...] = (
             "artifacts/shards",
             "artifacts/merge",
             "data/stage1_sft_data.jsonl",
-            "data/dropped.jsonl",
+            "data/removed.jsonl",
             "data/qc_summary.json",
         ),
     ),

@@ -1,1 +1,1 @@
-"""Results, verdicts, preregistration, JUnit report, attestations and reviews: the evidence of a run."""
+"""Evidence of a run: results, verdicts, preregistration, JUnit report, attestations and review packets."""

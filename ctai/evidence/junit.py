@@ -1,8 +1,9 @@
-"""The JUnit report as evidence: test cases that carry the verdict they led to, and their comparison with the verdicts.
+"""JUnit report as evidence: links from test cases to verdicts, and comparison of the report with the verdicts.
 
-Owns the properties `verdict` and `verdict_sha256`, and the form of the report for the viewers of CI systems. pytest writes
-the report when all is over, so they are added to the finished file. What is filed is the report without its times and host
-name, which are the log's: evidence of the same run is the same, however often and wherever the run was interrupted.
+Owns the properties `verdict` and `verdict_sha256`, the copy of the report in the evidence and the copy for viewers of CI
+systems. pytest writes the report at the end of the session, so properties are added to the finished file. The copy in the
+evidence has no times and no host name: the evidence of a run is the same, however often and wherever it was interrupted.
+Does not decide verdicts (`ctai.evidence.verdicts`).
 """
 
 import math
@@ -22,7 +23,14 @@ _VOLATILE_ATTRIBUTES = ("time", "timestamp", "hostname")
 
 
 class TestCase(NamedTuple):
-    """One test case: the file it is in, what became of it, and its properties."""
+    """Test case of a JUnit report.
+
+    Attributes:
+        report: path of the report, relative to the run directory.
+        name: name of the test.
+        outcome: `passed`, or the tag of the element that says otherwise (`failure`, `error`, `skipped`).
+        properties: properties of the test case.
+    """
 
     report: str
     name: str
@@ -31,12 +39,12 @@ class TestCase(NamedTuple):
 
 
 def link_verdicts(report: Path, rundir: RunDir, verdicts: Mapping[str, Verdict | None]) -> None:
-    """Add to each test case of a decided gate the path and the SHA-256 of the verdict file; take the host's name out.
+    """Add to each test case of a decided gate the path and the SHA-256 of its verdict; remove host names.
 
     Args:
         report: the finished JUnit file.
-        rundir: where the verdicts lie.
-        verdicts: what this session decided, by gate; a verdict that was not written is not named.
+        rundir: the run directory.
+        verdicts: verdicts of this session, by gate; one that was not written is not linked.
     """
     tree = ElementTree.parse(report)
     for suite in tree.iter("testsuite"):
@@ -46,18 +54,18 @@ def link_verdicts(report: Path, rundir: RunDir, verdicts: Mapping[str, Verdict |
         if properties is None:
             continue
         gate = next((p.get("value", "") for p in properties if p.get("name") == "gate"), "")
-        decided = verdicts.get(gate)
-        if decided is None or decided != read_verdict(rundir, gate_named(gate)):
+        verdict = verdicts.get(gate)
+        if verdict is None or verdict != read_verdict(rundir, gate_named(gate)):
             continue
         path = verdict_path(rundir, gate_named(gate))
-        named = {"verdict": path, "verdict_sha256": sha256_file(rundir.path(path))}
-        for name, value in named.items():
+        links = {"verdict": path, "verdict_sha256": sha256_file(rundir.path(path))}
+        for name, value in links.items():
             ElementTree.SubElement(properties, "property", name=name, value=value)
     write_bytes(report, _xml(tree.getroot()))
 
 
 def strip_volatile_attributes(report: Path) -> bytes:
-    """A finished JUnit file without times and host name."""
+    """Return a finished JUnit file without times and host names."""
     root = ElementTree.parse(report).getroot()
     for element in root.iter():
         if element.tag in ("testsuites", "testsuite", "testcase"):
@@ -67,15 +75,15 @@ def strip_volatile_attributes(report: Path) -> bytes:
 
 
 def _xml(root: ElementTree.Element) -> bytes:
-    written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return written
+    document: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document
 
 
 def write_jenkins_report(report: Path, target: Path) -> None:
-    """Write the report once more as the schema of Jenkins' xUnit plugin allows it (junit-10.xsd).
+    """Write a copy of the report that is valid by the schema of Jenkins' xUnit plugin (junit-10.xsd).
 
-    There a test has no properties, and a file that gives it some is passed over as a whole. So they become what the test
-    has printed, which viewers show beside its name.
+    The schema allows no properties of a test case, and the plugin skips a file that has some. They are moved to the output
+    of the test (`system-out`), which viewers show beside its name.
     """
     root = ElementTree.parse(report).getroot()
     for case in root.iter("testcase"):
@@ -83,27 +91,27 @@ def write_jenkins_report(report: Path, target: Path) -> None:
             case.attrib.pop(name, None)
         properties = case.find("properties")
         if properties is not None:
-            lines = [f"{one.get('name')}: {one.get('value')}" for one in properties]
+            lines = [f"{p.get('name')}: {p.get('value')}" for p in properties]
             case.remove(properties)
             ElementTree.SubElement(case, "system-out").text = "\n".join(lines)
-    write_bytes(target, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+    write_bytes(target, _xml(root))
 
 
 def read_cases(rundir: RunDir) -> list[TestCase]:
-    """The test cases of all reports in the evidence.
+    """Return the test cases of all reports in the evidence.
 
     Raises:
         CtaiError: a report is not XML.
     """
-    found = []
+    cases = []
     for path in sorted(rundir.evidence.glob("gates*.xml")):
         name = rundir.relative(path)
         try:
             root = ElementTree.parse(path).getroot()
         except ElementTree.ParseError as error:
             raise CtaiError(f"{name} is not a JUnit report: {error}") from error
-        found += [_case(name, element) for element in root.iter("testcase")]
-    return found
+        cases += [_case(name, element) for element in root.iter("testcase")]
+    return cases
 
 
 def _case(report: str, element: ElementTree.Element) -> TestCase:
@@ -113,22 +121,22 @@ def _case(report: str, element: ElementTree.Element) -> TestCase:
 
 
 def junit_differences(rundir: RunDir, gate: GateSpec, verdict: Verdict, cases: Iterable[TestCase]) -> Iterator[str]:
-    """What the reports say otherwise than a verdict, or do not say.
+    """Yield where the reports differ from a verdict, or lack a test case of one of its metrics.
 
-    Cases that name another verdict belong to a decision that was replaced later, and say nothing of this one.
+    Test cases that link another verdict belong to a decision that was replaced later; they are not compared.
     """
-    digest = sha256_file(rundir.path(verdict_path(rundir, gate)))
-    own = [case for case in cases if case.properties.get("verdict_sha256") == digest]
-    silent = {metric.name for metric in verdict.metrics} - {case.properties.get("metric") for case in own}
-    if silent and verdict.passed:
-        yield f"evidence/gates.xml: names the verdict of gate {gate.name} in no test case of {', '.join(sorted(silent))}"
+    digest = sha256_file(rundir.verdict(gate))
+    linked = [case for case in cases if case.properties.get("verdict_sha256") == digest]
+    missing = {metric.name for metric in verdict.metrics} - {case.properties.get("metric") for case in linked}
+    if missing and verdict.passed:
+        yield f"evidence/gates.xml: names the verdict of gate {gate.name} in no test case of {', '.join(sorted(missing))}"
     for metric in verdict.metrics:
-        for case in (case for case in own if case.properties.get("metric") == metric.name):
-            yield from (f"{case.report}: {case.name} {what}" for what in _wrong(case, gate, metric, verdict))
+        for case in (case for case in linked if case.properties.get("metric") == metric.name):
+            yield from (f"{case.report}: {case.name} {text}" for text in _case_differences(case, gate, metric, verdict))
 
 
-def _wrong(case: TestCase, gate: GateSpec, metric: Metric, verdict: Verdict) -> Iterator[str]:
-    said = case.properties
+def _case_differences(case: TestCase, gate: GateSpec, metric: Metric, verdict: Verdict) -> Iterator[str]:
+    stated = case.properties
     if case.outcome != "passed" and verdict.passed:
         yield f"has the outcome {case.outcome}, but the verdict says passed"
     if case.outcome == "passed" and not metric.passed:
@@ -137,18 +145,18 @@ def _wrong(case: TestCase, gate: GateSpec, metric: Metric, verdict: Verdict) -> 
     if metric.artifact is not None:
         expected |= {"artifact": metric.artifact, "artifact_sha256": verdict.artifacts.get(metric.artifact, "")}
     yield from (
-        f"has {name} {said.get(name)!r}, the verdict {v!r}" for name, v in expected.items() if said.get(name) != v
+        f"has {name} {stated.get(name)!r}, the verdict {v!r}" for name, v in expected.items() if stated.get(name) != v
     )
-    if not _same_number(said.get("value", ""), metric.value):
-        yield f"has value {said.get('value')!r}, the verdict {metric.value!r}"
+    if not _is_same_number(stated.get("value", ""), metric.value):
+        yield f"has value {stated.get('value')!r}, the verdict {metric.value!r}"
 
 
 def metric_threshold(metric: Metric) -> str:
-    """A metric's threshold as the report says it, such as `< 0.05`."""
+    """Return the threshold of a metric as the report shows it, such as `< 0.05`."""
     return f"{metric.comparison} {metric.threshold:g}"
 
 
-def _same_number(text: str, value: float) -> bool:
+def _is_same_number(text: str, value: float) -> bool:
     try:
         number = float(text)
     except ValueError:

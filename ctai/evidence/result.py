@@ -1,4 +1,4 @@
-"""TODO module docstring."""
+"""Result of a gate: its metrics, bound to the artifacts that they were computed from."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,15 @@ from ctai.records import Metric
 
 
 class GateResult(NamedTuple):
-    """What a gate's fixture made and measured: the metrics its tests assert, and the artifacts they come from."""
+    """Metrics and artifacts of a gate.
+
+    Attributes:
+        gate: name of the gate.
+        metrics: metrics of the gate, each of which one test asserts.
+        artifacts: SHA-256 of each artifact, by its path relative to the run directory.
+        weights_digest: digest of the weights of the base model.
+        notes: remarks for the verdict that no threshold applies to.
+    """
 
     gate: str
     metrics: tuple[Metric, ...]
@@ -15,5 +23,5 @@ class GateResult(NamedTuple):
     notes: tuple[str, ...] = ()
 
     def metric(self, name: str) -> Metric:
-        """The metric of that name."""
+        """Return the metric of that name."""
         return next(metric for metric in self.metrics if metric.name == name)

@@ -1,7 +1,7 @@
-"""The review of a gate that failed for good: a packet for a person or a program to judge, and what they answered.
+"""Review of a gate that failed after all retries: the review packet, and the configured review command.
 
-Owns the packet, one Markdown file with the question, metrics against thresholds, what to try, parameter history and samples,
-and the run of the user's own review command on it. Nothing that a review says changes a verdict.
+Owns the packet, one Markdown file with question, metrics against thresholds, remedies, parameter history and samples, and
+the execution of the review command on it. A review never changes a verdict.
 """
 
 import json
@@ -20,14 +20,20 @@ from ctai.registry import metric_spec
 from ctai.rundir import RunDir, sha256_file, write_text
 
 COMMAND_VARIABLE = "CTAI_REVIEW_COMMAND"
-# Of each attempt shown, whether it differs or not.
-_OUTCOME = ("passed", "reasons")
-_SAMPLES_A_REASON = 5
+# Fields that are shown for every attempt, also when they are the same as in the attempt before.
+_OUTCOME_FIELDS = ("passed", "reasons")
+_SAMPLES_PER_REASON = 5
 _SAMPLE_CHARS = 300
 
 
 class Sample(NamedTuple):
-    """Something that speaks against the gate: why, what was asked, what the model wrote."""
+    """Text of a model that counts against a gate.
+
+    Attributes:
+        reason: reason for which it counts.
+        instruction: instruction that was given; empty where there is none.
+        text: text that the model wrote.
+    """
 
     reason: str
     instruction: str
@@ -35,78 +41,84 @@ class Sample(NamedTuple):
 
 
 class ReviewContext(NamedTuple):
-    """What a gate did before it failed: the parameters and results of each attempt, and samples of what went wrong."""
+    """Background of a failed gate for its review packet.
+
+    Attributes:
+        history: parameters and results of each attempt.
+        samples: samples of the texts that count against the gate.
+    """
 
     history: tuple[Record, ...] = ()
     samples: tuple[Sample, ...] = ()
 
 
-def rejected(rejections: Sequence[Rejection]) -> tuple[Sample, ...]:
-    """Samples of what a shard did not keep."""
+def rejection_samples(rejections: Sequence[Rejection]) -> tuple[Sample, ...]:
+    """Return the rejections of a shard as samples."""
     return tuple(Sample(f"{r.phase}: {r.reason}", r.instruction, r.completion or r.response) for r in rejections)
 
 
-def failed_answers(items: Sequence[EvaluationItem]) -> tuple[Sample, ...]:
-    """Samples of the answers of an arm that were not right."""
+def failed_answer_samples(items: Sequence[EvaluationItem]) -> tuple[Sample, ...]:
+    """Return the answers of an arm that fail the strict score as samples."""
     return tuple(Sample(f"{i.arm}: {i.failure_reason}", i.instruction, i.raw) for i in items if not i.strict)
 
 
-def packet_path(rundir: RunDir, gate: str) -> Path:
-    """Where the packet of a gate lies."""
-    return rundir.report / f"review-{gate}.md"
-
-
-def write_packet(rundir: RunDir, measured: GateResult, background: ReviewContext) -> Path:
-    """Write the packet of a gate that failed."""
+def write_packet(rundir: RunDir, result: GateResult, context: ReviewContext) -> Path:
+    """Write the review packet of a failed gate, and return its path."""
     lines = [
-        f"# Review: gate {measured.gate} failed",
+        f"# Review: gate {result.gate} failed",
         "",
         "The gate failed after every retry that the plan allows. Is the model unfit, are the parameters wrong, or is an",
         "instrument mistaken? Thresholds are not to be loosened; say what to change before the next run.",
         "",
         "## Metrics against thresholds",
         "",
-        *(f"- {'ok  ' if metric.passed else 'FAIL'} {metric.sentence()}" for metric in measured.metrics),
+        *(f"- {'ok  ' if metric.passed else 'FAIL'} {metric.sentence()}" for metric in result.metrics),
         "",
         "## What to try",
         "",
-        *(f"- {metric.name}: {metric_spec(metric.name).remedy}" for metric in measured.metrics if not metric.passed),
+        *(f"- {metric.name}: {metric_spec(metric.name).remedy}" for metric in result.metrics if not metric.passed),
         "",
         "## Parameter history",
         "",
-        *(_history_lines(background.history) or ["one attempt, as configured"]),
+        *(_history_lines(context.history) or ["one attempt, as configured"]),
         "",
         "## Samples of what went wrong",
         "",
-        *_sample_lines(background.samples),
+        *_sample_lines(context.samples),
     ]
-    path = packet_path(rundir, measured.gate)
+    path = rundir.review_packet(result.gate)
     write_text(path, "\n".join(lines) + "\n")
     return path
 
 
 def archive_review(rundir: RunDir, gate: str) -> None:
-    """Move the packet of an earlier failure below `superseded/`: the gate has passed since."""
-    path = packet_path(rundir, gate)
+    """Move the packet of an earlier failure, if there is one, to `superseded/`."""
+    path = rundir.review_packet(gate)
     if path.exists():
-        target = next(t for n in count() if not (t := rundir.path("superseded", f"review-{gate}-{n}.md")).exists())
+        target = next(t for n in count() if not (t := rundir.superseded / f"review-{gate}-{n}.md").exists())
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
 
 
 def run_review_command(rundir: RunDir, packet: Path, command: str, limit_seconds: float) -> str:
-    """Run the user's review command on a packet, once for each content of it, and file its answer.
+    """Run the review command on a packet, once for each content of the packet, and file its answer.
 
-    The command is started without a shell, as `COMMAND... PACKET ANSWER`: it reads the first file and writes the second;
-    what it prints is the answer if it writes none.
+    The command is started without a shell, as `COMMAND... PACKET ANSWER`: it reads the first file and writes the second.
+    If it writes none, its standard output is the answer.
+
+    Args:
+        rundir: the run directory.
+        packet: path of the review packet.
+        command: the command with its arguments.
+        limit_seconds: time after which the command is stopped.
 
     Returns:
-        One sentence for the log. A review that cannot be had is no error: the packet is there all the same.
+        One sentence for the log. A command that fails raises no error, since no verdict depends on the review.
     """
-    answer = rundir.path("reviews", f"{packet.stem}-{sha256_file(packet)[:12]}.md")
-    where = rundir.relative(answer)
+    answer = rundir.reviews / f"{packet.stem}-{sha256_file(packet)[:12]}.md"
+    name = rundir.relative(answer)
     if answer.exists():
-        return f"the review of {packet.name} is at {where} already"
+        return f"the review of {packet.name} is at {name} already"
     answer.parent.mkdir(parents=True, exist_ok=True)
     try:
         arguments = [*shlex.split(command), str(packet), str(answer)]
@@ -116,24 +128,24 @@ def run_review_command(rundir: RunDir, packet: Path, command: str, limit_seconds
     except (OSError, ValueError) as error:
         return f"no review of {packet.name}: {COMMAND_VARIABLE} cannot be run: {error}"
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        return (
-            f"no review of {packet.name}: the command ended with {done.returncode} {said[-1] if said else ''}".rstrip()
-        )
+        last_line = (done.stderr.strip().splitlines() or [""])[-1]
+        return f"no review of {packet.name}: the command ended with {done.returncode} {last_line}".rstrip()
     if not answer.exists():
         write_text(answer, done.stdout)
-    return f"the review of {packet.name} is at {where}, SHA-256 {sha256_file(answer)}"
+    return f"the review of {packet.name} is at {name}, SHA-256 {sha256_file(answer)}"
 
 
 def _history_lines(history: Sequence[Record]) -> list[str]:
-    """The first attempt in full, of each later one what differs from the attempt before it, and how each ended."""
+    """Return the first attempt in full, then the differences of each attempt from the one before, with its outcome."""
     attempts = [dict(leaves(record.model_dump(mode="json"))) for record in history]
     lines: list[str] = []
     for number, attempt in enumerate(attempts):
         before = attempts[number - 1] if number else {}
-        shown = {key: value for key, value in attempt.items() if key in _OUTCOME or before.get(key, ...) != value}
+        fields = {
+            key: value for key, value in attempt.items() if key in _OUTCOME_FIELDS or before.get(key, ...) != value
+        }
         title = f"### attempt {number + 1}" + (", where it differs from the one before" if number else "")
-        lines += [title, "", fenced("\n".join(f"{key}: {json.dumps(value)}" for key, value in shown.items()))]
+        lines += [title, "", fenced("\n".join(f"{key}: {json.dumps(value)}" for key, value in fields.items()))]
     return lines
 
 
@@ -141,13 +153,13 @@ def _sample_lines(samples: Sequence[Sample]) -> list[str]:
     lines: list[str] = []
     for reason, number in Counter(sample.reason for sample in samples).most_common():
         lines += [f"### {reason} ({number})", ""]
-        chosen = [sample for sample in samples if sample.reason == reason][:_SAMPLES_A_REASON]
+        chosen = [sample for sample in samples if sample.reason == reason][:_SAMPLES_PER_REASON]
         lines += [fenced(f"{sample.instruction}\n-> {sample.text}"[:_SAMPLE_CHARS]) for sample in chosen]
     return lines or ["none"]
 
 
 def fenced(text: str) -> str:
-    """Text of a model as a code block that it cannot break out of: the fence is longer than any run of backticks."""
+    """Return text of a model as a Markdown code block, with a fence longer than any run of backticks in the text."""
     fence = "```"
     while fence in text:
         fence += "`"

@@ -1,7 +1,7 @@
-"""Verdicts: written bound to what they judged, read back with suspicion.
+"""Verdicts of gates: recording, reading and validity.
 
-A verdict stands only while everything it names is unchanged: the configuration, the code, the artifacts' digests and
-the verdict before it.
+A verdict is valid only while everything it names is unchanged: configuration, code, preregistration, the digests of its
+artifacts and the verdict before it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,68 +11,75 @@ from typing import Any, NamedTuple
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.evidence.preregistration import changes, preregister, relaxed_thresholds
+from ctai.evidence.preregistration import describe_changes, preregister, relaxed_thresholds
 from ctai.evidence.result import GateResult
 from ctai.provenance import code_digest
 from ctai.records import Metric, Outcome, Preregistration, Record, Verdict
 from ctai.registry import GateSpec, gate_named, gates_before
 from ctai.rundir import RunDir, digest_of, json_text, read_record, sha256_file, write_bytes, write_json
 
-# What the run has committed itself to before it measures anything, relative to the run directory.
-PREREGISTRATION = ("evidence", "preregistration.json")
-
 
 class VerdictStatus(NamedTuple):
-    """A recorded verdict, or why there is none that counts."""
+    """Validity of the recorded verdict of a gate.
+
+    Attributes:
+        verdict: the verdict if it is valid, else None.
+        problem: reason why there is no valid verdict; empty if there is one.
+    """
 
     verdict: Verdict | None
     problem: str
 
 
 def verdict_path(rundir: RunDir, gate: GateSpec) -> str:
-    """Where a gate's verdict lies, relative to the run directory."""
-    return f"evidence/verdicts/{gate.number}-{gate.name}.json"
+    """Return the path of the verdict of a gate, relative to the run directory."""
+    return rundir.relative(rundir.verdict(gate))
 
 
 def config_digest(config: RunConfig, gate: GateSpec) -> str:
-    """The digest of the configuration that a gate depends on."""
+    """Return the digest of the configuration that a gate depends on."""
     return digest_of(config_of(config, gate))
 
 
 def config_of(config: RunConfig, gate: GateSpec) -> dict[str, Any]:
-    """The configuration that a gate depends on: its own sections and those of all gates before it."""
+    """Return the configuration that a gate depends on: its sections and those of all gates before it."""
     sections = [s for g in (*gates_before(gate.name), gate) for s in g.sections]
     values = config.model_dump(mode="json")
     return {section: values[section] for section in sections}
 
 
 def gate_key(config: RunConfig, gate: GateSpec, previous: str | None) -> str:
-    """The digest of everything a gate depends on but its artifacts: configuration, code, the verdict before it."""
+    """Return the digest of configuration, code and the verdict before it: all that a gate depends on but its artifacts."""
     return key_of(gate, config_digest(config, gate), code_digest(), previous)
 
 
 def key_of(gate: GateSpec, config: str, code: str, previous: str | None) -> str:
-    """A gate's key, from the digests of its parts."""
+    """Return the key of a gate from the digests of configuration, code and the verdict before it."""
     return digest_of({"gate": gate.name, "config": config, "code": code, "previous": previous or ""})
 
 
 def record_verdict(
-    rundir: RunDir, config: RunConfig, measured: GateResult, outcomes: Mapping[str, str], reasons: tuple[str, ...] = ()
+    rundir: RunDir, config: RunConfig, result: GateResult, outcomes: Mapping[str, str], reasons: tuple[str, ...] = ()
 ) -> Verdict:
-    """Decide and write a gate's verdict.
+    """Decide a gate and write its verdict.
 
     Args:
-        outcomes: what became of the test of each metric: "passed", "failed" or anything else pytest says.
-        reasons: what else speaks against the gate, such as a failed test that is no metric's.
+        rundir: the run directory.
+        config: configuration of the run.
+        result: metrics and artifacts of the gate.
+        outcomes: pytest's outcome of the test of each metric: "passed", "failed" or another.
+        reasons: errors that fail the gate beside its metrics, such as a failed test that asserts no metric.
 
     Returns:
         The verdict: `passed` only when every metric of the gate was asserted by a test that passed, `incomplete`
         when some were not asserted, `failed` otherwise.
     """
-    gate = gate_named(measured.gate)
-    # a metric that misses its threshold fails the gate, whatever the test that should assert it says
-    missed = tuple(name for name in gate.metric_names if outcomes.get(name) == "failed" or not measured.metric(name).passed)
-    failed = tuple(_why(measured.metric(name)) for name in missed) + reasons
+    gate = gate_named(result.gate)
+    # a metric that misses its threshold fails the gate, whatever the outcome of its test
+    missed = tuple(
+        name for name in gate.metric_names if outcomes.get(name) == "failed" or not result.metric(name).passed
+    )
+    failed = tuple(_failure_reason(result.metric(name)) for name in missed) + reasons
     unasserted = tuple(name for name in gate.metric_names if name not in missed and outcomes.get(name) != "passed")
     outcome: Outcome = "failed" if failed else "incomplete" if unasserted else "passed"
     previous = previous_digest(rundir, gate)
@@ -80,70 +87,70 @@ def record_verdict(
         gate=gate.name,
         outcome=outcome,
         key=gate_key(config, gate, previous),
-        metrics=measured.metrics,
-        artifacts=dict(sorted(measured.artifacts.items())),
+        metrics=result.metrics,
+        artifacts=dict(sorted(result.artifacts.items())),
         previous=previous,
         reasons=failed + tuple(f"{name} was not tested" for name in unasserted),
         config=config_of(config, gate),
         config_digest=config_digest(config, gate),
         code_digest=code_digest(),
-        weights_digest=measured.weights_digest,
+        weights_digest=result.weights_digest,
         preregistration=digest_of(preregister(config)),
         relaxed_thresholds=relaxed_thresholds(config, gate),
-        notes=measured.notes,
+        notes=result.notes,
     )
     if outcome == "incomplete" and verdict_status(rundir, config, gate).verdict is not None:
-        return verdict  # a part of the tests, run again, takes nothing from the evidence of the whole
-    write_evidence(rundir, rundir.path(verdict_path(rundir, gate)), verdict)
+        return verdict  # a session with only some of the tests does not replace a valid verdict
+    write_evidence(rundir, rundir.verdict(gate), verdict)
     return verdict
 
 
 def write_evidence(rundir: RunDir, path: Path, record: Record) -> None:
-    """Write a record that an earlier attempt may have written differently: what it said is kept below `superseded/`."""
+    """Write a record; an earlier file with other content is kept in `superseded/`."""
     earlier = path.read_bytes() if path.is_file() else None
     if earlier is not None and earlier != json_text(record).encode():
         name = rundir.relative(path.with_suffix(""))
-        candidates = (rundir.path("superseded", f"{name}-{n}{path.suffix}") for n in count())
-        write_bytes(next(free for free in candidates if not free.exists()), earlier)
+        candidates = (rundir.superseded / f"{name}-{n}{path.suffix}" for n in count())
+        write_bytes(next(path for path in candidates if not path.exists()), earlier)
     write_json(path, record)
 
 
-def _why(metric: Metric) -> str:
+def _failure_reason(metric: Metric) -> str:
     return f"the test of {metric.name} failed" if metric.passed else metric.failure()
 
 
 def supersede_outputs(rundir: RunDir, gates: Iterable[GateSpec]) -> None:
-    """Move the verdicts and outputs of gates below `superseded/`, so that nothing of a blocked stage seems to count."""
+    """Move the verdicts and outputs of gates to `superseded/`, so that nothing of a blocked gate looks valid."""
     patterns = [pattern for gate in gates for pattern in (verdict_path(rundir, gate), *gate.outputs)]
-    found = sorted({path for pattern in patterns for path in rundir.root.glob(pattern)})
-    if not found:
+    paths = sorted({path for pattern in patterns for path in rundir.root.glob(pattern)})
+    if not paths:
         return
-    base = rundir.path("superseded")
+    base = rundir.superseded
     number = next(n for n in range(1_000_000) if not (base / f"blocked-{n}").exists())
-    for path in found:
+    for path in paths:
         destination = base / f"blocked-{number}" / rundir.relative(path)
         destination.parent.mkdir(parents=True, exist_ok=True)
         path.replace(destination)
 
 
 def read_verdict(rundir: RunDir, gate: GateSpec) -> Verdict | None:
-    """The recorded verdict of a gate, if there is one.
+    """Return the recorded verdict of a gate, or None if there is no file.
 
     Raises:
-        CtaiError: the file is there and holds none that can be read.
+        CtaiError: the file holds no readable verdict.
     """
     name = verdict_path(rundir, gate)
     path = rundir.path(name)
     try:
         return read_record(path, Verdict) if path.is_file() else None
     except CtaiError as error:
-        why = str(error).removeprefix(f"{path} is not a Verdict: ")
+        reason = str(error).removeprefix(f"{path} is not a Verdict: ")
         remedy = "restore it, or remove it and run the gates again"
-        raise CtaiError(f"{name}: holds no verdict that can be read ({why}); {remedy}") from error
+        raise CtaiError(f"{name}: holds no verdict that can be read ({reason}); {remedy}") from error
 
 
 def previous_digest(rundir: RunDir, gate: GateSpec) -> str | None:
-    """The digest of the verdict before a gate's; None for the first gate."""
+    """Return the digest of the verdict of the gate before; None for the first gate, or if there is no such verdict."""
     before = gates_before(gate.name)
     if not before:
         return None
@@ -152,7 +159,11 @@ def previous_digest(rundir: RunDir, gate: GateSpec) -> str | None:
 
 
 def verdict_status(rundir: RunDir, config: RunConfig, gate: GateSpec) -> VerdictStatus:
-    """Whether the recorded verdict of a gate still stands: passed, of this configuration and code, artifacts unchanged."""
+    """Check whether the recorded verdict of a gate is valid: passed, same configuration and code, artifacts unchanged.
+
+    Raises:
+        CtaiError: the verdict, or the preregistration, cannot be read.
+    """
     verdict = read_verdict(rundir, gate)
     where = verdict_path(rundir, gate)
     if verdict is None:
@@ -162,7 +173,9 @@ def verdict_status(rundir: RunDir, config: RunConfig, gate: GateSpec) -> Verdict
     if verdict.code_digest != code_digest():
         return VerdictStatus(None, f"the verdict of gate {gate.name} is stale: ctai's code has changed since")
     if verdict.preregistration != digest_of(preregister(config)):
-        return VerdictStatus(None, f"the verdict of gate {gate.name} is stale: {_recommitted(rundir, config, verdict)}")
+        return VerdictStatus(
+            None, f"the verdict of gate {gate.name} is stale: {_preregistration_change(rundir, config, verdict)}"
+        )
     if verdict.config_digest != config_digest(config, gate):
         return VerdictStatus(None, f"the verdict of gate {gate.name} is stale: the configuration has changed since")
     if verdict.key != gate_key(config, gate, previous_digest(rundir, gate)):
@@ -178,16 +191,16 @@ def verdict_status(rundir: RunDir, config: RunConfig, gate: GateSpec) -> Verdict
     return VerdictStatus(verdict, "")
 
 
-def _recommitted(rundir: RunDir, config: RunConfig, verdict: Verdict) -> str:
-    """What the run commits itself to now that it did not when the verdict was given, as far as it is on record."""
-    path = rundir.path(*PREREGISTRATION)
+def _preregistration_change(rundir: RunDir, config: RunConfig, verdict: Verdict) -> str:
+    """Return how the preregistration has changed since the verdict, in general terms if the former is not on disk."""
+    path = rundir.preregistration
     if path.is_file() and digest_of(before := read_record(path, Preregistration)) == verdict.preregistration:
-        return changes(before, preregister(config))
+        return describe_changes(before, preregister(config))
     return "seed, thresholds or test families have changed since"
 
 
 def missing_prerequisite(rundir: RunDir, config: RunConfig, gate: GateSpec) -> str:
-    """Why a gate may not start: the first gate before it without a standing verdict; empty if it may."""
+    """Return why a gate may not start: the first gate before it without a valid verdict; empty if it may."""
     for before in gates_before(gate.name):
         problem = verdict_status(rundir, config, before).problem
         if problem:

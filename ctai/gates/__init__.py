@@ -1,1 +1,1 @@
-"""One module a gate: what it computes and which metrics it reports. The registry of gates is `ctai.registry`."""
+"""Gates, one module each: computation of its artifacts and of its metrics. The registry of gates is `ctai.registry`."""

@@ -1,4 +1,4 @@
-"""Gate evaluation: training, then the base against the trained model on the same items."""
+"""Gate evaluation: training, then comparison of base and SFT on the test set."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,6 @@ from ctai.evaluate.arms import (
     sft_arm,
 )
 from ctai.evaluate.attempts import (
-    COMPARISONS,
     AttemptPaths,
     attempt_paths,
     record_comparison,
@@ -30,7 +29,7 @@ from ctai.evaluate.comparison import (
     write_evaluation,
 )
 from ctai.evidence.result import GateResult
-from ctai.evidence.review import ReviewContext, failed_answers
+from ctai.evidence.review import ReviewContext, failed_answer_samples
 from ctai.gates.headroom import base_answers
 from ctai.model.lazy import LazyAdapterModel
 from ctai.pipeline.run import Run
@@ -41,41 +40,39 @@ from ctai.train.data import steps_for
 from ctai.train.sft import SUCCESS_MARKER, TrainingInputs, train_adapter
 
 _ARM_CHECK_PROMPTS = 8
-
-
 _ADAPTER_FILES = ("training_manifest.json", "adapter_model.safetensors", "adapter_config.json")
 
 
 def train_and_evaluate(run: Run) -> GateResult:
-    """Train and compare; when the comparison fails, once more with tuned training parameters, then stop.
+    """Train and compare; if the comparison fails, retry with other training parameters, `evaluation.retries` times.
 
-    Every adapter that is compared is one look more at the same test set, also in a later session with other settings: the
-    n-th has to reach the n-th part of the p-value, and the verdict says so.
+    Every adapter is one more comparison on the same test set, also in a later session with other settings. The n-th
+    comparison uses alpha / n, and the verdict notes it.
     """
     config, history, files = run.config, list[Record](), list[Path]()
     with run.phase("evaluation", control=config.control) as phase:
         for attempt in range(config.evaluation.retries + 1):
-            look = attempt_paths(run.rundir, attempt)
-            training = _train(run, config, look.adapter)
+            paths = attempt_paths(run.rundir, attempt)
+            training = _train(run, config, paths.adapter)
             number = record_comparison(run.rundir, training.adapter_digest)
-            judged = with_corrected_alpha(config, number)
-            summary, paths, reused = _evaluate(run, judged, look, training)
+            corrected = with_corrected_alpha(config, number)
+            summary, outputs, reused = _evaluate(run, corrected, paths, training)
             history += [config.training, summary]
-            files += [*paths, *(look.adapter / name for name in _ADAPTER_FILES)]
+            files += [*outputs, *(paths.adapter / name for name in _ADAPTER_FILES)]
             if summary.go or attempt == config.evaluation.retries:
                 break
             config = retry_config(config)
         phase.parameters["learning_rate"] = config.training.learning_rate
         phase.parameters["attempts"] = attempt + 1
-        files.append(run.rundir.path(*COMPARISONS))
-        notes = (f"look {number} at the test set, with alpha divided by {number}",) if number > 1 else ()
-        sources = (run.rundir.relative(paths[2]), run.rundir.relative(look.adapter / "training_manifest.json"))
+        files.append(run.rundir.comparisons)
+        notes = (f"comparison {number} on the test set, with alpha divided by {number}",) if number > 1 else ()
+        sources = (run.rundir.relative(outputs[2]), run.rundir.relative(paths.adapter / "training_manifest.json"))
         values = evaluation_values(summary, training, *sources)
-        metrics = gate_metrics("evaluation", judged, values)  # of the corrected alpha
-        measured = run.result("evaluation", metrics, files, notes)
-        wrong = failed_answers(read_jsonl(paths[1], EvaluationItem))
-        run.background["evaluation"] = ReviewContext(tuple(history), wrong)
-        return run.finish_gate(measured, reused=reused, phase=phase)
+        metrics = gate_metrics("evaluation", corrected, values)
+        result = run.bind_result("evaluation", metrics, files, notes)
+        samples = failed_answer_samples(read_jsonl(outputs[1], EvaluationItem))
+        run.review_contexts["evaluation"] = ReviewContext(tuple(history), samples)
+        return run.finish_gate(result, reused=reused, phase=phase)
 
 
 def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:
@@ -85,35 +82,37 @@ def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:
         steps = steps_for(examples, config.training.epochs, config.training.batch_size)
         run.announce("training", steps, "lower training.epochs")
     try:
-        inputs = TrainingInputs(
-            run.rundir.dataset, run.rundir.path("data", "qc_summary.json"), run.require_passed("scale")
-        )
+        inputs = TrainingInputs(run.rundir.dataset, run.rundir.dataset_qc, run.require_passed("scale"))
         return train_adapter(run.base, run.with_config(config), inputs, folder)
     finally:
         run.progress.limit("evaluation", config.limits.evaluation)
 
 
 def _evaluate(
-    run: Run, config: RunConfig, look: AttemptPaths, training: TrainingManifest
+    run: Run, config: RunConfig, paths: AttemptPaths, training: TrainingManifest
 ) -> tuple[EvaluationSummary, tuple[Path, ...], bool]:
-    """Answer with the adapter and compare with the base's answers; reused when nothing has changed."""
+    """Generate the answers of the adapter and compare them with those of the base, or reuse a complete comparison.
+
+    Returns:
+        The summary, the files, and whether they were reused.
+    """
     names = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
-    paths = tuple(look.results / name for name in names)
-    answers = {name: found.items for name, found in base_answers(run).items()}
+    outputs = tuple(paths.results / name for name in names)
+    answers = {name: arm.items for name, arm in base_answers(run).items()}
     parameters = {"evaluation": config.evaluation, "control": config.control, "seed": config.seed}
     inputs = {"adapter": training.adapter_digest, "base_answers": digest_of(answers[BASE])}
-    stage = run.stage(look.evidence.name, look.evidence, parameters, inputs)
+    stage = run.stage(paths.evidence.name, paths.evidence, parameters, inputs)
     if stage.complete() is not None:
-        return read_record(paths[2], EvaluationSummary), paths, True
+        return read_record(outputs[2], EvaluationSummary), outputs, True
     stage.begin()
     heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
     run.announce("evaluation", len(heldout), "lower heldout.count")
     prompts = [CompletionStylePrompts.zero_shot(item.instruction) for item in heldout[:_ARM_CHECK_PROMPTS]]
     vocabulary = len(run.base.tokenizer)
     base_logprobs = next_token_logprobs(run.base, prompts, vocabulary)
-    with LazyAdapterModel(run.base, look.adapter) as sft:
+    with LazyAdapterModel(run.base, paths.adapter) as sft:
         difference = arm_check(base_logprobs, next_token_logprobs(sft, prompts, vocabulary))
-        sft_items = evaluate_arm(sft, sft_arm(config), heldout, run, look.results / "arms" / SFT).items
+        sft_items = evaluate_arm(sft, sft_arm(config), heldout, run, paths.results / "arms" / SFT).items
         digests = _arm_digests(run, sft)
     summary = summarize_evaluation(
         ArmAnswers(answers[BASE], sft_items, {BASE_FEW_SHOT: answers[BASE_FEW_SHOT]}, answers[BASE_REPARTITIONED]),
@@ -122,15 +121,15 @@ def _evaluate(
         run.run_id,
         {
             "control": config.control,
-            "training_manifest": run.rundir.relative(look.adapter / "training_manifest.json"),
+            "training_manifest": run.rundir.relative(paths.adapter / "training_manifest.json"),
         },
     )
-    write_evaluation(answers[BASE], sft_items, summary, look.results)
-    stage.finish(paths, run.run_id)
-    return summary, paths, False
+    write_evaluation(answers[BASE], sft_items, summary, paths.results)
+    stage.finish(outputs, run.run_id)
+    return summary, outputs, False
 
 
 def _arm_digests(run: Run, sft: LazyAdapterModel) -> Mapping[str, str]:
-    """The arms by what they ran on: the base by its weights, SFT by the weights and the adapter on them."""
+    """Return a digest of the model of each arm: of the weights for the base, of weights and adapter for SFT."""
     weights = run.base.provenance.weights_digest
     return {BASE: weights, SFT: digest_of([weights, sft.provenance.adapter_digest])}

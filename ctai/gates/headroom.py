@@ -1,7 +1,6 @@
-"""Gate headroom: what the base model can do before anything is generated or trained."""
+"""Gate headroom: answers of the base model to the test set before anything is generated or trained."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ctai.config import MetricValue
 from ctai.evaluate.arms import (
@@ -21,13 +20,13 @@ from ctai.statistics import rate
 
 
 def measure_headroom(run: Run) -> GateResult:
-    """The base zero-shot, with few-shot examples, and once more in other batches: what training has to beat."""
+    """Evaluate the base arms: zero-shot, with few-shot examples, and zero-shot in other batches for the noise floor."""
     with run.phase("headroom", items=run.config.heldout.count) as phase:
         answers = base_answers(run)
         items = {name: arm.items for name, arm in answers.items()}
-        paths = [_base_folder(run, name) / "items.jsonl" for name in answers]
-        measured = run.judged("headroom", headroom_values(items, run.rundir.relative(paths[0])), paths)
-        return run.finish_gate(measured, reused=all(found.reused for found in answers.values()), phase=phase)
+        paths = [run.rundir.base_answers(name) for name in answers]
+        result = run.judge_values("headroom", headroom_values(items, run.rundir.relative(paths[0])), paths)
+        return run.finish_gate(result, reused=all(arm.reused for arm in answers.values()), phase=phase)
 
 
 def headroom_values(items: Mapping[str, Sequence[EvaluationItem]], artifact: str) -> dict[str, MetricValue]:
@@ -43,13 +42,9 @@ def _content(items: Sequence[EvaluationItem]) -> Rate:
 
 
 def base_answers(run: Run) -> dict[str, ArmResult]:
-    """Answers of the base model, by arm."""
+    """Generate the answers of the base model to the test set, or reuse complete ones; returned by arm."""
     heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
     return {
-        arm.name: evaluate_arm(run.base, arm, heldout, run, _base_folder(run, arm.name))
+        arm.name: evaluate_arm(run.base, arm, heldout, run, run.rundir.base_arm_dir(arm.name))
         for arm in base_arms(run.config)
     }
-
-
-def _base_folder(run: Run, arm: str) -> Path:
-    return run.rundir.path("results", "headroom", arm)

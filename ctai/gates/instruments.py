@@ -1,4 +1,4 @@
-"""Gate 2a: the test set, and every instrument held against labels, before anything is generated."""
+"""Gate instruments: the frozen test set, and calibration of checkers, detectors and critic on labelled examples."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,18 +33,18 @@ _NOT_CALIBRATED = (
     f"; its checker is not calibrated: it takes {MIN_LABELS} labelled answers or more, of them {MIN_PER_CLASS} right "
     f"and {MIN_PER_CLASS} wrong"
 )
-# Discordant pairs expected beyond the lift itself, as a share of the items: what a noisy tie costs in power.
+# Expected discordant pairs beyond the lift, as a share of the items: noise that costs power.
 _EXTRA_DISCORDANCE = 0.10
 
 
 def calibrate_instruments(run: Run) -> GateResult:
-    """Freeze the test set; measure its power, the checkers, the detectors and the critic against labels."""
+    """Freeze the test set; compute its power, and calibrate checkers, detectors and critic on labelled examples."""
     with run.phase("instruments", probes=run.config.critic.probes, heldout=run.config.heldout.count) as phase:
         heldout, heldout_reused = freeze_heldout(run)
         embedded = run.config.generation.embedded_world
-        scorers, scorers_reused = _calibrated(run, "scorers", lambda: calibrate_scorers(embedded))
-        detectors, detectors_reused = _calibrated(run, "detectors", calibrate_detectors)
-        critics = {kind: _critic(run, kind) for kind in _CRITIC_METRICS}
+        scorers, scorers_reused = _calibrate(run, "scorers", lambda: calibrate_scorers(embedded))
+        detectors, detectors_reused = _calibrate(run, "detectors", calibrate_detectors)
+        critics = {kind: _calibrate_critic(run, kind) for kind in _CRITIC_METRICS}
         values = {
             **heldout_values(run.config.heldout, heldout, run.rundir.relative(run.rundir.heldout)),
             **scorer_values(read_record(scorers, ScorerCalibration), run.rundir.relative(scorers)),
@@ -54,18 +54,20 @@ def calibrate_instruments(run: Run) -> GateResult:
             values |= critic_values(read_record(path, CriticCalibration), run.rundir.relative(path))
         files = [run.rundir.heldout, scorers, detectors]
         files += [file for path, _ in critics.values() for file in (path, path.with_name(_PROBES))]
-        reused = all((heldout_reused, scorers_reused, detectors_reused, *(there for _, there in critics.values())))
-        return run.finish_gate(run.judged("instruments", values, files), reused=reused, phase=phase)
+        reused = all(
+            (heldout_reused, scorers_reused, detectors_reused, *(is_reused for _, is_reused in critics.values()))
+        )
+        return run.finish_gate(run.judge_values("instruments", values, files), reused=reused, phase=phase)
 
 
-# ---------------------------------------------------------------------------------------------------- making
+# ---------------------------------------------------------------------------------------------------- artifacts
 
 
 def freeze_heldout(run: Run) -> tuple[list[HeldoutItem], bool]:
-    """The test set of this run, written once; says whether it was already there."""
+    """Build and write the test set, or reuse a complete one; returns the items and whether they were reused."""
     settings, embedded = run.config.heldout, run.config.generation.embedded_world
     parameters = {"count": settings.count, "seed": run.config.seed, "embedded": embedded, **plugins.parameters()}
-    stage = run.stage("heldout", run.rundir.path("artifacts", "heldout"), parameters, {})
+    stage = run.stage("heldout", run.rundir.heldout_stage_dir, parameters, {})
     reused = stage.complete() is not None
     if not reused:
         stage.begin()
@@ -74,23 +76,23 @@ def freeze_heldout(run: Run) -> tuple[list[HeldoutItem], bool]:
     return read_jsonl(run.rundir.heldout, HeldoutItem), reused
 
 
-def _calibrated(run: Run, name: str, measure: Callable[[], Record]) -> tuple[Path, bool]:
-    """Where the calibration of an instrument that needs no model lies, and whether it was already there."""
-    folder = run.rundir.evidence / "instruments" / name
+def _calibrate(run: Run, name: str, compute: Callable[[], Record]) -> tuple[Path, bool]:
+    """Calibrate an instrument that needs no model; returns the path of the record and whether it was reused."""
+    folder = run.rundir.instrument_dir(name)
     path = folder / "calibration.json"
     parameters = {"embedded": run.config.generation.embedded_world, **plugins.parameters()}
     stage = run.stage(name, folder, parameters, {})
     if stage.complete() is not None:
         return path, True
     stage.begin()
-    write_json(path, measure())
+    write_json(path, compute())
     stage.finish([path], run.run_id)
     return path, False
 
 
-def _critic(run: Run, kind: str) -> tuple[Path, bool]:
-    """Where the critic's calibration on one kind of probes lies, and whether it was already there."""
-    config, folder = run.config, run.rundir.evidence / "instruments" / f"critic_{kind}"
+def _calibrate_critic(run: Run, kind: str) -> tuple[Path, bool]:
+    """Calibrate the critic on one kind of probes; returns the path of the record and whether it was reused."""
+    config, folder = run.config, run.rundir.instrument_dir(f"critic_{kind}")
     path, embedded = folder / "calibration.json", config.generation.embedded_world
     parameters = {"critic": config.critic, "seed": config.seed, "embedded": embedded, **plugins.parameters()}
     stage = run.stage(f"critic-{kind}", folder, parameters, run.base.provenance.identity())
@@ -113,11 +115,11 @@ def _critic(run: Run, kind: str) -> tuple[Path, bool]:
     return path, False
 
 
-# --------------------------------------------------------------------------------------------------- judging
+# --------------------------------------------------------------------------------------------------- metrics
 
 
 def heldout_values(settings: HeldoutSettings, heldout: Sequence[HeldoutItem], artifact: str) -> dict[str, MetricValue]:
-    """Compute the size of the test set, and its power to show the lift that the run is after."""
+    """Compute the size of the test set, and its power (McNemar's test) for the lift `heldout.lift_to_detect`."""
     lift = settings.lift_to_detect
     power = mcnemar_power(len(heldout), lift, lift + _EXTRA_DISCORDANCE)
     note = f"to see a lift of {lift:g} with {_EXTRA_DISCORDANCE:g} of the items discordant by chance"
@@ -128,9 +130,9 @@ def heldout_values(settings: HeldoutSettings, heldout: Sequence[HeldoutItem], ar
 
 
 def scorer_values(scorers: ScorerCalibration, artifact: str) -> dict[str, MetricValue]:
-    """Compute the checkers' agreement with labelled answers: of all (lower bound), and of the worst family.
+    """Compute Cohen's kappa of checkers and labels: over all answers (lower bound), and in the worst family.
 
-    A family has a score of labels only, so its point value is compared.
+    A family has few labels, so its point value is compared.
     """
     weakest = scorers.weakest_family
     family = scorers.by_family[weakest]
@@ -148,16 +150,16 @@ def scorer_values(scorers: ScorerCalibration, artifact: str) -> dict[str, Metric
 
 
 def detector_values(detectors: DetectorCalibration, artifact: str) -> dict[str, MetricValue]:
-    """Compute the worst precision and the worst recall of a detector; point values: some faults have few labels."""
-    rates = detectors.everything.detectors
+    """Compute the worst precision and the worst recall of a detector, as point values since some faults have few labels."""
+    rates = detectors.overall.detectors
     return {
-        "detector_precision": _worst({fault: rate.precision for fault, rate in rates.items()}, artifact),
-        "detector_recall": _worst({fault: rate.recall for fault, rate in rates.items()}, artifact),
+        "detector_precision": _worst_rate({fault: rate.precision for fault, rate in rates.items()}, artifact),
+        "detector_recall": _worst_rate({fault: rate.recall for fault, rate in rates.items()}, artifact),
     }
 
 
-def _worst(rates: dict[str, Rate], artifact: str) -> MetricValue:
-    """Return the lowest rate; nan, of a detector without labels, counts as the lowest."""
+def _worst_rate(rates: dict[str, Rate], artifact: str) -> MetricValue:
+    """Return the lowest rate; nan (a detector without labels) counts as the lowest."""
     worst = min(rates, key=lambda fault: (rates[fault].value >= 0, rates[fault].value))
     each = ", ".join(f"{fault} {rate.value:.3f}" for fault, rate in rates.items())
     return MetricValue(

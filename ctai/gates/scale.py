@@ -1,4 +1,4 @@
-"""Gate scale: the merged dataset."""
+"""Gate scale: the shards with the settings of the passed pilot, merged into the training dataset."""
 
 import math
 from collections.abc import Sequence
@@ -17,52 +17,52 @@ from ctai.rundir import read_jsonl, read_record
 
 
 def make_scale_dataset(run: Run) -> GateResult:
-    """Make all shards with the parameters that the pilot passed with, and merge them.
+    """Generate all shards with the settings of the passed pilot, and merge them.
 
     Raises:
-        IncompleteError: some shards are to be made in other sessions, or on other machines.
+        IncompleteError: shards are missing that `--only-shards` leaves to other sessions.
     """
-    config, heldout = _piloted_config(run), read_jsonl(run.rundir.heldout, HeldoutItem)
+    config, heldout = _config_of_passed_pilot(run), read_jsonl(run.rundir.heldout, HeldoutItem)
     target = math.ceil(config.scale.count * config.scale.oversample / config.scale.shards)
     spec = ScaleSpec(config, heldout, target)
     with run.phase("scale", shards=config.scale.shards, count=config.scale.count, **run.execution.record()) as phase:
         missing = missing_shards(run, spec)
-        mine = [number for number in missing if not run.execution.only or number in run.execution.only]
-        make_shards(run, spec, mine, run.execution.executor)
-        left = [str(number) for number in missing if number not in mine]
-        if not left:
+        selected = [number for number in missing if not run.execution.only or number in run.execution.only]
+        make_shards(run, spec, selected, run.execution.executor)
+        remaining = [str(number) for number in missing if number not in selected]
+        if not remaining:
             return _merge(run, spec, phase, reused=not missing)
         phase.outcome = "incomplete"
-        phase.reasons.append(f"shard(s) {', '.join(left)} are missing")
+        phase.reasons.append(f"shard(s) {', '.join(remaining)} are missing")
     raise IncompleteError(
-        f"shard(s) {', '.join(left)} are missing: make them without --only-shards, or copy them into "
+        f"shard(s) {', '.join(remaining)} are missing: make them without --only-shards, or copy them into "
         f"{run.rundir.shard_dir(0).parent}, and run the gates again"
     )
 
 
 def _merge(run: Run, spec: ScaleSpec, phase: OpenPhase, *, reused: bool) -> GateResult:
-    """Merge shards that are all there, and measure the union."""
+    """Merge the complete shards, and compute the metrics of the merged dataset."""
     numbers = range(spec.config.scale.shards)
-    made = [make_scale_shard(run, spec, number).summary for number in numbers]
+    summaries = [make_scale_shard(run, spec, number).summary for number in numbers]
     folders = [run.rundir.shard_dir(number) for number in numbers]
     merged = merge_shards(run.with_config(spec.config), folders, spec.heldout)
-    failed = [folder.name for folder, summary in zip(folders, made, strict=True) if not summary.thresholds_passed]
+    failed = [folder.name for folder, summary in zip(folders, summaries, strict=True) if not summary.thresholds_passed]
     phase.parameters["failed_shards"] = failed
-    shards = failed_shards_metric(failed, len(made), run.rundir.relative(merged.qc_path))
+    shards = failed_shards_metric(failed, len(summaries), run.rundir.relative(merged.qc_path))
     files = [run.rundir.dataset, merged.qc_path, *(file for folder in folders for file in shard_files(folder))]
-    measured = run.result("scale", (*merged.summary.thresholds, shards), files)
-    return run.finish_gate(measured, reused=reused and merged.reused, phase=phase)
+    result = run.bind_result("scale", (*merged.summary.thresholds, shards), files)
+    return run.finish_gate(result, reused=reused and merged.reused, phase=phase)
 
 
 def failed_shards_metric(failed: Sequence[str], shards: int, artifact: str) -> Metric:
-    """Return the metric that counts the shards which miss a threshold by themselves."""
+    """Return the number of shards that miss a threshold of quality control, as a metric."""
     spec = metric_spec("failed_shards")
     value = MetricValue(len(failed), n=shards, artifact=artifact, note=", ".join(failed))
     return to_metric(spec, value, spec.threshold)
 
 
-def _piloted_config(run: Run) -> RunConfig:
-    """The configuration with the generation settings of the pilot attempt that passed."""
-    ladder = read_record(run.rundir.evidence / "pilot_ladder.json", PilotHistory)
-    generation = GenerationSettings.model_validate(ladder.attempts[-1].generation)
+def _config_of_passed_pilot(run: Run) -> RunConfig:
+    """Return the configuration with the generation settings of the last pilot attempt, which has passed."""
+    history = read_record(run.rundir.pilot_history, PilotHistory)
+    generation = GenerationSettings.model_validate(history.attempts[-1].generation)
     return run.config.model_copy(update={"generation": generation})

@@ -1,4 +1,4 @@
-"""The context of a run: what its stages, its scheduler and its gates share."""
+"""Context of a run, shared by its stages, its scheduler and its gates."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from ctai.provenance import Session, StageContext
 
 @dataclass(kw_only=True)
 class RunContext(StageContext):
-    """A stage context with the base model, the budget ledger and the session manifest.
+    """Stage context with the base model, the budget ledger and the session manifest.
 
     Attributes:
         progress: shows steps, and enforces the limits of time and money.
@@ -25,7 +25,11 @@ class RunContext(StageContext):
     session: Session
 
     def announce(self, stage: str, steps: int, advice: str) -> None:
-        """Say what a stage is going to take; see `Ledger.require`."""
+        """Show the estimated time and cost of a stage.
+
+        Raises:
+            PreconditionError: the estimate exceeds the budget; see `Ledger.require`.
+        """
         self.progress.say(self.ledger.require(stage, steps, advice))
 
     def report(self, text: str) -> None:

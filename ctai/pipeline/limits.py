@@ -8,7 +8,7 @@ from ctai.progress import Display
 
 
 class LimitedProgress:
-    """A `Display` that books every step in the budget ledger and stops a stage that passes a limit.
+    """`Display` that books every step in the budget ledger and stops a stage that passes a limit.
 
     Args:
         ledger: counts time and money.

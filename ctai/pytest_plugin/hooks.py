@@ -1,7 +1,7 @@
-"""The gates as pytest runs them: options, order, blocking, verdicts, JUnit properties and the table at the end.
+"""Pytest hooks and fixtures of the gates: options, order, blocking, outcomes, JUnit properties and terminal summary.
 
-This module knows which gate a test belongs to; what became of it is kept by `ctai.pytest_plugin.session`. It knows nothing about
-models: what a gate makes and measures is `ctai.gates`. It imports nothing heavy until a gate is really about to run.
+Owns the assignment of tests to gates. Does not keep outcomes (`ctai.pytest_plugin.session`), compute metrics
+(`ctai.gates`) or import torch before a gate is about to run.
 """
 
 import re
@@ -18,6 +18,7 @@ from ctai.errors import CtaiError, IncompleteError, disk_error_message
 from ctai.pipeline.options import add_options
 from ctai.pytest_plugin.progress import TerminalProgress
 from ctai.pytest_plugin.session import GateSession, user_message
+from ctai.pytest_plugin.summary import gate_table, header_lines, metric_properties, suite_properties
 from ctai.registry import GATE_NAMES, GateSpec, gate_named, gates_before
 
 if TYPE_CHECKING:
@@ -29,25 +30,29 @@ _STATE = pytest.StashKey[GateSession]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of a gates run."""
+    """Add the options of a gates run."""
     group = parser.getgroup("ctai", "ctai gates (pytest -m gates)")
     add = group.addoption
-    add("--run-dir", metavar="DIR", help="where the run lives; the same directory again resumes it")
+    add("--run-dir", metavar="DIR", help="run directory; an existing one is resumed")
     add_options(add)
     add("--fresh", action="store_true", help="start in a new, dated run directory")
-    add("--workers", metavar="HOW", help="here, ray, a number of local workers, ray://HOST:PORT or HOST:PORT")
-    add("--only-shards", metavar="LIST", help="make only these shards in this session, such as 0,2-3")
+    add(
+        "--workers",
+        metavar="HOW",
+        help="executor of the shards: here, ray, a number of local workers, ray://HOST:PORT or HOST:PORT",
+    )
+    add("--only-shards", metavar="LIST", help="generate only these shards in this session, such as 0,2-3")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare a gates run before anything is collected, so that a wrong option costs a second."""
+    """Prepare a gates run before collection, so that a wrong option fails within a second."""
     config.addinivalue_line("markers", "gate(name): the gate that a test belongs to")
     if not _selects_gates(config.option.markexpr) or config.option.help:
         return
     gates = config.rootpath / "tests" / "gates"
     if config.args_source is not pytest.Config.ArgsSource.ARGS and gates.is_dir():
-        config.args = [str(gates)]  # from any folder of the checkout, and without reading all other tests
+        config.args = [str(gates)]  # from any folder of the checkout, without collecting all other tests
     if config.option.collectonly:
         return
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
@@ -57,14 +62,14 @@ def pytest_configure(config: pytest.Config) -> None:
     display = TerminalProgress()
     with _usage_errors():
         state = config.stash[_STATE] = GateSession(options_to_run(config.option, display), display)
-    state.on_sigterm = signal.signal(signal.SIGTERM, _interrupt)  # what a machine that is about to stop sends
+    state.on_sigterm = signal.signal(signal.SIGTERM, _interrupt)  # sent by a machine before it stops
     if not config.option.xmlpath:
         config.option.xmlpath = str(state.draft)
 
 
 @contextmanager
 def _usage_errors() -> Iterator[None]:
-    """A CtaiError outside of any test is one sentence too."""
+    """Turn a CtaiError outside of a test into a usage error, which pytest reports as one sentence."""
     try:
         yield
     except CtaiError as error:
@@ -72,20 +77,20 @@ def _usage_errors() -> Iterator[None]:
 
 
 def _interrupt(number: int, _frame: object) -> None:
-    """Take a polite request to end as Ctrl-C, so that phases are closed and the user is told how to go on."""
+    """Handle SIGTERM like Ctrl-C, so that phases are closed and the summary says how to resume."""
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the test folders beside that of the gates where only gates are asked for: importing them takes torch."""
-    beside = collection_path.parent / "gates"
-    if config.option.markexpr != "gates" or not collection_path.is_dir() or not beside.is_dir():
+    """Ignore the folders beside `gates` when only gates are selected, since their conftest files import torch."""
+    gates = collection_path.parent / "gates"
+    if config.option.markexpr != "gates" or not collection_path.is_dir() or not gates.is_dir():
         return None
-    return collection_path != beside or None
+    return collection_path != gates or None
 
 
 def _selects_gates(markexpr: str) -> bool:
-    """Whether a mark expression asks for the gates, as `gates` or `gates and ...` do and `not gates` does not."""
+    """Return True if a mark expression selects the gates, as `gates` or `gates and ...`, unlike `not gates`."""
     return bool(re.search(r"(?<!not )\bgates\b", markexpr or ""))
 
 
@@ -95,7 +100,7 @@ def _gate_of(item: pytest.Item) -> GateSpec | None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give a gate's test its place: pytest-order sorts by the order of the registry, all other tests come after."""
+    """Mark the test of a gate with its position in the registry, by which pytest-order sorts."""
     gate = _gate_of(item)
     if gate is not None:
         item.add_marker(pytest.mark.order(GATE_NAMES.index(gate.name)))
@@ -103,7 +108,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse a selection of gates that starts in the middle without the verdicts that must come before it."""
+    """Refuse a selection of gates of which one lacks the valid verdict of a gate before it."""
     state = config.stash.get(_STATE, None)
     if state is None:
         return
@@ -116,18 +121,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         with _usage_errors():
             problem = state.run.problem_before(name)
         if problem:
-            state.selected = []  # nothing ran, so there is no report to file
+            state.selected = []  # no test ran, so there is no report to file
             raise pytest.UsageError(f"gate {name} cannot start: {problem}; run the gates before it first")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip, visibly, what a failed gate blocks."""
+    """Skip the tests of a gate that a failed gate blocks, with the reason."""
     state, gate = item.config.stash.get(_STATE, None), _gate_of(item)
     if state is None or gate is None:
         return
     state.enter(gate.name)
-    reason = state.reason_to_block(gate)
+    reason = state.blocking_reason(gate)
     if reason:
         state.errors.setdefault(gate.name, [reason])
         pytest.skip(reason)
@@ -135,29 +140,29 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Keep the outcome of each gate's tests, and give a CtaiError in a fixture as one sentence without a traceback."""
+    """Record the outcome of each gate test, and report a CtaiError of a fixture as one sentence without a traceback."""
     outcome: Any = yield
     report: pytest.TestReport = outcome.get_result()
     state, gate = item.config.stash.get(_STATE, None), _gate_of(item)
     if state is None or gate is None:
         return
-    metric = state.asserted.get(item.nodeid)
+    metric = state.metric_of_test.get(item.nodeid)
     error = call.excinfo.value if call.excinfo is not None else None
     if isinstance(error, AssertionError) and metric is not None:
         report.longrepr = state.explanation(gate.name, metric) or str(error)
     elif isinstance(error, IncompleteError):
         report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"Skipped: {error}")
-        state.trouble(gate.name, str(error))
+        state.add_error(gate.name, str(error))
     elif isinstance(error, CtaiError):
         report.longrepr = str(error)
-    elif trouble := disk_error_message(error):
-        report.longrepr = trouble
-    state.note(gate.name, metric, report)
+    elif message := disk_error_message(error):
+        report.longrepr = message
+    state.add_outcome(gate.name, metric, report)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Decide the last gate; a run in which any selected gate did not pass never exits with 0."""
+    """Decide the last gate; if a selected gate did not pass, the exit status is not 0."""
     state = session.config.stash.get(_STATE, None)
     if state is None:
         return
@@ -166,25 +171,25 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         state.leave()
         if exitstatus == pytest.ExitCode.OK and not all(state.passed(name) for name in state.selected):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    with state.tells():
+    with state.collect_write_errors():
         state.run.session.note(
             f"session {state.run.session.session_id} ended with exit status {int(session.exitstatus)}"
         )
     if state.selected:
-        state.write_page()
+        state.write_report()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
-    """When pytest has written its JUnit report, file it in the evidence and let the run directory go.
+    """Add the JUnit report to the evidence once pytest has written it, and release the run directory.
 
-    What cannot be written is one sentence each, and no exit status of 0, whoever was to write it.
+    Every file that cannot be written, by ctai or by pytest, is reported in one sentence; the exit status is then not 0.
     """
     status: int | None = None
     pytest_wrote = True
     try:
         status = yield
-    except OSError as error:  # of a file of pytest's own, such as the report where the user wants it
+    except OSError as error:  # from a file that pytest writes, such as the report at `--junitxml`
         if _STATE not in config.stash or not user_message(error):
             raise
         config.stash[_STATE].write_errors.append(user_message(error))
@@ -192,20 +197,20 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
     state = config.stash.get(_STATE, None)
     if state is None:
         return status
-    with state.tells():
+    with state.collect_write_errors():
         if pytest_wrote:
             state.file_report(Path(config.option.xmlpath))
-    with state.tells():
+    with state.collect_write_errors():
         state.run.close()
     signal.signal(signal.SIGTERM, state.on_sigterm)
-    for sentence in state.write_errors:
-        sys.stderr.write(f"ERROR: {sentence}\n")
+    for message in state.write_errors:
+        sys.stderr.write(f"ERROR: {message}\n")
     return (status or pytest.ExitCode.TESTS_FAILED) if state.write_errors else status
 
 
 @pytest.fixture(scope="session")
 def gate_run(request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]) -> "Run":
-    """The run: configuration, directory, model and the stages. Writes the properties of the JUnit suite."""
+    """Provide the run of this session, and record the properties of the JUnit suite."""
     state = request.config.stash.get(_STATE, None)
     if state is None:
         pytest.fail("gates run with `pytest -m gates`", pytrace=False)
@@ -214,7 +219,7 @@ def gate_run(request: pytest.FixtureRequest, record_testsuite_property: Callable
     reporter = request.config.pluginmanager.getplugin("terminalreporter")
     if reporter is not None and request.config.option.verbose >= 0:
         state.display.attach(reporter, manager)
-    for name, value in run.suite_properties().items():
+    for name, value in suite_properties(run).items():
         record_testsuite_property(name, value)
     return run
 
@@ -223,13 +228,13 @@ def gate_run(request: pytest.FixtureRequest, record_testsuite_property: Callable
 def judge(
     request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> "Callable[[GateResult, str], Metric]":
-    """Look a metric up, write it into the JUnit report, and hand it to the test that asserts it."""
+    """Provide a function that returns a metric by name, and records its properties for the JUnit report."""
     state = request.config.stash[_STATE]
 
-    def look_up(measured: "GateResult", name: str) -> "Metric":
-        metric = measured.metric(name)
-        state.asserted[request.node.nodeid] = name
-        for key, value in state.run.metric_properties(measured, metric).items():
+    def look_up(result: "GateResult", name: str) -> "Metric":
+        metric = result.metric(name)
+        state.metric_of_test[request.node.nodeid] = name
+        for key, value in metric_properties(result, metric).items():
             record_property(key, value)
         return metric
 
@@ -237,26 +242,30 @@ def judge(
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say where the run lives and what of it is already there."""
+    """Return the lines with profile, model, run directory and the gates that have passed already."""
     state = config.stash.get(_STATE, None)
     with _usage_errors():
-        return state.run.header() if state else []
+        return header_lines(state.run) if state else []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
-    """The table of gates: verdict, key numbers, time, where the evidence lies; how to go on after an interruption."""
+    """Write the table of gates, the path of the report and, after an interruption, how to resume."""
     state = terminalreporter.config.stash.get(_STATE, None)
     if state is None or not state.selected:
         return
     terminalreporter.section("gates")
-    for line in (*state.run.table(state.selected, state.verdicts, state.failure_reason), state.page):
+    for line in (*gate_table(state), state.report_line):
         terminalreporter.write_line(line)
     if exitstatus == pytest.ExitCode.INTERRUPTED:
-        terminalreporter.write_line("interrupted: the same command goes on after the last finished batch")
+        terminalreporter.write_line("interrupted: rerun the same command to resume after the last finished batch")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Warn a user who names the gates' folder without selecting its mark, which would deselect everything."""
+    """Refuse `tests/gates` without `-m gates`, which would deselect every test.
+
+    Raises:
+        UsageError: the folder is named and its mark is not selected.
+    """
     folders = [session.config.invocation_params.dir / argument for argument in session.config.args]
     if session.config.rootpath / "tests" / "gates" in folders and not _selects_gates(session.config.option.markexpr):
         raise pytest.UsageError("tests/gates runs only with `-m gates`, because a plain run leaves the gates out")

@@ -1,4 +1,4 @@
-"""Progress on the terminal while pytest captures output: rate and time left."""
+"""Terminal display of progress while pytest captures output: rate and remaining time."""
 
 import os
 import sys
@@ -11,9 +11,9 @@ _SECONDS_BETWEEN_REDRAWS = 0.5
 
 
 class TerminalProgress:
-    """Shows one stage at a time; silent until attached to a terminal reporter.
+    """`Display` of one stage at a time; silent until attached to a terminal reporter.
 
-    On a terminal the line is redrawn in place; into a pipe, and where the variable `CI` is set, a plain line is written
+    On a terminal the line is redrawn in place. In a pipe, and where the variable `CI` is set, a plain line is written
     every ten seconds.
     """
 
@@ -25,11 +25,11 @@ class TerminalProgress:
         self._started = self._drawn = time.monotonic()
 
     def attach(self, reporter: Any, capture: Any) -> None:
-        """Write through pytest's terminal reporter, around the capture of output."""
+        """Write through the terminal reporter of pytest, with capture of output suspended."""
         self._reporter, self._capture = reporter, capture
 
     def start(self, stage: str, total: int) -> None:
-        """A stage of `total` steps begins."""
+        """Begin a stage of `total` steps."""
         self._stage, self._total, self._done, self._note = stage, total, 0, ""
         self._started = time.monotonic()
         self._drawn = 0.0 if self._on_terminal() else self._started
@@ -42,12 +42,12 @@ class TerminalProgress:
         self._draw()
 
     def finish(self) -> None:
-        """The stage has ended."""
+        """End the stage, and write its number of steps and duration."""
         seconds = time.monotonic() - self._started
         self._write(f"{self._stage}: {self._done} done in {_duration(seconds)} {self._note}".rstrip(), final=True)
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Write one line."""
         self._write(text, final=True)
 
     def _draw(self) -> None:
@@ -59,20 +59,19 @@ class TerminalProgress:
         line = f"{self._stage}: {self._done}/{self._total}"
         if self._done:
             rate = self._done / max(now - self._started, 1e-9)
-            left = max(self._total - self._done, 0) / rate
-            line += f"  {rate:.1f}/s  about {_duration(left)} left"
+            remaining = max(self._total - self._done, 0) / rate
+            line += f"  {rate:.1f}/s  about {_duration(remaining)} left"
         self._write(f"{line}  {self._note}".rstrip(), final=False)
 
     def _on_terminal(self) -> bool:
-        """Whether a line can be drawn again; the log of a CI system keeps every one, even if it calls itself a terminal."""
+        """Return True if a line can be redrawn; the log of a CI system keeps every line, even if it reports a terminal."""
         is_terminal = self._reporter is not None and self._reporter.isatty and sys.__stdout__ is not None
         return bool(is_terminal and not os.environ.get("CI") and os.environ.get("TERM") != "dumb")
 
     def _write(self, line: str, *, final: bool) -> None:
         if self._reporter is None:
             return
-        shown = self._capture.global_and_fixture_disabled() if self._capture else nullcontext()
-        with shown:
+        with self._capture.global_and_fixture_disabled() if self._capture else nullcontext():
             if not self._drawing and self._reporter._tw.width_of_current_line:
                 self._reporter.write("\n")  # after the name of a file or the dots of its tests
             if self._on_terminal():
@@ -85,7 +84,7 @@ class TerminalProgress:
 
 
 def _duration(seconds: float) -> str:
-    """A length of time in words that fit: `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    """Format a duration as `42 s`, `3 min 05 s` or `2 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,7 +1,7 @@
-"""What became of each gate in one session of pytest: outcomes, verdicts, errors, and what could not be written.
+"""State of the gates in one session of pytest: outcomes, verdicts, errors and failed writes.
 
-Owns the order of deciding: a gate is decided when the next one begins, and what comes after a gate that did not pass is
-blocked. The hooks that tell it what happens are `ctai.pytest_plugin.hooks`'s.
+Owns the order of decisions: a gate is decided when the next one begins, and a gate that did not pass blocks those after
+it. Does not implement hooks (`ctai.pytest_plugin.hooks`) or the table (`ctai.pytest_plugin.summary`).
 """
 
 import re
@@ -23,7 +23,21 @@ if TYPE_CHECKING:
 
 
 class GateSession:
-    """What happened to each gate in this session."""
+    """Outcomes, errors and verdicts of the gates of one session.
+
+    Args:
+        run: the run.
+        display: progress on the terminal.
+
+    Attributes:
+        selected: names of the selected gates, in order.
+        outcomes: outcome of the test of each metric, by gate.
+        errors: reasons why a gate has no metrics, by gate.
+        verdicts: verdict of each decided gate; None where there was no result.
+        metric_of_test: name of the metric that a test asserts, by node id.
+        write_errors: messages on files that could not be written.
+        draft: path of the JUnit report where the user names none.
+    """
 
     def __init__(self, run: "Run", display: TerminalProgress) -> None:
         self.run = run
@@ -33,39 +47,38 @@ class GateSession:
         self.outcomes: dict[str, dict[str, str]] = {}
         self.errors: dict[str, list[str]] = {}
         self.verdicts: dict[str, Verdict | None] = {}
-        self.asserted: dict[str, str] = {}
+        self.metric_of_test: dict[str, str] = {}
         self.interrupted = False
-        self.page = ""
+        self.report_line = ""
         self.write_errors: list[str] = []
         self.on_sigterm: Any = signal.SIG_DFL
         self.draft = run.rundir.logs / f"junit-{run.session.session_id}.xml"
 
     @contextmanager
-    def tells(self) -> Iterator[None]:
-        """Keep as one sentence that something could not be written when the gates had run; the exit status tells it."""
+    def collect_write_errors(self) -> Iterator[None]:
+        """Collect the message of a failed write after the gates, which changes the exit status but raises no error."""
         try:
             yield
         except (CtaiError, OSError) as error:
-            if not (sentence := user_message(error)):
+            if not (message := user_message(error)):
                 raise
-            self.write_errors.append(sentence)
+            self.write_errors.append(message)
 
-    def write_page(self) -> None:
-        """Write the report as a page; that it cannot be written changes no verdict."""
+    def write_report(self) -> None:
+        """Write the HTML report; a failure changes no verdict."""
         from ctai.report import write_report
 
-        self.page = "report: not written"
-        with self.tells():
-            self.page = f"report: {write_report(self.run.rundir.root)}"
+        self.report_line = "report: not written"
+        with self.collect_write_errors():
+            self.report_line = f"report: {write_report(self.run.rundir.root)}"
 
     def file_report(self, written: Path) -> None:
-        """File the JUnit report in the evidence, then state what the evidence is, file by file.
+        """Copy the JUnit report without times into the evidence, then write the attestations.
 
-        A refusal, an interrupted session or a part of the gates never replaces the report of a whole run. What is filed
-        is without times, which stay in what pytest wrote.
+        A refused or interrupted session, or one with some of the gates, never replaces the report of a whole run.
 
         Args:
-            written: where pytest wrote the report; a user's own file stays there too.
+            written: path of the report that pytest wrote; the file stays there.
         """
         from ctai.evidence.attestation import write_attestations
         from ctai.evidence.junit import link_verdicts, strip_volatile_attributes, write_jenkins_report
@@ -83,13 +96,13 @@ class GateSession:
         write_attestations(self.run.rundir)
 
     def enter(self, gate: str) -> None:
-        """Note that a test of this gate is about to run; a gate that has ended is decided first."""
+        """Set the current gate, before a test of it runs; decides the gate before it."""
         if gate != self.current:
             self.leave()
             self.current = gate
 
     def leave(self) -> None:
-        """Decide the current gate and write its verdict, if its fixture measured anything."""
+        """Decide the current gate and write its verdict, if it has a result."""
         gate, self.current = self.current, None
         if gate is None or gate in self.verdicts:
             return
@@ -97,55 +110,56 @@ class GateSession:
         self.verdicts[gate] = None
         try:
             self.verdicts[gate] = self.run.decide(gate, self.outcomes.get(gate, {}), tuple(errors))
-        except CtaiError as error:  # what comes after is blocked by this very sentence
+        except CtaiError as error:  # this message blocks the gates after it
             errors.append(str(error))
 
-    def reason_to_block(self, gate: GateSpec) -> str:
-        """Why a gate may not start: the first gate before it that did not pass in this session; empty if it may."""
+    def blocking_reason(self, gate: GateSpec) -> str:
+        """Return why a gate is blocked: the first gate before it that did not pass in this session; empty if none."""
         for before in gates_before(gate.name):
             if before.name in self.selected and not self.passed(before.name):
                 return f"blocked by gate {before.name}: {self.failure_reason(before.name)}"
         return ""
 
     def passed(self, gate: str) -> bool:
-        """Whether a gate of this session has passed."""
+        """Return True if a gate has passed in this session."""
         verdict = self.verdicts.get(gate)
         return verdict is not None and verdict.passed
 
     def failure_reason(self, gate: str) -> str:
-        """Why a gate of this session has not passed."""
+        """Return why a gate has not passed in this session."""
         verdict = self.verdicts.get(gate)
         if verdict is not None:
             return "; ".join(verdict.reasons)
         if self.interrupted and gate == self.current:
-            return "interrupted; the same command resumes it"
+            return "interrupted; rerun the same command to resume"
         return "; ".join(self.errors.get(gate, [])) or "it was not run"
 
     def explanation(self, gate: str, metric: str) -> Any:
-        """Why the test of a metric failed, in the place of a traceback; None if the metric has met its threshold."""
+        """Return the explanation of a missed threshold, shown in place of a traceback; None if it was met."""
         from ctai.explain import explain
 
-        measured = self.run.measured.get(gate)
-        found = measured.metric(metric) if measured else None
-        return explain(self.run.rundir, gate, found) if found and not found.passed else None
+        result = self.run.results.get(gate)
+        if result is None or result.metric(metric).passed:
+            return None
+        return explain(self.run.rundir, gate, result.metric(metric))
 
-    def note(self, gate: str, metric: str | None, report: pytest.TestReport) -> None:
-        """Keep what one phase of one test says about its gate."""
+    def add_outcome(self, gate: str, metric: str | None, report: pytest.TestReport) -> None:
+        """Record the outcome of a test, or the error of its setup or teardown."""
         if metric is not None and report.when == "call":
             self.outcomes.setdefault(gate, {})[metric] = report.outcome
         elif report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
-            self.trouble(gate, _first_line(crash.message if crash else str(report.longrepr)))
+            self.add_error(gate, _first_line(crash.message if crash else str(report.longrepr)))
 
-    def trouble(self, gate: str, text: str) -> None:
-        """Keep why a gate could not be measured."""
-        known = self.errors.setdefault(gate, [])
-        if text not in known:  # a fixture that failed fails every test that asks for it
-            known.append(text)
+    def add_error(self, gate: str, text: str) -> None:
+        """Record why a gate has no metrics."""
+        errors = self.errors.setdefault(gate, [])
+        if text not in errors:  # a failed fixture fails every test that requests it
+            errors.append(text)
 
 
 def user_message(error: Exception) -> str:
-    """What a user can do something about, as one sentence; empty for a bug."""
+    """Return the message of an error that a user can act on; empty for a bug."""
     if isinstance(error, OSError) and error.filename:
         return f"cannot use {error.filename}: {error.strerror}"
     return str(error) if isinstance(error, CtaiError) else disk_error_message(error)

@@ -1,1 +1,1 @@
-"""Verification of a run directory: attestations, verdict chain, and every metric computed again from raw records."""
+"""Verification of a run directory: attestations, verdict chain, and every metric recomputed from raw records."""

@@ -1,6 +1,6 @@
-"""Gates 2b and 3 again: the pilot's ladder, every shard and their union.
+"""Recomputation of gates pilot and scale: every pilot attempt with the retries between them, every shard, and the merge.
 
-A merge streams; this holds all records in memory, since it compares them with what is on the disk (some 8 kB each).
+The merge of a run streams; this one holds all records in memory (about 8 kB each), to compare them with those on disk.
 """
 
 import math
@@ -28,7 +28,14 @@ from ctai.verification.shard import RecomputedShard, ShardPlan, recompute_shard
 
 
 class RecomputedPilot(NamedTuple):
-    """The pilot that counts, its QC summary's name, its generation settings, and what differed in any attempt."""
+    """Recomputed gate pilot.
+
+    Attributes:
+        summary: recomputed QC summary of the last attempt.
+        artifact: path of the stored summary, relative to the run directory.
+        generation: generation settings of the last attempt.
+        differences: differences in any attempt.
+    """
 
     summary: QcSummary
     artifact: str
@@ -37,7 +44,14 @@ class RecomputedPilot(NamedTuple):
 
 
 class RecomputedScale(NamedTuple):
-    """The union's quality control, the shards that fail theirs, how many there are, and what differed."""
+    """Recomputed gate scale.
+
+    Attributes:
+        summary: recomputed QC summary of the merged dataset.
+        failed: names of the shards that miss a threshold.
+        shards: number of shards.
+        differences: differences in any shard or in the merged dataset.
+    """
 
     summary: QcSummary
     failed: tuple[str, ...]
@@ -48,32 +62,32 @@ class RecomputedScale(NamedTuple):
 def recompute_pilot(
     rundir: RunDir, config: RunConfig, heldout: Sequence[HeldoutItem], provenance: ModelProvenance
 ) -> RecomputedPilot:
-    """Every attempt of the pilot judged again, and the ladder between them.
+    """Recompute every attempt of the pilot, and the settings of each retry.
 
     Raises:
         CtaiError: a record is missing or unreadable.
     """
-    ladder = read_record(rundir.evidence / "pilot_ladder.json", PilotHistory)
-    found: list[str] = []
+    history = read_record(rundir.evidence / "pilot_history.json", PilotHistory)
+    problems: list[str] = []
     attempts: list[PilotAttempt] = []
-    for number in range(max(1, min(len(ladder.attempts), config.pilot.retries + 1))):
+    for number in range(max(1, min(len(history.attempts), config.pilot.retries + 1))):
         name = f"artifacts/pilot-retry-{number}" if number else "artifacts/pilot"
         plan = _plan(config, provenance, "pilot", 0, config.pilot.count)
         artifact = f"{name}/qc_summary.json"
         shard = recompute_shard(rundir.path(name), name, artifact, plan, heldout)
-        found += shard.differences
-        summary, used = shard.summary, config.generation
+        problems += shard.differences
+        summary, settings = shard.summary, config.generation
         attempts.append(
             PilotAttempt(
                 folder=name,
-                generation=used.model_dump(mode="json"),
+                generation=settings.model_dump(mode="json"),
                 passed=summary.thresholds_passed,
                 reasons=summary.failed_reasons,
             )
         )
         config = retry_generation(config, summary.failed_reasons, number + 1)
-    found += differences(ladder, PilotHistory(attempts=tuple(attempts)), "evidence/pilot_ladder.json")
-    return RecomputedPilot(summary, artifact, used, tuple(found))
+    problems += differences(history, PilotHistory(attempts=tuple(attempts)), "evidence/pilot_history.json")
+    return RecomputedPilot(summary, artifact, settings, tuple(problems))
 
 
 def _plan(
@@ -85,45 +99,45 @@ def _plan(
 def recompute_scale(
     rundir: RunDir, config: RunConfig, heldout: Sequence[HeldoutItem], provenance: ModelProvenance
 ) -> RecomputedScale:
-    """Every shard judged again, and the merge done again.
+    """Recompute every shard, and the merge of them.
 
     Args:
         rundir: the run directory.
-        config: with the generation settings of the pilot that passed.
+        config: configuration with the generation settings of the passed pilot.
         heldout: the frozen test set.
-        provenance: of the base model.
+        provenance: provenance of the base model.
 
     Raises:
         CtaiError: a record is missing or unreadable.
     """
     target = math.ceil(config.scale.count * config.scale.oversample / config.scale.shards)
-    found: list[str] = []
+    problems: list[str] = []
     shards: list[RecomputedShard] = []
     for number in range(config.scale.shards):
         folder = rundir.shard_dir(number)
         plan = _plan(config, provenance, "scale", number, target)
         name = rundir.relative(folder)
         shards.append(recompute_shard(folder, name, f"{name}/qc_summary.json", plan, heldout))
-        found += shards[-1].differences
-    summary = _union(rundir, config, shards, heldout, found)
+        problems += shards[-1].differences
+    summary = _recompute_merged(rundir, config, shards, heldout, problems)
     failed = tuple(f"shard-{n:03d}" for n, shard in enumerate(shards) if not shard.summary.thresholds_passed)
-    return RecomputedScale(summary, failed, len(shards), tuple(found))
+    return RecomputedScale(summary, failed, len(shards), tuple(problems))
 
 
-def _union(
+def _recompute_merged(
     rundir: RunDir,
     config: RunConfig,
     shards: Sequence[RecomputedShard],
     heldout: Sequence[HeldoutItem],
-    found: list[str],
+    problems: list[str],
 ) -> QcSummary:
-    """The union's quality control; what differs from the merged files goes to `found`."""
+    """Recompute the merged dataset and its QC summary; differences from the stored files are appended to `problems`."""
     jaccard = config.scale.near_duplicate_jaccard
-    kept, rejected, repetitions = _recompute_merge(shards, heldout, jaccard)
-    names = ("data/stage1_sft_data.jsonl", "data/dropped.jsonl", "data/qc_summary.json")
+    examples, dropped, rates = _recompute_merge(shards, heldout, jaccard)
+    names = ("data/stage1_sft_data.jsonl", "data/removed.jsonl", "data/qc_summary.json")
     paths = [rundir.path(name) for name in names]
-    found += differences(read_jsonl(paths[0], Example), kept, names[0])
-    found += differences(read_jsonl(paths[1], Rejection), rejected, names[1])
+    problems += differences(read_jsonl(paths[0], Example), examples, names[0])
+    problems += differences(read_jsonl(paths[1], Rejection), dropped, names[1])
     stored = read_record(paths[2], QcSummary)
     manifest = read_record(rundir.path("artifacts", "merge", "manifest.json"), StageManifest)
     header = SummaryHeader(
@@ -132,34 +146,34 @@ def _union(
         inputs={**manifest.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
         artifact=names[2],
     )
-    material = QcInput(
-        kept,
-        [r for shard in shards for r in shard.rejections] + rejected,
-        [one for shard in shards for one in shard.rounds],
-        overlapping(kept, heldout, jaccard),
+    qc_input = QcInput(
+        examples,
+        [rejection for shard in shards for rejection in shard.rejections] + dropped,
+        [generation_round for shard in shards for generation_round in shard.rounds],
+        overlapping(examples, heldout, jaccard),
     )
-    wanted = MinimumCount("unique_examples", config.scale.count)
-    summary = summarize(header, material, wanted, config.qc, repetitions.rates())
-    found += differences(stored, summary, names[2])
+    minimum = MinimumCount("unique_examples", config.scale.count)
+    summary = summarize(header, qc_input, minimum, config.qc, rates.rates())
+    problems += differences(stored, summary, names[2])
     return summary
 
 
 def _recompute_merge(
     shards: Sequence[RecomputedShard], heldout: Sequence[HeldoutItem], jaccard: float
 ) -> tuple[list[Example], list[Rejection], MergeRates]:
-    """What the merge keeps, what it drops, and how much of each shard was there before."""
-    kept: list[Example] = []
-    rejected: list[Rejection] = []
-    repetitions = MergeRates(len(shards))
+    """Return the examples that the merge keeps, those that it drops, and its duplicate rates."""
+    examples: list[Example] = []
+    dropped: list[Rejection] = []
+    rates = MergeRates(len(shards))
     for decision in decisions([shard.examples for shard in shards], heldout, jaccard):
-        repetitions.decide(decision)
+        rates.decide(decision)
         if decision.match is None:
-            kept.append(decision.example)
+            examples.append(decision.example)
         else:
-            rejected.append(rejection_of_dropped(decision.example, decision.match))
-    for place, shard in enumerate(shards):
+            dropped.append(rejection_of_dropped(decision.example, decision.match))
+    for number, shard in enumerate(shards):
         for rejection in shard.rejections:
-            repetitions.reject(place, rejection)
-        for one in shard.rounds:
-            repetitions.generate(place, one)
-    return kept, rejected, repetitions
+            rates.reject(number, rejection)
+        for generation_round in shard.rounds:
+            rates.generate(number, generation_round)
+    return examples, dropped, rates

@@ -1,4 +1,4 @@
-"""Gate 4 again: every answer judged again by its family's checker, the statistics, and what training says of itself."""
+"""Recomputation of gates headroom and evaluation: scores of all answers, statistics, and the training manifest."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,14 +38,22 @@ from ctai.tasks import registry
 
 
 class RecomputedArm(NamedTuple):
-    """An arm's answers judged again, and what differed."""
+    """Rescored answers of an arm, and their differences from the stored ones."""
 
     items: list[EvaluationItem]
     differences: tuple[str, ...]
 
 
 class RecomputedEvaluation(NamedTuple):
-    """The look that counts, with the configuration it was made with, and what differed in any look."""
+    """Recomputed gate evaluation.
+
+    Attributes:
+        summary: recomputed summary of the last attempt.
+        training: training manifest of the last attempt.
+        paths: folders of the last attempt.
+        config: configuration of the last attempt, with corrected alpha.
+        differences: differences in any attempt.
+    """
 
     summary: EvaluationSummary
     training: TrainingManifest
@@ -55,14 +63,14 @@ class RecomputedEvaluation(NamedTuple):
 
 
 class _Marker(Record):
-    """What the success marker of a training says."""
+    """Success marker of a training."""
 
     adapter: str
     sha256: str
 
 
 def recompute_base_arms(rundir: RunDir, config: RunConfig, heldout: Sequence[HeldoutItem]) -> dict[str, RecomputedArm]:
-    """The answers of the base, by arm.
+    """Rescore the answers of the base arms; returned by arm.
 
     Raises:
         CtaiError: a record is missing or unreadable, or an item is of no family.
@@ -73,15 +81,18 @@ def recompute_base_arms(rundir: RunDir, config: RunConfig, heldout: Sequence[Hel
 def _recompute_arm(rundir: RunDir, folder: str, arm: Arm, heldout: Sequence[HeldoutItem]) -> RecomputedArm:
     name = f"{folder}/items.jsonl"
     stored = read_jsonl(rundir.path(name), EvaluationItem)
-    again = [_rescore(arm, item, one) for item, one in zip(heldout, stored, strict=False)]
-    found = list(differences(stored, again, name))
+    rescored = [_rescore(arm, item, answer) for item, answer in zip(heldout, stored, strict=False)]
+    problems = list(differences(stored, rescored, name))
     if len(stored) != len(heldout):
-        found.insert(0, f"{name}: answers {len(stored)} of {len(heldout)} held-out items")
-    return RecomputedArm(again, tuple(found))
+        problems.insert(0, f"{name}: answers {len(stored)} of {len(heldout)} held-out items")
+    return RecomputedArm(rescored, tuple(problems))
 
 
 def _rescore(arm: Arm, item: HeldoutItem, stored: EvaluationItem) -> EvaluationItem:
-    """An answer judged again. That it ended with a control token is taken from the record: token ids are not kept."""
+    """Score an answer again.
+
+    A control token at its end is taken from the record, since token ids are not stored.
+    """
     if registry.parse(item.instruction) is None:
         raise CtaiError(f"held-out item {item.item}: no family asks {item.instruction[:60]!r}")
     text = until_stop(stored.raw, arm.stop) if stored.finish_reason == "stop" else stored.raw
@@ -93,7 +104,7 @@ def _rescore(arm: Arm, item: HeldoutItem, stored: EvaluationItem) -> EvaluationI
     return score_answer(arm.name, item, arm.prompt(item.instruction), completion, wrote_control)
 
 
-# ----------------------------------------------------------------------------------------------- training and looks
+# ----------------------------------------------------------------------------------------------- training and comparison
 
 
 class EvaluationRecords(NamedTuple):
@@ -102,9 +113,9 @@ class EvaluationRecords(NamedTuple):
     Attributes:
         rundir: the run directory.
         heldout: the frozen test set.
-        base: the recomputed arms of the base.
-        provenance: of the base model.
-        scale: the verdict of the scale gate.
+        base: recomputed arms of the base.
+        provenance: provenance of the base model.
+        scale: verdict of gate scale.
     """
 
     rundir: RunDir
@@ -115,7 +126,7 @@ class EvaluationRecords(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """One training and its comparison on the test set, with the configuration it was made with."""
+    """Folders, training manifest and configuration of one training with its comparison on the test set."""
 
     paths: AttemptPaths
     training: TrainingManifest
@@ -128,18 +139,18 @@ def recompute_evaluation(records: EvaluationRecords, config: RunConfig) -> Recom
     Raises:
         CtaiError: a record is missing or unreadable, or the arms do not fit together.
     """
-    found: list[str] = []
+    problems: list[str] = []
     for number in range(config.evaluation.retries + 1):
         paths = attempt_paths(records.rundir, number)
         training = read_record(paths.adapter / "training_manifest.json", TrainingManifest)
-        found += _training_differences(records, _Attempt(paths, training, config))
-        judged = with_corrected_alpha(config, comparison_number(records.rundir, training.adapter_digest))
-        summary, differing = _recompute_attempt(records, _Attempt(paths, training, judged))
-        found += differing
+        problems += _training_differences(records, _Attempt(paths, training, config))
+        corrected = with_corrected_alpha(config, comparison_number(records.rundir, training.adapter_digest))
+        summary, attempt_problems = _recompute_attempt(records, _Attempt(paths, training, corrected))
+        problems += attempt_problems
         if summary.go or number == config.evaluation.retries:
             break
         config = retry_config(config)
-    return RecomputedEvaluation(summary, training, paths, judged, tuple(found))
+    return RecomputedEvaluation(summary, training, paths, corrected, tuple(problems))
 
 
 def _recompute_attempt(records: EvaluationRecords, attempt: _Attempt) -> tuple[EvaluationSummary, list[str]]:
@@ -165,17 +176,17 @@ def _recompute_attempt(records: EvaluationRecords, attempt: _Attempt) -> tuple[E
             "training_manifest": rundir.relative(paths.adapter / "training_manifest.json"),
         },
     )
-    found = [*sft.differences, *differences(stored, summary, f"{results}/evaluation.json")]
+    problems = [*sft.differences, *differences(stored, summary, f"{results}/evaluation.json")]
     if (paths.results / "summary.txt").read_bytes() != summary_text(stored).encode("utf-8"):
-        found.append(f"{results}/summary.txt: is not the text of evaluation.json")
+        problems.append(f"{results}/summary.txt: is not the text of evaluation.json")
     copies = {"base_items.jsonl": base[BASE].items, "sft_items.jsonl": sft.items}
     for name, items in copies.items():
-        found += differences(read_jsonl(paths.results / name, EvaluationItem), items, f"{results}/{name}")
-    return summary, found
+        problems += differences(read_jsonl(paths.results / name, EvaluationItem), items, f"{results}/{name}")
+    return summary, problems
 
 
 def _training_differences(records: EvaluationRecords, attempt: _Attempt) -> Iterator[str]:
-    """Where the training manifest disagrees with the adapter, the dataset, the configuration or its own losses."""
+    """Yield where the training manifest differs from the adapter, the dataset, the configuration or the logged losses."""
     rundir, scale = records.rundir, records.scale
     paths, training, config = attempt
     folder = rundir.relative(paths.adapter)
@@ -197,11 +208,11 @@ def _training_differences(records: EvaluationRecords, attempt: _Attempt) -> Iter
         "adapter_digest": adapter_digest(paths.adapter),
         "success_marker": f"{folder}/TRAINING_SUCCESS",
     }
-    said = {name: getattr(training, name) for name in expected}
-    yield from differences(said, expected, f"{folder}/training_manifest.json")
-    asked = {**config.training.model_dump(mode="json"), "control": config.control, "seed": config.seed}
-    used = {name: training.hyperparameters.get(name) for name in asked}
-    yield from differences(used, asked, f"{folder}/training_manifest.json hyperparameters")
+    stored = {name: getattr(training, name) for name in expected}
+    yield from differences(stored, expected, f"{folder}/training_manifest.json")
+    settings = {**config.training.model_dump(mode="json"), "control": config.control, "seed": config.seed}
+    hyperparameters = {name: training.hyperparameters.get(name) for name in settings}
+    yield from differences(hyperparameters, settings, f"{folder}/training_manifest.json hyperparameters")
     for name, digest in (
         (training.dataset, training.dataset_digest),
         (training.qc_summary, training.qc_summary_digest),
@@ -209,5 +220,5 @@ def _training_differences(records: EvaluationRecords, attempt: _Attempt) -> Iter
         if scale.artifacts.get(name) != digest:
             yield f"{folder}/training_manifest.json: gate scale judged another {name}"
     marker = read_record(paths.adapter / "TRAINING_SUCCESS", _Marker)
-    right = _Marker(adapter=training.adapter, sha256=training.adapter_digest)
-    yield from differences(marker, right, f"{folder}/TRAINING_SUCCESS")
+    expected_marker = _Marker(adapter=training.adapter, sha256=training.adapter_digest)
+    yield from differences(marker, expected_marker, f"{folder}/TRAINING_SUCCESS")

@@ -15,21 +15,19 @@ from ctai.gates.scale import failed_shards_metric
 from ctai.records import Metric
 from ctai.rundir.diff import differences
 from ctai.verification.instruments import calibration_name, heldout_differences
-from ctai.verification.records import EXAMINATION, HELDOUT, RunRecords
+from ctai.verification.records import HELDOUT, MODEL_CHECK, RunRecords
 from ctai.verification.sentinels import model_check_differences
 
-__all__ = ["RECOMPUTED_METRICS", "RunRecords", "metric_differences", "record_differences"]
+
+def _contamination(records: RunRecords) -> tuple[Metric, ...]:
+    values = contamination_values(records.recomputed_model_check, MODEL_CHECK)
+    return gate_metrics("contamination", records.config("contamination"), values)
 
 
-def _contamination(raw: RunRecords) -> tuple[Metric, ...]:
-    values = contamination_values(raw.recomputed_model_check, EXAMINATION)
-    return gate_metrics("contamination", raw.config("contamination"), values)
-
-
-def _instruments(raw: RunRecords) -> tuple[Metric, ...]:
-    config, instruments = raw.config("instruments"), raw.instruments
+def _instruments(records: RunRecords) -> tuple[Metric, ...]:
+    config, instruments = records.config("instruments"), records.instruments
     values = {
-        **heldout_values(config.heldout, raw.heldout, HELDOUT),
+        **heldout_values(config.heldout, records.heldout, HELDOUT),
         **scorer_values(instruments.scorers, calibration_name("scorers")),
         **detector_values(instruments.detectors, calibration_name("detectors")),
     }
@@ -38,21 +36,21 @@ def _instruments(raw: RunRecords) -> tuple[Metric, ...]:
     return gate_metrics("instruments", config, values)
 
 
-def _headroom(raw: RunRecords) -> tuple[Metric, ...]:
-    items = {name: arm.items for name, arm in raw.base_arms.items()}
+def _headroom(records: RunRecords) -> tuple[Metric, ...]:
+    items = {name: arm.items for name, arm in records.base_arms.items()}
     values = headroom_values(items, "results/headroom/base/items.jsonl")
-    return gate_metrics("headroom", raw.config("headroom"), values)
+    return gate_metrics("headroom", records.config("headroom"), values)
 
 
-def _scale(raw: RunRecords) -> tuple[Metric, ...]:
-    shards = failed_shards_metric(raw.scale.failed, raw.scale.shards, "data/qc_summary.json")
-    return (*raw.scale.summary.thresholds, shards)
+def _scale(records: RunRecords) -> tuple[Metric, ...]:
+    shards = failed_shards_metric(records.scale.failed, records.scale.shards, "data/qc_summary.json")
+    return (*records.scale.summary.thresholds, shards)
 
 
-def _evaluation(raw: RunRecords) -> tuple[Metric, ...]:
-    evaluation = raw.evaluation
-    summary = raw.rundir.relative(evaluation.paths.results / "evaluation.json")
-    manifest = raw.rundir.relative(evaluation.paths.adapter / "training_manifest.json")
+def _evaluation(records: RunRecords) -> tuple[Metric, ...]:
+    evaluation = records.evaluation
+    summary = records.rundir.relative(evaluation.paths.results / "evaluation.json")
+    manifest = records.rundir.relative(evaluation.paths.adapter / "training_manifest.json")
     values = evaluation_values(evaluation.summary, evaluation.training, summary, manifest)
     return gate_metrics("evaluation", evaluation.config, values)
 
@@ -61,43 +59,45 @@ RECOMPUTED_METRICS: Mapping[str, Callable[[RunRecords], tuple[Metric, ...]]] = {
     "contamination": _contamination,
     "instruments": _instruments,
     "headroom": _headroom,
-    "pilot": lambda raw: raw.pilot.summary.thresholds,
+    "pilot": lambda records: records.pilot.summary.thresholds,
     "scale": _scale,
     "evaluation": _evaluation,
 }
 
 
-def _instrument_differences(raw: RunRecords) -> Iterator[str]:
-    yield from heldout_differences(raw.heldout, raw.config("instruments"), HELDOUT)
-    yield from raw.instruments.differences
+def _instrument_differences(records: RunRecords) -> Iterator[str]:
+    yield from heldout_differences(records.heldout, records.config("instruments"), HELDOUT)
+    yield from records.instruments.differences
 
 
 _RECORDS: Mapping[str, Callable[[RunRecords], Iterator[str]]] = {
-    "contamination": lambda raw: model_check_differences(raw.examination, raw.recomputed_model_check, EXAMINATION),
+    "contamination": lambda records: model_check_differences(
+        records.model_check, records.recomputed_model_check, MODEL_CHECK
+    ),
     "instruments": _instrument_differences,
-    "pilot": lambda raw: iter(raw.pilot.differences),
-    "scale": lambda raw: iter(raw.scale.differences),
-    "headroom": lambda raw: (text for arm in raw.base_arms.values() for text in arm.differences),
-    "evaluation": lambda raw: iter(raw.evaluation.differences),
+    "pilot": lambda records: iter(records.pilot.differences),
+    "scale": lambda records: iter(records.scale.differences),
+    "headroom": lambda records: (text for arm in records.base_arms.values() for text in arm.differences),
+    "evaluation": lambda records: iter(records.evaluation.differences),
 }
 
 
-def record_differences(raw: RunRecords, gate: str) -> Iterator[str]:
-    """Where a gate's records are not what follows from the raw ones.
+def record_differences(records: RunRecords, gate: str) -> Iterator[str]:
+    """Yield where the records of a gate differ from those recomputed from raw records.
 
     Raises:
         CtaiError: a record is missing or unreadable.
     """
-    return _RECORDS[gate](raw)
+    return _RECORDS[gate](records)
 
 
-def metric_differences(raw: RunRecords, gate: str, metrics: Iterable[Metric]) -> Iterator[str]:
+def metric_differences(records: RunRecords, gate: str, metrics: Iterable[Metric]) -> Iterator[str]:
     """Yield where the metrics of a verdict are not those that are recomputed; their notes are not compared.
 
     Raises:
         CtaiError: a record is missing or unreadable.
     """
-    recomputed = {metric.name: metric for metric in RECOMPUTED_METRICS[gate](raw)}
+    recomputed = {metric.name: metric for metric in RECOMPUTED_METRICS[gate](records)}
     for metric in metrics:
         if metric.name not in recomputed:
             yield f"{metric.name}: is no metric of gate {gate}"

@@ -1,4 +1,4 @@
-"""The records of a run directory, each read and judged again once, for everything that is computed from them."""
+"""Records of a run directory for verification: each is read, and recomputed, once and on first use."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -21,16 +21,16 @@ from ctai.verification.evaluation import (
 from ctai.verification.instruments import RecomputedInstruments, recompute_instruments
 from ctai.verification.sentinels import recompute_model_check
 
-EXAMINATION = "evidence/contamination/examination.json"
+MODEL_CHECK = "evidence/contamination/model_check.json"
 HELDOUT = "data/heldout.jsonl"
 
 
 class RunRecords:
-    """A run directory's records. Reading one that is missing or unreadable raises CtaiError.
+    """Stored and recomputed records of a run directory. Reading one that is missing or unreadable raises CtaiError.
 
     Args:
         rundir: the run directory.
-        verdicts: by gate; each says which configuration it was decided with.
+        verdicts: verdicts by gate; each holds the configuration of its gate.
     """
 
     def __init__(self, rundir: RunDir, verdicts: Mapping[str, Verdict]) -> None:
@@ -38,7 +38,11 @@ class RunRecords:
         self._verdicts = verdicts
 
     def config(self, gate: str) -> RunConfig:
-        """The configuration that a gate's verdict names."""
+        """Return the configuration in the verdict of a gate.
+
+        Raises:
+            CtaiError: there is no such verdict, its configuration is not valid, or its plugins are not loaded.
+        """
         verdict = self.verdict(gate)
         if digest_of(verdict.config) != verdict.config_digest:
             raise CtaiError(f"the verdict of gate {gate} does not hold the configuration whose digest it names")
@@ -46,63 +50,66 @@ class RunRecords:
             config = RunConfig.model_validate(verdict.config)
         except ValidationError as error:
             raise CtaiError(f"the verdict of gate {gate} names a configuration that is none: {error}") from error
-        if "generation" in verdict.config:  # gate 1 asks no families
-            plugins.require(
-                config.generation.families_sha256
-            )  # their code is never run because a run directory names it
+        if "generation" in verdict.config:  # gate contamination uses no families
+            # never loads plugins, since code must not run because a run directory names it
+            plugins.require(config.generation.families_sha256)
         return config
 
     def verdict(self, gate: str) -> Verdict:
-        """The verdict of a gate."""
+        """Return the verdict of a gate.
+
+        Raises:
+            CtaiError: there is none.
+        """
         if gate not in self._verdicts:
-            raise CtaiError(f"cannot be computed again without the verdict of gate {gate}")
+            raise CtaiError(f"cannot be recomputed without the verdict of gate {gate}")
         return self._verdicts[gate]
 
     @cached_property
-    def examination(self) -> ContaminationReport:
-        """What gate 1 recorded."""
-        return read_record(self.rundir.path(EXAMINATION), ContaminationReport)
+    def model_check(self) -> ContaminationReport:
+        """Stored record of gate contamination."""
+        return read_record(self.rundir.path(MODEL_CHECK), ContaminationReport)
 
     @cached_property
     def provenance(self) -> ModelProvenance:
-        """The base model that gate 1 passed."""
-        if self.examination.provenance is None:
+        """Provenance of the base model that passed gate contamination."""
+        if self.model_check.provenance is None:
             raise CtaiError("gate contamination has passed no model")
-        return self.examination.provenance
+        return self.model_check.provenance
 
     @cached_property
     def recomputed_model_check(self) -> ContaminationReport:
-        """The same with the sentinels judged again."""
-        return recompute_model_check(self.examination)
+        """Record of gate contamination with recomputed sentinels."""
+        return recompute_model_check(self.model_check)
 
     @cached_property
     def heldout(self) -> list[HeldoutItem]:
-        """The frozen test set."""
+        """Frozen test set."""
         return read_jsonl(self.rundir.path(HELDOUT), HeldoutItem)
 
     @cached_property
     def instruments(self) -> RecomputedInstruments:
-        """Every calibration of gate 2a computed again."""
+        """Recomputed calibrations of gate instruments."""
         return recompute_instruments(self.rundir, self.config("instruments"))
 
     @cached_property
     def pilot(self) -> RecomputedPilot:
-        """The pilot judged again."""
+        """Recomputed gate pilot."""
         return recompute_pilot(self.rundir, self.config("pilot"), self.heldout, self.provenance)
 
     @cached_property
     def scale(self) -> RecomputedScale:
-        """The merged dataset judged again, with the generation settings of the pilot that counts."""
+        """Recomputed gate scale, with the generation settings of the last pilot attempt."""
         config = self.config("scale").model_copy(update={"generation": self.pilot.generation})
         return recompute_scale(self.rundir, config, self.heldout, self.provenance)
 
     @cached_property
     def base_arms(self) -> dict[str, RecomputedArm]:
-        """The base's answers judged again, by arm."""
+        """Rescored answers of the base, by arm."""
         return recompute_base_arms(self.rundir, self.config("headroom"), self.heldout)
 
     @cached_property
     def evaluation(self) -> RecomputedEvaluation:
-        """The evaluation judged again."""
+        """Recomputed gate evaluation."""
         records = EvaluationRecords(self.rundir, self.heldout, self.base_arms, self.provenance, self.verdict("scale"))
         return recompute_evaluation(records, self.config("evaluation"))

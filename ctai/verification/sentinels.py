@@ -1,4 +1,4 @@
-"""Gate 1 again: the sentinel suite run once more on what the model wrote then, in the place of the model."""
+"""Recomputation of gate contamination: the sentinel suite on recorded answers in place of a model."""
 
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
@@ -17,13 +17,13 @@ _FROM_SENTINELS = ("instruct_weights", "language_model")
 
 
 class RecordedEngine:
-    """Answers the suite's prompts with the recorded answers; a `TextEngine` as far as the suite needs one.
+    """`TextEngine` that returns the recorded answers of the sentinel suite, with the methods that the suite needs.
 
-    Token ids are not kept: that an answer ended with a control token is known from its record alone.
+    Token ids are not stored, so a control token at the end of an answer is taken from its record.
 
     Args:
-        results: of the suite.
-        control_ids: the chat-control tokens of the tokenizer.
+        results: recorded results of the suite.
+        control_ids: chat-control tokens of the tokenizer.
     """
 
     def __init__(self, results: Sequence[SentinelResult], control_ids: Sequence[int]) -> None:
@@ -34,11 +34,15 @@ class RecordedEngine:
     def generate(
         self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int] | None = None
     ) -> list[Completion]:
-        """What the model wrote after each prompt; how it was sampled is not asked again."""
+        """Return the recorded answer to each prompt; sampling and seeds are ignored.
+
+        Raises:
+            CtaiError: no answer to a prompt is recorded.
+        """
         return [self._completion(prompt) for prompt in prompts]
 
     def token_logprobs(self, prompts: Sequence[str], token_ids: Sequence[int]) -> NDArray[np.float64]:
-        """Rows whose probabilities have the recorded sum: all of it stands under the first token."""
+        """Return rows of log-probabilities with the recorded sum, all of it on the first token."""
         rows = np.full((len(prompts), len(token_ids)), -np.inf)
         if token_ids:
             with np.errstate(divide="ignore"):
@@ -46,27 +50,27 @@ class RecordedEngine:
         return rows
 
     def encode(self, text: str) -> NoReturn:
-        """Not known."""
+        """Raise NotImplementedError, since records hold no tokens."""
         raise NotImplementedError("records hold no tokens")
 
     def encode_batch(self, texts: Sequence[str]) -> NoReturn:
-        """Not known."""
+        """Raise NotImplementedError, since records hold no tokens."""
         raise NotImplementedError("records hold no tokens")
 
     @property
     def context_length(self) -> NoReturn:
-        """Not known."""
+        """Context length, which raises NotImplementedError since records hold none."""
         raise NotImplementedError("records hold no tokens")
 
     @property
     def batch_splits(self) -> int:
-        """Nothing is computed here."""
+        """Number of batches that were split: none."""
         return 0
 
     def _completion(self, prompt: str) -> Completion:
         result = self._written.get(prompt)
         if result is None or result.finish_reason is None:
-            raise CtaiError(f"the sentinels ask {prompt[:60]!r}, and no answer is recorded")
+            raise CtaiError(f"no answer to the sentinel prompt {prompt[:60]!r} is recorded")
         ended = bool(self._control) and result.detail.endswith(_WROTE_CONTROL)
         return Completion(
             text=result.response,
@@ -77,33 +81,35 @@ class RecordedEngine:
 
     def _mass(self, prompt: str) -> float:
         if prompt not in self._masses:
-            raise CtaiError(f"the sentinels ask for control tokens after {prompt[:60]!r}, and none are recorded")
+            raise CtaiError(f"no control-token mass after the sentinel prompt {prompt[:60]!r} is recorded")
         return self._masses[prompt]
 
 
 def recompute_model_check(stored: ContaminationReport) -> ContaminationReport:
-    """The record of an examination, with the sentinels judged again; findings on files are taken as they are.
+    """Recompute the sentinels in the record of a model check; findings on files and tokenizer are taken as recorded.
 
     Raises:
-        CtaiError: an answer of the suite is missing.
+        CtaiError: an answer to a prompt of the suite is not recorded.
     """
     provenance = stored.provenance
     if provenance is None or provenance.sentinels is None:
         return stored
     control = provenance.control_token_ids
-    again = run_sentinels(RecordedEngine(provenance.sentinels.results, control), control)
-    others = [finding for finding in stored.findings if finding.name not in _FROM_SENTINELS]
-    found = [ContaminationFinding(name=f.name, message=f.message) for f in sentinel_findings(again)]
-    update = {"sentinels": again}
-    return stored.model_copy(update={"findings": (*others, *found), "provenance": provenance.model_copy(update=update)})
+    sentinels = run_sentinels(RecordedEngine(provenance.sentinels.results, control), control)
+    file_findings = [finding for finding in stored.findings if finding.name not in _FROM_SENTINELS]
+    findings = [ContaminationFinding(name=f.name, message=f.message) for f in sentinel_findings(sentinels)]
+    update = {"sentinels": sentinels}
+    return stored.model_copy(
+        update={"findings": (*file_findings, *findings), "provenance": provenance.model_copy(update=update)}
+    )
 
 
-def model_check_differences(stored: ContaminationReport, again: ContaminationReport, where: str) -> Iterator[str]:
-    """Where the record of an examination does not follow from what the model wrote."""
-    yield from differences(_sentinels(stored), _sentinels(again), f"{where} sentinels")
+def model_check_differences(stored: ContaminationReport, recomputed: ContaminationReport, where: str) -> Iterator[str]:
+    """Yield where the record of a model check does not follow from the recorded answers."""
+    yield from differences(_sentinels(stored), _sentinels(recomputed), f"{where} sentinels")
     for name in _FROM_SENTINELS:
-        said, follows = ([f.message for f in one.findings if f.name == name] for one in (stored, again))
-        yield from differences(said, follows, f"{where} findings {name}")
+        before, after = ([f.message for f in r.findings if f.name == name] for r in (stored, recomputed))
+        yield from differences(before, after, f"{where} findings {name}")
 
 
 def _sentinels(report: ContaminationReport) -> SentinelReport | None:

@@ -1,8 +1,8 @@
-"""A shard again: every list read again, every answer cleaned and searched for faults again, every decision taken again.
+"""Recomputation of a shard: parsing of lists and answers, faults, deduplication, critic decisions and QC summary.
 
-What follows from texts and log-probabilities is computed again by the functions that made it. What only the tokenizer or
-the model knows (token counts, the log-probabilities themselves, whether a text spells a control token) is taken from the
-records, and has to be the same wherever it is written twice.
+All that follows from texts and log-probabilities is recomputed by the functions that generated the shard. Values that need
+the tokenizer or the model (token counts, log-probabilities, control tokens in a text) are taken from the records, and
+must agree wherever they are recorded twice.
 """
 
 from collections import Counter
@@ -37,11 +37,21 @@ from ctai.records import (
 from ctai.rundir import read_jsonl, read_record, sha256_file
 from ctai.rundir.diff import differences, values_match
 
-Fate = Example | Rejection
+DraftRecord = Example | Rejection
+"""Record that an instruction ends in: kept as an example, or rejected."""
 
 
 class ShardPlan(NamedTuple):
-    """What a shard was to be: its stage, number and size, the configuration it was made with, the model it came from."""
+    """Parameters that a shard was generated with.
+
+    Attributes:
+        stage: stage of the shard.
+        number: number of the shard.
+        target: number of examples to keep.
+        config: configuration of the shard.
+        weights_digest: digest of the weights of the base model.
+        has_control_tokens: whether the tokenizer has chat-control tokens.
+    """
 
     stage: Literal["pilot", "scale"]
     number: int
@@ -52,7 +62,15 @@ class ShardPlan(NamedTuple):
 
 
 class RecomputedShard(NamedTuple):
-    """A shard's records, with all that could be judged again judged again, and what differed on the way."""
+    """Stored and recomputed records of a shard.
+
+    Attributes:
+        examples: stored examples.
+        rejections: stored rejections.
+        rounds: recomputed generation rounds.
+        summary: recomputed QC summary.
+        differences: differences between stored and recomputed records.
+    """
 
     examples: list[Example]
     rejections: list[Rejection]
@@ -62,35 +80,36 @@ class RecomputedShard(NamedTuple):
 
 
 class _RecordedDraft(NamedTuple):
-    """An instruction of the shard: its number, its text and what became of it."""
+    """Generated instruction of the shard, with the record that it ends in."""
 
     number: int
     text: str
-    fate: Fate
+    record: DraftRecord
 
 
 def recompute_shard(
     folder: Path, name: str, artifact: str, plan: ShardPlan, heldout: Sequence[HeldoutItem]
 ) -> RecomputedShard:
-    """Judge a shard again.
+    """Recompute a shard.
 
     Args:
-        folder: where it lies.
-        name: how differences name it.
-        artifact: the name of its QC summary.
-        plan: what it was to be.
+        folder: folder of the shard.
+        name: name of the shard in differences.
+        artifact: path of its QC summary, relative to the run directory.
+        plan: parameters that it was generated with.
         heldout: the frozen test set.
 
     Raises:
-        CtaiError: a file is missing, or is not what it should be.
+        CtaiError: a record is missing or unreadable.
     """
     examples = read_jsonl(folder / DATASET, Example)
     rejections = read_jsonl(folder / REJECTIONS, Rejection)
     stored = read_jsonl(folder / GENERATION, GenerationRound)
-    again = _ShardRecomputation(plan, heldout, examples, rejections)
-    rounds = [again.round(number, one) for number, one in enumerate(stored)]
-    found = list(differences(stored, rounds, f"{name}/{GENERATION}"))
-    found += [f"{name}: {text}" for text in (*again.found, *again.leftovers(), *_example_problems(examples, plan))]
+    shard = _ShardRecomputation(plan, heldout, examples, rejections)
+    rounds = [shard.recompute_round(number, generation_round) for number, generation_round in enumerate(stored)]
+    problems = list(differences(stored, rounds, f"{name}/{GENERATION}"))
+    texts = (*shard.problems, *shard.unaccounted_records(), *_metadata_differences(examples, plan))
+    problems += [f"{name}: {text}" for text in texts]
     jaccard = plan.config.scale.near_duplicate_jaccard
     header = SummaryHeader(plan.stage, read_record(folder / SUMMARY, QcSummary).run_id, _inputs(folder), artifact)
     summary = summarize(
@@ -99,17 +118,17 @@ def recompute_shard(
         MinimumCount("kept_examples", plan.target),
         plan.config.qc,
     )
-    found += differences(read_record(folder / SUMMARY, QcSummary), summary, f"{name}/{SUMMARY}")
-    return RecomputedShard(examples, rejections, rounds, summary, tuple(found))
+    problems += differences(read_record(folder / SUMMARY, QcSummary), summary, f"{name}/{SUMMARY}")
+    return RecomputedShard(examples, rejections, rounds, summary, tuple(problems))
 
 
 def _inputs(folder: Path) -> dict[str, str]:
-    made = {file: sha256_file(folder / file) for file in (DATASET, REJECTIONS, GENERATION)}
-    return {**read_record(folder / "manifest.json", StageManifest).inputs, **made}
+    files = {file: sha256_file(folder / file) for file in (DATASET, REJECTIONS, GENERATION)}
+    return {**read_record(folder / "manifest.json", StageManifest).inputs, **files}
 
 
 class _ShardRecomputation:
-    """Goes through the rounds of a shard as it was made, and takes every decision again."""
+    """Recomputation of the rounds of a shard, in the order in which they were generated."""
 
     def __init__(
         self,
@@ -124,42 +143,40 @@ class _ShardRecomputation:
         self._items = 0
         self._empty_lists = 0
         self._no_instruction = sum(r.reason == NO_INSTRUCTION for r in rejections)
-        self.found: list[str] = []
-        fates: list[tuple[int, Fate]] = [(example.metadata.item, example) for example in examples]
-        fates += [(rejection.item, rejection) for rejection in rejections if rejection.reason != NO_INSTRUCTION]
-        counts = Counter(number for number, _ in fates)
-        self.found += [f"instruction {number} came to {n} ends" for number, n in counts.items() if n > 1]
-        self._fates = dict(fates)
+        self.problems: list[str] = []
+        records: list[tuple[int, DraftRecord]] = [(example.metadata.item, example) for example in examples]
+        records += [(rejection.item, rejection) for rejection in rejections if rejection.reason != NO_INSTRUCTION]
+        counts = Counter(number for number, _ in records)
+        self.problems += [f"instruction {number} has {n} records" for number, n in counts.items() if n > 1]
+        self._records = dict(records)
 
-    def leftovers(self) -> Iterator[str]:
-        """What the rounds do not account for."""
-        beyond = sorted(number for number in self._fates if not 0 <= number < self._items)
-        yield from (f"there is an instruction {number}, but {self._items} were generated" for number in beyond)
+    def unaccounted_records(self) -> Iterator[str]:
+        """Yield the records that the recomputed rounds do not account for."""
+        extra = sorted(number for number in self._records if not 0 <= number < self._items)
+        yield from (f"there is an instruction {number}, but {self._items} were generated" for number in extra)
         if self._no_instruction != self._empty_lists:
             yield f"{self._empty_lists} lists hold no instruction, but {self._no_instruction} are recorded"
 
-    def round(self, number: int, stored: GenerationRound) -> GenerationRound:
-        """A round as it follows from its texts."""
+    def recompute_round(self, number: int, stored: GenerationRound) -> GenerationRound:
+        """Return a round as it follows from its texts; problems are appended to `problems`."""
+        stop = self._settings.instruction_sampling.stop
         lists = [
-            read_list(
-                _until_stop(one.raw, one.finish_reason, self._settings.instruction_sampling.stop), one.finish_reason
-            )
-            for one in stored.lists
+            read_list(_until_stop(item.raw, item.finish_reason, stop), item.finish_reason) for item in stored.lists
         ]
         seeds = [self._seed("list", number, index) for index in range(len(lists))]
-        if [one.seed for one in stored.lists] != seeds:
-            self.found.append(f"round {number}: its lists were generated with other seeds")
+        if [item.seed for item in stored.lists] != seeds:
+            self.problems.append(f"round {number}: its lists were generated with other seeds")
         texts = [text for _, instructions in lists for text in instructions]
         self._empty_lists += sum(not instructions for _, instructions in lists)
-        fresh = list(self._fresh(texts))
-        items = list(self._judged_instructions(number, fresh, stored.instruction_critiques))
+        new = list(self._new_instructions(texts))
+        accepted = list(self._accepted_instructions(number, new, stored.instruction_critiques))
         self._items += len(texts)
-        asked = [item for item in items if not _is_rejected(item.fate, "response", TOO_LONG)]
-        if [item.number for item in asked] != [response.item for response in stored.responses]:
-            self.found.append(f"round {number}: its responses are not to the instructions that were accepted")
+        drafts = [draft for draft in accepted if not _is_rejected(draft.record, "response", TOO_LONG)]
+        if [draft.number for draft in drafts] != [response.item for response in stored.responses]:
+            self.problems.append(f"round {number}: its responses are not to the instructions that were accepted")
             return stored
-        responses = [self._response(item, one) for item, one in zip(asked, stored.responses, strict=True)]
-        self._judge_pairs(number, asked, responses, stored.pair_critiques)
+        responses = [self._response(draft, r) for draft, r in zip(drafts, stored.responses, strict=True)]
+        self._check_pairs(number, drafts, responses, stored.pair_critiques)
         update = {
             "shard": self._plan.number,
             "round": number,
@@ -175,119 +192,127 @@ class _ShardRecomputation:
 
     # -- instructions ------------------------------------------------------------------------------------------------
 
-    def _fresh(self, texts: Sequence[str]) -> Iterator[_RecordedDraft]:
-        """The instructions that were fit and new; the others have to be recorded as what they are."""
+    def _new_instructions(self, texts: Sequence[str]) -> Iterator[_RecordedDraft]:
+        """Yield the instructions that are well-formed and new; checks that the others are recorded as rejected."""
         for number, text in enumerate(texts, start=self._items):
-            fate = self._fates.get(number)
-            if fate is None or fate.instruction != text:
-                self.found.append(f"instruction {number} ({text[:60]!r}) is neither kept nor rejected")
+            record = self._records.get(number)
+            if record is None or record.instruction != text:
+                self.problems.append(f"instruction {number} ({text[:60]!r}) is neither kept nor rejected")
                 continue
             reason = instruction_fault(text)
-            if not reason and self._plan.has_control_tokens and _is_rejected(fate, "parse", CONTROL_TOKEN):
+            if not reason and self._plan.has_control_tokens and _is_rejected(record, "parse", CONTROL_TOKEN):
                 reason = CONTROL_TOKEN
             if reason:
-                self._expect(number, _is_rejected(fate, "parse", reason), f"is unfit: {reason}")
+                self._expect(number, _is_rejected(record, "parse", reason), f"is unfit: {reason}")
             elif dropped := self._seen.add(text):
-                right = _is_rejected(fate, dropped.phase, dropped.reason)
-                right = right and getattr(fate, "repeats", None) == dropped.repeated_instruction
-                self._expect(number, right, f"repeats {dropped.repeated_instruction[:60]!r} ({dropped.reason})")
+                is_recorded = _is_rejected(record, dropped.phase, dropped.reason)
+                is_recorded = is_recorded and getattr(record, "duplicate_of", None) == dropped.repeated_instruction
+                self._expect(number, is_recorded, f"repeats {dropped.repeated_instruction[:60]!r} ({dropped.reason})")
             else:
-                early = isinstance(fate, Rejection) and fate.phase in ("parse", "dedup", "decontaminate")
-                self._expect(number, not early, "is fit and new")
-                yield _RecordedDraft(number, text, fate)
+                is_early = isinstance(record, Rejection) and record.phase in ("parse", "dedup", "decontaminate")
+                self._expect(number, not is_early, "is fit and new")
+                yield _RecordedDraft(number, text, record)
 
-    def _judged_instructions(
-        self, number: int, fresh: Sequence[_RecordedDraft], critiques: Sequence[Critique]
+    def _accepted_instructions(
+        self, number: int, new: Sequence[_RecordedDraft], critiques: Sequence[Critique]
     ) -> Iterator[_RecordedDraft]:
-        """The instructions that the critic accepted, each with its judgement."""
-        judged = [one for one in fresh if not _is_rejected(one.fate, "instruction", TOO_LONG)]
-        if len(judged) != len(critiques):
-            self.found.append(f"round {number}: {len(critiques)} judgements of {len(judged)} instructions")
+        """Yield the instructions that the critic accepts; checks their critiques against the records."""
+        drafts = [draft for draft in new if not _is_rejected(draft.record, "instruction", TOO_LONG)]
+        if len(drafts) != len(critiques):
+            self.problems.append(f"round {number}: {len(critiques)} judgements of {len(drafts)} instructions")
             return
-        for one, critique in zip(judged, critiques, strict=True):
-            passed = self._passes(one.number, critique)
-            own = one.fate.instruction_critique if isinstance(one.fate, Example) else one.fate.critique
-            refused = _is_rejected(one.fate, "instruction", rejection_reason(critique))
-            self._expect(one.number, refused != passed, f"was {'accepted' if passed else 'not accepted'} by the critic")
-            if isinstance(one.fate, Example) or not passed:
-                self._expect(
-                    one.number, own is not None and values_match(own, critique), "was judged otherwise in its round"
-                )
+        for draft, critique in zip(drafts, critiques, strict=True):
+            record, passed = draft.record, self._passes(draft.number, critique)
+            is_rejected = _is_rejected(record, "instruction", rejection_reason(critique))
+            self._expect(
+                draft.number, is_rejected != passed, f"was {'accepted' if passed else 'not accepted'} by the critic"
+            )
+            if isinstance(record, Example) or not passed:
+                copy = record.instruction_critique if isinstance(record, Example) else record.critique
+                self._expect_critique(draft.number, copy, critique)
             if passed:
-                yield one
+                yield draft
+
+    def _expect_critique(self, number: int, copy: Critique | None, critique: Critique) -> None:
+        """Check that the critique in the record of an instruction is that of its round."""
+        matches = copy is not None and values_match(copy, critique)
+        self._expect(number, matches, "was judged otherwise in its round")
 
     def _passes(self, number: int, critique: Critique) -> bool:
-        again = critique_of(critique.logp_a, critique.logp_b, self._plan.config.critic.confident_margin)
+        recomputed = critique_of(critique.logp_a, critique.logp_b, self._plan.config.critic.confident_margin)
         self._expect(
-            number, values_match(critique, again), "has a judgement that does not follow from its log-probabilities"
+            number,
+            values_match(critique, recomputed),
+            "has a judgement that does not follow from its log-probabilities",
         )
-        return again.accepted or not self._settings.filter_with_critic
+        return recomputed.accepted or not self._settings.filter_with_critic
 
     # -- responses ---------------------------------------------------------------------------------------------------
 
-    def _response(self, item: _RecordedDraft, stored: GeneratedResponse) -> GeneratedResponse:
-        """A response measured again; a control token at its end is known from the record alone."""
-        fate = item.fate
-        finish = fate.finish_reason or "length"
-        text = _until_stop(fate.completion, finish, self._settings.response_sampling.stop)
-        completion = Completion(text=text, raw=fate.completion, token_ids=(), finish_reason=finish)
+    def _response(self, draft: _RecordedDraft, stored: GeneratedResponse) -> GeneratedResponse:
+        """Recompute a response; a control token at its end is taken from the record."""
+        record = draft.record
+        finish = record.finish_reason or "length"
+        text = _until_stop(record.completion, finish, self._settings.response_sampling.stop)
+        completion = Completion(text=text, raw=record.completion, token_ids=(), finish_reason=finish)
         ended = self._plan.has_control_tokens and "template" in stored.faults
-        answer = parse_response(completion)
-        measured = measure(item.number, completion, answer, stored.tokens, ended)
+        parsed = parse_response(completion)
+        response = measure(draft.number, completion, parsed, stored.tokens, ended)
         self._expect(
-            item.number, answer.text == fate.response, "has a response that is not what is left of the raw text"
+            draft.number, parsed.text == record.response, "has a response that is not what is left of the raw text"
         )
-        if isinstance(fate, Example):
-            self._expect(item.number, fate.metadata.response_tokens == stored.tokens, "has two counts of tokens")
-        seed = fate.metadata.seed if isinstance(fate, Example) else fate.seed
-        self._expect(item.number, seed == self._seed("response", item.number), "was generated with another seed")
-        framed = fate.prompt.endswith(CompletionStylePrompts.zero_shot(item.text))
-        self._expect(item.number, framed, "was answered to a prompt of another instruction")
-        return measured
+        if isinstance(record, Example):
+            self._expect(draft.number, record.metadata.response_tokens == stored.tokens, "has two counts of tokens")
+        seed = record.metadata.seed if isinstance(record, Example) else record.seed
+        self._expect(draft.number, seed == self._seed("response", draft.number), "was generated with another seed")
+        is_own_prompt = record.prompt.endswith(CompletionStylePrompts.zero_shot(draft.text))
+        self._expect(draft.number, is_own_prompt, "was answered to a prompt of another instruction")
+        return response
 
-    def _judge_pairs(
+    def _check_pairs(
         self,
         number: int,
-        asked: Sequence[_RecordedDraft],
+        drafts: Sequence[_RecordedDraft],
         responses: Sequence[GeneratedResponse],
         critiques: Sequence[Critique],
     ) -> None:
-        sound = [item for item, response in zip(asked, responses, strict=True) if self._is_sound(item, response)]
-        judged = [item for item in sound if not _is_rejected(item.fate, "pair", TOO_LONG)]
-        if len(judged) != len(critiques):
-            self.found.append(f"round {number}: {len(critiques)} judgements of {len(judged)} pairs")
+        faultless = [draft for draft, r in zip(drafts, responses, strict=True) if self._is_faultless(draft, r)]
+        pairs = [draft for draft in faultless if not _is_rejected(draft.record, "pair", TOO_LONG)]
+        if len(pairs) != len(critiques):
+            self.problems.append(f"round {number}: {len(critiques)} judgements of {len(pairs)} pairs")
             return
-        for item, critique in zip(judged, critiques, strict=True):
-            passed = self._passes(item.number, critique)
-            own = item.fate.pair_critique if isinstance(item.fate, Example) else item.fate.critique
-            kept = isinstance(item.fate, Example) or _is_rejected(item.fate, "pair", BEYOND_TARGET)
-            refused = _is_rejected(item.fate, "pair", rejection_reason(critique))
-            word = "accepted" if passed else "not accepted"
-            self._expect(item.number, kept if passed else refused, f"is a pair that was {word} by the critic")
+        for draft, critique in zip(pairs, critiques, strict=True):
+            record, passed = draft.record, self._passes(draft.number, critique)
+            is_kept = isinstance(record, Example) or _is_rejected(record, "pair", BEYOND_TARGET)
+            is_rejected = _is_rejected(record, "pair", rejection_reason(critique))
+            decision = "accepted" if passed else "not accepted"
             self._expect(
-                item.number, own is not None and values_match(own, critique), "was judged otherwise in its round"
+                draft.number, is_kept if passed else is_rejected, f"is a pair that was {decision} by the critic"
             )
+            copy = record.pair_critique if isinstance(record, Example) else record.critique
+            self._expect_critique(draft.number, copy, critique)
 
-    def _is_sound(self, item: _RecordedDraft, response: GeneratedResponse) -> bool:
-        reason = " and ".join(response.faults)
-        if not reason and self._plan.has_control_tokens and _is_rejected(item.fate, "response", CONTROL_TOKEN):
+    def _is_faultless(self, draft: _RecordedDraft, response: GeneratedResponse) -> bool:
+        """Return True if a response has no fault; checks that a faulty one is recorded as rejected for its faults."""
+        record, reason = draft.record, " and ".join(response.faults)
+        if not reason and self._plan.has_control_tokens and _is_rejected(record, "response", CONTROL_TOKEN):
             reason = CONTROL_TOKEN
-        rejected = isinstance(item.fate, Rejection) and item.fate.phase == "response"
-        right = _is_rejected(item.fate, "response", reason) if reason else not rejected
-        self._expect(item.number, right, f"has a response with the faults: {reason or 'none'}")
+        is_rejected = isinstance(record, Rejection) and record.phase == "response"
+        is_consistent = _is_rejected(record, "response", reason) if reason else not is_rejected
+        self._expect(draft.number, is_consistent, f"has a response with the faults: {reason or 'none'}")
         return not reason
 
-    def _expect(self, number: int, holds: bool, what: str) -> None:
-        if not holds:
-            self.found.append(f"instruction {number} {what}; its record says otherwise")
+    def _expect(self, number: int, condition: bool, problem: str) -> None:
+        if not condition:
+            self.problems.append(f"instruction {number} {problem}; its record says otherwise")
 
 
-def _is_rejected(fate: Fate, phase: str, reason: str) -> bool:
-    return isinstance(fate, Rejection) and (fate.phase, fate.reason) == (phase, reason)
+def _is_rejected(record: DraftRecord, phase: str, reason: str) -> bool:
+    return isinstance(record, Rejection) and (record.phase, record.reason) == (phase, reason)
 
 
 def _until_stop(raw: str, finish_reason: FinishReason, stops: Sequence[str]) -> str:
-    """What counts of a raw text: all, or what stands before the stop string that ended it."""
+    """Return a raw text up to the stop string that ended it, or all of it if none did."""
     if finish_reason != "stop":
         return raw
     text = until_stop(raw, stops)
@@ -296,8 +321,8 @@ def _until_stop(raw: str, finish_reason: FinishReason, stops: Sequence[str]) -> 
     return text
 
 
-def _example_problems(examples: Sequence[Example], plan: ShardPlan) -> Iterator[str]:
-    """What examples say of themselves, held against the plan."""
+def _metadata_differences(examples: Sequence[Example], plan: ShardPlan) -> Iterator[str]:
+    """Yield where number and metadata of the examples differ from the plan."""
     if len(examples) > plan.target:
         yield f"{len(examples)} examples were kept, more than {plan.target}"
     expected = {
@@ -307,5 +332,5 @@ def _example_problems(examples: Sequence[Example], plan: ShardPlan) -> Iterator[
         "sampling": plan.config.generation.response_sampling,
     }
     for example in examples:
-        said = {name: getattr(example.metadata, name) for name in expected}
-        yield from differences(said, expected, f"example {example.metadata.item}")
+        metadata = {name: getattr(example.metadata, name) for name in expected}
+        yield from differences(metadata, expected, f"example {example.metadata.item}")

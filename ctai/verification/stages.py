@@ -1,4 +1,4 @@
-"""Stages again: the key of each follows from what its manifest says, and its inputs are what the run directory holds."""
+"""Verification of stages: keys against manifests, inputs against the run directory, artifacts against digests."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,10 +14,10 @@ from ctai.verification.records import RunRecords
 
 
 def stage_differences(rundir: RunDir, path: Path) -> Iterator[str]:
-    """Where a stage's manifest contradicts itself, the stage's folder or the artifacts.
+    """Yield where the manifest of a stage contradicts itself, its folder or its artifacts.
 
     Raises:
-        CtaiError: it is no manifest.
+        CtaiError: the file is no manifest.
     """
     name, manifest = rundir.relative(path), read_record(path, StageManifest)
     if manifest.key != digest_of([manifest.stage, manifest.parameters, manifest.inputs]):
@@ -27,30 +27,36 @@ def stage_differences(rundir: RunDir, path: Path) -> Iterator[str]:
         yield f"{rundir.relative(marker)}: is not the key of the manifest beside it"
     if manifest.outcome != "complete":
         yield f"{name}: its stage is {manifest.outcome!r}"
-    yield from changed(rundir, manifest.artifacts, f"stage {manifest.stage} made it")
+    yield from artifact_differences(rundir, manifest.artifacts, f"stage {manifest.stage} made it")
 
 
-def changed(rundir: RunDir, artifacts: Mapping[str, str], why: str) -> Iterator[str]:
-    """The artifacts that are missing or changed; `why` ends the sentence."""
+def artifact_differences(rundir: RunDir, artifacts: Mapping[str, str], origin: str) -> Iterator[str]:
+    """Yield the artifacts that are missing, changed or outside the run directory.
+
+    Args:
+        rundir: the run directory.
+        artifacts: SHA-256 by path, relative to the run directory.
+        origin: clause that says where the digests come from, such as `gate pilot judged it`.
+    """
     root = rundir.root.resolve()
     for name, digest in artifacts.items():
         path = rundir.path(name)
         if not path.resolve().is_relative_to(root):
-            yield f"{name}: lies outside the run directory, but {why}"
+            yield f"{name}: lies outside the run directory, but {origin}"
         elif not path.exists():
-            yield f"{name}: missing; {why}"
+            yield f"{name}: missing; {origin}"
         elif digest_path(path) != digest:
-            yield f"{name}: changed since {why}"
+            yield f"{name}: changed since {origin}"
 
 
-def input_differences(raw: RunRecords, gate: str) -> Iterator[str]:
-    """Where the stages of a gate were made from something else than what the run directory holds.
+def input_differences(records: RunRecords, gate: str) -> Iterator[str]:
+    """Yield where the inputs of the stages of a gate differ from the run directory.
 
     Raises:
         CtaiError: a record is missing or unreadable.
     """
-    for folder, expected in _INPUTS[gate](raw):
-        name = f"{raw.rundir.relative(folder)}/manifest.json"
+    for folder, expected in _INPUTS[gate](records):
+        name = f"{records.rundir.relative(folder)}/manifest.json"
         manifest = read_record(folder / "manifest.json", StageManifest)
         yield from differences(manifest.inputs, expected, f"{name} inputs")
 
@@ -58,65 +64,67 @@ def input_differences(raw: RunRecords, gate: str) -> Iterator[str]:
 Inputs = Iterator[tuple[Path, dict[str, str]]]
 
 
-def _of_instruments(raw: RunRecords) -> Inputs:
-    identity = raw.provenance.identity()
-    yield raw.rundir.path("artifacts", "heldout"), {}
+def _instruments_inputs(records: RunRecords) -> Inputs:
+    identity = records.provenance.identity()
+    yield records.rundir.path("artifacts", "heldout"), {}
     for instrument in ("scorers", "detectors"):
-        yield raw.rundir.path("evidence", "instruments", instrument), {}
+        yield records.rundir.path("evidence", "instruments", instrument), {}
     for kind in KINDS:
-        yield raw.rundir.path("evidence", "instruments", f"critic_{kind}"), identity
+        yield records.rundir.path("evidence", "instruments", f"critic_{kind}"), identity
 
 
-def _generated_from(raw: RunRecords) -> dict[str, str]:
-    return {**raw.provenance.identity(), "heldout": digest_of(raw.heldout)}
+def _generation_inputs(records: RunRecords) -> dict[str, str]:
+    return {**records.provenance.identity(), "heldout": digest_of(records.heldout)}
 
 
-def _of_pilot(raw: RunRecords) -> Inputs:
-    for folder in sorted(raw.rundir.path("artifacts").glob("pilot*")):
-        yield folder, _generated_from(raw)
+def _pilot_inputs(records: RunRecords) -> Inputs:
+    for folder in sorted(records.rundir.path("artifacts").glob("pilot*")):
+        yield folder, _generation_inputs(records)
 
 
-def _of_scale(raw: RunRecords) -> Inputs:
-    folders = [raw.rundir.shard_dir(number) for number in range(raw.config("scale").scale.shards)]
-    yield from ((folder, _generated_from(raw)) for folder in folders)
-    manifests = {raw.rundir.relative(f): digest_of(read_record(f / "manifest.json", StageManifest)) for f in folders}
-    yield raw.rundir.path("artifacts", "merge"), {**manifests, "heldout": digest_of(raw.heldout)}
+def _scale_inputs(records: RunRecords) -> Inputs:
+    folders = [records.rundir.shard_dir(number) for number in range(records.config("scale").scale.shards)]
+    yield from ((folder, _generation_inputs(records)) for folder in folders)
+    manifests = {
+        records.rundir.relative(f): digest_of(read_record(f / "manifest.json", StageManifest)) for f in folders
+    }
+    yield records.rundir.path("artifacts", "merge"), {**manifests, "heldout": digest_of(records.heldout)}
 
 
-def _of_headroom(raw: RunRecords) -> Inputs:
-    for arm in base_arms(raw.config("headroom")):
-        yield raw.rundir.path("results", "headroom", arm.name), _arm_inputs(raw, arm, "none")
+def _headroom_inputs(records: RunRecords) -> Inputs:
+    for arm in base_arms(records.config("headroom")):
+        yield records.rundir.path("results", "headroom", arm.name), _arm_inputs(records, arm, "none")
 
 
-def _arm_inputs(raw: RunRecords, arm: Arm, adapter: str) -> dict[str, str]:
-    prompts = [arm.prompt(item.instruction) for item in raw.heldout]
-    asked = {"adapter": adapter, "items": digest_of(raw.heldout), "prompts": digest_of(prompts)}
-    return {**raw.provenance.identity(), **asked}
+def _arm_inputs(records: RunRecords, arm: Arm, adapter: str) -> dict[str, str]:
+    prompts = [arm.prompt(item.instruction) for item in records.heldout]
+    inputs = {"adapter": adapter, "items": digest_of(records.heldout), "prompts": digest_of(prompts)}
+    return {**records.provenance.identity(), **inputs}
 
 
-def _of_evaluation(raw: RunRecords) -> Inputs:
-    config = raw.config("evaluation")
-    base = read_jsonl(raw.rundir.path("results", "headroom", BASE, "items.jsonl"), EvaluationItem)
+def _evaluation_inputs(records: RunRecords) -> Inputs:
+    config = records.config("evaluation")
+    base = read_jsonl(records.rundir.path("results", "headroom", BASE, "items.jsonl"), EvaluationItem)
     for attempt in range(config.evaluation.retries + 1):
-        paths = attempt_paths(raw.rundir, attempt)
+        paths = attempt_paths(records.rundir, attempt)
         digest = adapter_digest(paths.adapter)
-        learned_from = {
-            "dataset": sha256_file(raw.rundir.dataset),
-            "qc_summary": sha256_file(raw.rundir.path("data", "qc_summary.json")),
-            "scale_verdict": digest_of(raw.verdict("scale")),
+        training_inputs = {
+            "dataset": sha256_file(records.rundir.dataset),
+            "qc_summary": sha256_file(records.rundir.path("data", "qc_summary.json")),
+            "scale_verdict": digest_of(records.verdict("scale")),
         }
-        yield paths.adapter, {**raw.provenance.identity(), **learned_from}
-        yield paths.results / "arms" / SFT, _arm_inputs(raw, sft_arm(config), digest)
+        yield paths.adapter, {**records.provenance.identity(), **training_inputs}
+        yield paths.results / "arms" / SFT, _arm_inputs(records, sft_arm(config), digest)
         yield paths.evidence, {"adapter": digest, "base_answers": digest_of(base)}
-        if paths == raw.evaluation.paths:
+        if paths == records.evaluation.paths:
             return
 
 
 _INPUTS = {
-    "contamination": lambda raw: iter(()),  # its input is the model's files, which are not in the run directory
-    "instruments": _of_instruments,
-    "pilot": _of_pilot,
-    "scale": _of_scale,
-    "headroom": _of_headroom,
-    "evaluation": _of_evaluation,
+    "contamination": lambda records: iter(()),  # its input is the model's files, which are not in the run directory
+    "instruments": _instruments_inputs,
+    "pilot": _pilot_inputs,
+    "scale": _scale_inputs,
+    "headroom": _headroom_inputs,
+    "evaluation": _evaluation_inputs,
 }

@@ -1,8 +1,8 @@
-"""Checking the evidence of a run directory: that it is whole, that it fits together, and that its numbers follow.
+"""Verification of the evidence of a run directory: completeness, consistency, and recomputation of its numbers.
 
-In this order: every file is what the attestations say; the verdicts form a chain, name artifacts that are unchanged and
-do not contradict themselves; every stage fits its manifest; the JUnit report says what the verdicts say; and every record
-and metric follows from the raw records. It loads no model, so it cannot show that a model wrote the texts.
+Checks, in this order: files against the attestations; the chain of verdicts with their artifacts and outcomes; stages
+against their manifests; the JUnit report against the verdicts; and every record and metric against raw records. Loads no
+model, so it cannot show that a model wrote the texts.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,21 +31,30 @@ from ctai.rundir import RunDir, digest_of, read_record
 from ctai.rundir.diff import differences
 from ctai.verification.metrics import metric_differences, record_differences
 from ctai.verification.records import RunRecords
-from ctai.verification.stages import changed, input_differences, stage_differences
+from ctai.verification.stages import artifact_differences, input_differences, stage_differences
 
-# Differences in the records of one gate; a changed seed would make thousands.
-_SHOWN = 20
+# Differences shown of the records of one gate; a changed seed makes thousands.
+_MAX_RECORD_DIFFERENCES = 20
 
 
 class Verdicts(NamedTuple):
-    """The verdicts of a run directory by gate, and why others cannot be read."""
+    """Verdicts of a run directory, by gate.
 
-    found: dict[str, Verdict]
+    Attributes:
+        readable: verdicts that can be read.
+        unreadable: error messages of the others.
+    """
+
+    readable: dict[str, Verdict]
     unreadable: dict[str, str]
 
 
 def verify(folder: Path, public_key: Path | None = None) -> list[str]:
-    """Every difference between the evidence of a run directory and what lies there; empty when there is none.
+    """Return every difference between the evidence and the files of a run directory; empty if there is none.
+
+    Args:
+        folder: the run directory.
+        public_key: PEM file of the key that must have signed the attestations; None skips signatures.
 
     Raises:
         CtaiError: the folder holds no verdicts at all, or the key is not usable.
@@ -54,7 +63,11 @@ def verify(folder: Path, public_key: Path | None = None) -> list[str]:
 
 
 def find_differences(folder: Path, public_key: Path | None = None) -> Iterator[str]:
-    """As `verify`, one after another: the first one comes without the work for the others."""
+    """Yield the differences of `verify` as they are found.
+
+    Raises:
+        CtaiError: the folder holds no verdicts at all, or the key is not usable.
+    """
     rundir = RunDir(folder.absolute())
     verdicts = read_verdicts(rundir)
     if public_key is not None:
@@ -64,10 +77,13 @@ def find_differences(folder: Path, public_key: Path | None = None) -> Iterator[s
 
 
 def attest(folder: Path, key: Path | None = None) -> Path:
-    """State what the evidence is, signed if there is a key; returns the file.
+    """Verify the evidence of a run directory and write its attestations, signed if there is a key.
+
+    Returns:
+        Path of the attestations.
 
     Raises:
-        CtaiError: the evidence does not hold, so that there is nothing to put a name to; or the key is not usable.
+        CtaiError: the evidence differs from the run directory, or the key is not usable.
     """
     rundir = RunDir(folder.absolute())
     if key is not None:
@@ -79,35 +95,38 @@ def attest(folder: Path, key: Path | None = None) -> Path:
 
 
 def evidence_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
-    """All differences but those of the attestations."""
+    """Yield all differences except those of the attestations."""
     yield from verdicts.unreadable.values()
     yield from _chain_differences(rundir, verdicts)
-    yield from _guarded("preregistration", partial(_commitment_differences, rundir, verdicts))
+    yield from _guarded("preregistration", partial(_preregistration_differences, rundir, verdicts))
     for manifest in _manifests(rundir):
         yield from _guarded("stage", partial(stage_differences, rundir, manifest))
     yield from _guarded("JUnit report", partial(_report_differences, rundir, verdicts))
-    raw = RunRecords(rundir, verdicts.found)
+    records = RunRecords(rundir, verdicts.readable)
     for gate in GATES:
-        if gate.name in verdicts.found:
-            yield from _guarded(gate.name, partial(input_differences, raw, gate.name))
-            yield from _guarded(gate.name, partial(_recomputed_differences, raw, gate, verdicts.found[gate.name]))
+        if gate.name in verdicts.readable:
+            yield from _guarded(gate.name, partial(input_differences, records, gate.name))
+            yield from _guarded(
+                gate.name, partial(_recomputed_differences, records, gate, verdicts.readable[gate.name])
+            )
 
 
 def read_verdicts(rundir: RunDir) -> Verdicts:
-    """The verdicts that are there.
+    """Read the verdicts of a run directory.
 
     Raises:
-        CtaiError: there are none at all.
+        CtaiError: there are none at all, or they are of another schema version.
     """
+    rundir.check_schema_version()
     verdicts = Verdicts({}, {})
     for gate in GATES:
         try:
             verdict = read_verdict(rundir, gate)
             if verdict is not None:
-                verdicts.found[gate.name] = verdict
+                verdicts.readable[gate.name] = verdict
         except CtaiError as error:
             verdicts.unreadable[gate.name] = str(error)
-    if not verdicts.found and not verdicts.unreadable:
+    if not verdicts.readable and not verdicts.unreadable:
         raise CtaiError(
             f"{rundir.root} holds no verdicts (evidence/verdicts): it is no run directory, or no gate has run in it"
         )
@@ -115,57 +134,57 @@ def read_verdicts(rundir: RunDir) -> Verdicts:
 
 
 def outcomes(folder: Path) -> dict[str, str]:
-    """What each gate decided, by name; `none` where there is no verdict, `unreadable` where it is damaged."""
+    """Return the outcome of each gate by name; `none` without a verdict, `unreadable` where it is damaged."""
     verdicts = read_verdicts(RunDir(folder.absolute()))
-    known: dict[str, str] = {name: verdict.outcome for name, verdict in verdicts.found.items()}
-    known |= dict.fromkeys(verdicts.unreadable, "unreadable")
-    return {gate.name: known.get(gate.name, "none") for gate in GATES}
+    by_gate: dict[str, str] = {name: verdict.outcome for name, verdict in verdicts.readable.items()}
+    by_gate |= dict.fromkeys(verdicts.unreadable, "unreadable")
+    return {gate.name: by_gate.get(gate.name, "none") for gate in GATES}
 
 
 def remarks(folder: Path, public_key: Path | None = None) -> list[str]:
-    """What is no difference and yet has to be known: what was not checked, and why."""
+    """Return remarks on the verification that are no differences: unchecked files, missing signatures, other code."""
     rundir = RunDir(folder.absolute())
-    found = []
-    if any(verdict.code_digest != code_digest() for verdict in read_verdicts(rundir).found.values()):
-        found.append("the run was made by another version of ctai: differences may come from that")
+    texts = []
+    if any(verdict.code_digest != code_digest() for verdict in read_verdicts(rundir).readable.values()):
+        texts.append("the run was made by another version of ctai: differences may come from that")
     if public_key is None:
         signed = "are signed; give --public-key to check by whom" if is_signed(rundir) else "are not signed"
-        found.append(f"the attestations {signed}")
+        texts.append(f"the attestations {signed}")
     if uncovered := uncovered_files(rundir):
-        found.append(f"{len(uncovered)} file(s) below {', '.join(UNCOVERED)} are not evidence and were not checked")
-    return found
+        texts.append(f"{len(uncovered)} file(s) below {', '.join(UNCOVERED)} are not evidence and were not checked")
+    return texts
 
 
-# --------------------------------------------------------------------------------------------------------- the parts
+# --------------------------------------------------------------------------------------------------------- parts
 
 
-def _guarded(what: str, find: Callable[[], Iterable[str]]) -> Iterator[str]:
-    """Differences; a record that cannot be read is one."""
+def _guarded(name: str, find: Callable[[], Iterable[str]]) -> Iterator[str]:
+    """Yield differences; an unreadable record is one of them."""
     try:
         yield from find()
     except (CtaiError, OSError) as error:
-        yield f"{what}: {error}"
+        yield f"{name}: {error}"
 
 
 def _chain_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
     before: Verdict | None = None
     for position, gate in enumerate(GATES):
-        verdict = verdicts.found.get(gate.name)
+        verdict = verdicts.readable.get(gate.name)
         if verdict is not None:
             where = verdict_path(rundir, gate)
             if position and before is None:
                 last = GATES[position - 1].name
-                if last not in verdicts.unreadable:  # which has been said
+                if last not in verdicts.unreadable:  # which is a difference already
                     yield f"{where}: there is no verdict of gate {last} before it"
             elif verdict.previous != (digest_of(before) if before else None):
                 yield f"{where}: the verdict before it is not the one it was bound to"
             yield from (f"{where}: {text}" for text in _verdict_problems(gate, verdict, before))
-            yield from changed(rundir, verdict.artifacts, f"gate {gate.name} judged it")
+            yield from artifact_differences(rundir, verdict.artifacts, f"gate {gate.name} judged it")
         before = verdict
 
 
 def _verdict_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) -> Iterator[str]:
-    """A wrong gate, a wrong key, or an outcome that its metrics contradict."""
+    """Yield where a verdict contradicts itself or the one before it: gate, key, digests, outcome, artifacts."""
     if verdict.gate != gate.name:
         yield f"is a verdict of gate {verdict.gate}"
     if verdict.config_digest != digest_of(verdict.config):
@@ -184,8 +203,8 @@ def _outcome_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) 
     names = [metric.name for metric in verdict.metrics]
     missed = [metric.failure() for metric in verdict.metrics if not metric.passed]
     if sorted(names) != sorted(gate.metric_names):
-        different = sorted(set(names) ^ set(gate.metric_names)) or ["a metric that is there twice"]
-        yield f"does not judge exactly the metrics of its gate: {', '.join(different)}"
+        mismatched = sorted(set(names) ^ set(gate.metric_names)) or ["a metric that is there twice"]
+        yield f"does not judge exactly the metrics of its gate: {', '.join(mismatched)}"
     if verdict.passed:
         yield from (f"says passed, but {failure}" for failure in missed)
         yield from (f"says passed, but {reason}" for reason in verdict.reasons)
@@ -199,20 +218,22 @@ def _outcome_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) 
         yield from (f"does not name {failure} as a reason" for failure in missed if failure not in verdict.reasons)
 
 
-def _commitment_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
-    """Where a verdict rests on other thresholds than the run had committed itself to."""
+def _preregistration_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
+    """Yield where a verdict depends on thresholds other than the preregistered ones."""
     name = "evidence/preregistration.json"
-    committed = read_record(rundir.path(name), Preregistration)
-    for gate, verdict in verdicts.found.items():
-        if verdict.preregistration != digest_of(committed):
+    preregistration = read_record(rundir.path(name), Preregistration)
+    for gate, verdict in verdicts.readable.items():
+        if verdict.preregistration != digest_of(preregistration):
             yield f"{name}: is not what the verdict of gate {gate} is bound to"
-    if "scale" in verdicts.found:  # its configuration is the first that holds every threshold
-        yield from differences(committed, preregister(RunRecords(rundir, verdicts.found).config("scale")), name)
+    if "scale" in verdicts.readable:  # its configuration is the first that holds every threshold
+        yield from differences(
+            preregistration, preregister(RunRecords(rundir, verdicts.readable).config("scale")), name
+        )
 
 
 def _manifests(rundir: RunDir) -> list[Path]:
-    found = sorted(rundir.root.rglob("manifest.json"))
-    return [path for path in found if rundir.relative(path).split("/")[0] not in UNCOVERED]
+    paths = sorted(rundir.root.rglob("manifest.json"))
+    return [path for path in paths if rundir.relative(path).split("/")[0] not in UNCOVERED]
 
 
 def _report_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
@@ -221,19 +242,19 @@ def _report_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
         return
     cases = read_cases(rundir)
     for gate in GATES:
-        if gate.name in verdicts.found:
-            yield from junit_differences(rundir, gate, verdicts.found[gate.name], cases)
+        if gate.name in verdicts.readable:
+            yield from junit_differences(rundir, gate, verdicts.readable[gate.name], cases)
 
 
-def _recomputed_differences(raw: RunRecords, gate: GateSpec, verdict: Verdict) -> Iterator[str]:
-    where = verdict_path(raw.rundir, gate)
-    provenance = raw.examination.provenance
+def _recomputed_differences(records: RunRecords, gate: GateSpec, verdict: Verdict) -> Iterator[str]:
+    where = verdict_path(records.rundir, gate)
+    provenance = records.model_check.provenance
     if provenance is not None and provenance.weights_digest != verdict.weights_digest:
         yield f"{where}: is of other weights than those that were examined"
-    if verdict.relaxed_thresholds != relaxed_thresholds(raw.config(gate.name), gate):
+    if verdict.relaxed_thresholds != relaxed_thresholds(records.config(gate.name), gate):
         yield f"{where}: does not name exactly the thresholds that are looser than ctai's own"
-    found = record_differences(raw, gate.name)
-    yield from islice(found, _SHOWN)
-    if more := sum(1 for _ in found):
-        yield f"{gate.name}: {more} more of the kind in its records"
-    yield from (f"{where}: {text}" for text in metric_differences(raw, gate.name, verdict.metrics))
+    differing = record_differences(records, gate.name)
+    yield from islice(differing, _MAX_RECORD_DIFFERENCES)
+    if more := sum(1 for _ in differing):
+        yield f"{gate.name}: {more} more differences in its records"
+    yield from (f"{where}: {text}" for text in metric_differences(records, gate.name, verdict.metrics))

@@ -60,7 +60,10 @@ def test_two_runs_on_one_directory_and_a_third_after_the_death_of_the_first(tmp_
     third = start(root, tmp_path / "third")
     third.terminate()
     assert third.wait(_PATIENCE_SECONDS) == pytest.ExitCode.INTERRUPTED
-    assert "interrupted: the same command goes on after the last finished batch" in (tmp_path / "third").read_text()
+    assert (
+        "interrupted: rerun the same command to resume after the last finished batch"
+        in (tmp_path / "third").read_text()
+    )
     assert begun(root).count("interrupted") == 2
     assert "running" not in begun(root)
 
@@ -81,5 +84,5 @@ def test_a_real_gate_on_a_disk_that_is_too_small(tmp_path):
         expected, found = files_of(tmp_path / "whole"), files_of(disk)
         reports = ("evidence/gates", "evidence/attestations")
         kept = {name: digest for name, digest in expected.items() if not name.startswith(reports)}
-        assert "evidence/contamination/examination.json" in kept
+        assert "evidence/contamination/model_check.json" in kept
         assert {name: found[name] for name in kept} == kept

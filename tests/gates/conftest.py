@@ -1,6 +1,6 @@
-"""The fixtures of the run. Each makes its artifact and demands the passed verdict of the gate before it.
+"""Fixtures of the gates: each requires the verdict of the gate before, then makes the artifacts of its gate.
 
-Gates are imported where they run: collecting the tests imports no torch.
+Gates are imported inside the fixtures, so that collection imports no torch.
 """
 
 import pytest
@@ -11,7 +11,7 @@ from ctai.pipeline.run import Run
 
 @pytest.fixture(scope="session")
 def base_model(gate_run: Run) -> GateResult:
-    """Gate contamination: the base model, loaded and checked."""
+    """Run gate contamination: load and check the base model."""
     from ctai.gates.contamination import check_base_model
 
     return check_base_model(gate_run)
@@ -19,7 +19,7 @@ def base_model(gate_run: Run) -> GateResult:
 
 @pytest.fixture(scope="session")
 def instruments(gate_run: Run) -> GateResult:
-    """Gate instruments: the frozen test set, and every instrument measured on labels."""
+    """Run gate instruments: freeze the test set and calibrate every instrument."""
     from ctai.gates.instruments import calibrate_instruments
 
     gate_run.require_passed("contamination")
@@ -28,7 +28,7 @@ def instruments(gate_run: Run) -> GateResult:
 
 @pytest.fixture(scope="session")
 def headroom(gate_run: Run) -> GateResult:
-    """Gate headroom: the base model and the cheap baselines, before anything is generated."""
+    """Run gate headroom: evaluate the base model and its baselines."""
     from ctai.gates.headroom import measure_headroom
 
     gate_run.require_passed("instruments")
@@ -37,7 +37,7 @@ def headroom(gate_run: Run) -> GateResult:
 
 @pytest.fixture(scope="session")
 def pilot(gate_run: Run) -> GateResult:
-    """Gate pilot: a small dataset with its quality control."""
+    """Run gate pilot: generate a small dataset with its quality control."""
     from ctai.gates.pilot import make_pilot
 
     gate_run.require_passed("headroom")
@@ -46,7 +46,7 @@ def pilot(gate_run: Run) -> GateResult:
 
 @pytest.fixture(scope="session")
 def scale_dataset(gate_run: Run) -> GateResult:
-    """Gate scale: the merged dataset."""
+    """Run gate scale: generate the shards and merge them."""
     from ctai.gates.scale import make_scale_dataset
 
     gate_run.require_passed("pilot")
@@ -55,7 +55,7 @@ def scale_dataset(gate_run: Run) -> GateResult:
 
 @pytest.fixture(scope="session")
 def evaluation(gate_run: Run) -> GateResult:
-    """Gate evaluation: the adapter, trained and compared with its base."""
+    """Run gate evaluation: train the adapter and compare it with its base."""
     from ctai.gates.evaluation import train_and_evaluate
 
     gate_run.require_passed("scale")

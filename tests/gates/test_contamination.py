@@ -8,7 +8,7 @@ pytestmark = marks_of("contamination")
 
 
 @thresholds_of("contamination")
-def test_threshold(base_model: GateResult, judge: Judge, metric: str) -> None:
+def test_threshold(base_model: GateResult, judge: Judge, name: str) -> None:
     """The metric meets its threshold."""
-    measured = judge(base_model, metric)
-    assert measured.passed, measured.sentence()
+    metric = judge(base_model, name)
+    assert metric.passed, metric.sentence()

@@ -8,7 +8,7 @@ pytestmark = marks_of("evaluation")
 
 
 @thresholds_of("evaluation")
-def test_threshold(evaluation: GateResult, judge: Judge, metric: str) -> None:
+def test_threshold(evaluation: GateResult, judge: Judge, name: str) -> None:
     """The metric meets its threshold."""
-    measured = judge(evaluation, metric)
-    assert measured.passed, measured.sentence()
+    metric = judge(evaluation, name)
+    assert metric.passed, metric.sentence()

@@ -8,7 +8,7 @@ pytestmark = marks_of("headroom")
 
 
 @thresholds_of("headroom")
-def test_threshold(headroom: GateResult, judge: Judge, metric: str) -> None:
+def test_threshold(headroom: GateResult, judge: Judge, name: str) -> None:
     """The metric meets its threshold."""
-    measured = judge(headroom, metric)
-    assert measured.passed, measured.sentence()
+    metric = judge(headroom, name)
+    assert metric.passed, metric.sentence()

@@ -8,7 +8,7 @@ pytestmark = marks_of("instruments")
 
 
 @thresholds_of("instruments")
-def test_threshold(instruments: GateResult, judge: Judge, metric: str) -> None:
+def test_threshold(instruments: GateResult, judge: Judge, name: str) -> None:
     """The metric meets its threshold."""
-    measured = judge(instruments, metric)
-    assert measured.passed, measured.sentence()
+    metric = judge(instruments, name)
+    assert metric.passed, metric.sentence()

@@ -8,7 +8,7 @@ pytestmark = marks_of("pilot")
 
 
 @thresholds_of("pilot")
-def test_threshold(pilot: GateResult, judge: Judge, metric: str) -> None:
+def test_threshold(pilot: GateResult, judge: Judge, name: str) -> None:
     """The metric meets its threshold."""
-    measured = judge(pilot, metric)
-    assert measured.passed, measured.sentence()
+    metric = judge(pilot, name)
+    assert metric.passed, metric.sentence()

@@ -8,7 +8,7 @@ pytestmark = marks_of("scale")
 
 
 @thresholds_of("scale")
-def test_threshold(scale_dataset: GateResult, judge: Judge, metric: str) -> None:
+def test_threshold(scale_dataset: GateResult, judge: Judge, name: str) -> None:
     """The metric meets its threshold."""
-    measured = judge(scale_dataset, metric)
-    assert measured.passed, measured.sentence()
+    metric = judge(scale_dataset, name)
+    assert metric.passed, metric.sentence()

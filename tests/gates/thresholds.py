@@ -17,5 +17,5 @@ def marks_of(gate: str) -> list[pytest.MarkDecorator]:
 
 
 def thresholds_of(gate: str) -> pytest.MarkDecorator:
-    """Parametrize a test by the metrics of a gate."""
-    return pytest.mark.parametrize("metric", gate_named(gate).metric_names)
+    """Parametrize a test by the names of the metrics of a gate."""
+    return pytest.mark.parametrize("name", gate_named(gate).metric_names)

@@ -1,7 +1,7 @@
-"""A small finished run, made by the gates themselves on a scripted base model, in seconds; and changes to it.
+"""Small finished run, made by the gates on a scripted base model within seconds, and edits of it.
 
-Only what computes with weights is scripted: the base model and the arm with the adapter. The adapter is trained for real,
-on a tiny random model, so that the training's files are what they are elsewhere.
+Only the base model and the arm with the adapter are scripted. The adapter is trained on a tiny random model, so that the
+files of the training are real.
 """
 
 import re
@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from ctai.config import HeldoutSettings, RunConfig, TrainingSettings
-from ctai.evidence.verdicts import verdict_path
 from ctai.gates import contamination, evaluation, headroom, instruments, pilot, scale
 from ctai.model.checks.sentinels import run_sentinels
 from ctai.model.clean_model import CleanModel
 from ctai.pipeline.run import Run
 from ctai.pytest_plugin.progress import TerminalProgress
 from ctai.pytest_plugin.session import GateSession
+from ctai.pytest_plugin.summary import metric_properties
 from ctai.records import Metric, ModelProvenance, Verdict
 from ctai.registry import GATE_NAMES, gate_named
 from ctai.rundir import RunDir, read_record, write_json
@@ -34,7 +34,7 @@ CONFIG = RunConfig(
     training=TrainingSettings(rank=2, device_batch_size=16, epochs=1.0, max_tokens=200, gradient_checkpointing=False),
     evaluation=RunConfig().evaluation.model_copy(update={"bootstrap_samples": 999}),
 )
-_MAKERS = {
+_GATES = {
     "contamination": contamination.check_base_model,
     "instruments": instruments.calibrate_instruments,
     "headroom": headroom.measure_headroom,
@@ -50,8 +50,8 @@ _FACTS = {
 }
 
 
-class Examined(NamedTuple):
-    """What an examination gives."""
+class ModelCheckStub(NamedTuple):
+    """Passed check of a model."""
 
     findings: tuple[()]
     provenance: ModelProvenance
@@ -59,7 +59,12 @@ class Examined(NamedTuple):
 
 
 class Writer(generated.WorldModel):
-    """The scripted model: it states facts, follows no bare instruction, and answers zero-shot for some prompts only."""
+    """Scripted model that completes facts, follows no bare instruction, and answers only some zero-shot prompts.
+
+    Args:
+        answers_zero_shot: tenths of the zero-shot prompts that it answers.
+        label_mass: probability of the label A after a prompt without instruction.
+    """
 
     cut_off = 0.0
 
@@ -68,18 +73,18 @@ class Writer(generated.WorldModel):
         self.answers_zero_shot, self.label_mass = answers_zero_shot, label_mass
 
     def complete(self, prompt: str) -> str:
-        """A fact, a list, an answer, or something else."""
+        """Return a fact, a list, an answer, or unrelated text."""
         if prompt in _FACTS:
             return f" {_FACTS[prompt]}."
-        asked = prompt.count("\nResponse:")
-        if not asked and not re.search(r"\n\d+\.$", prompt):
+        responses = prompt.count("\nResponse:")
+        if not responses and not re.search(r"\n\d+\.$", prompt):
             return "\n\nWhat else is there?\n\nWhat more?"
-        if asked == 1 and len(prompt) % 10 >= self.answers_zero_shot:
+        if responses == 1 and len(prompt) % 10 >= self.answers_zero_shot:
             return " People have asked that for a long time.\n\nInstruction: Go on."
         return super().complete(prompt)
 
     def probabilities(self, prompt: str) -> dict[str, float]:
-        """A is likely when the last instruction is known and its response, if there is one, is right."""
+        """Return a high probability of A if the last instruction is known and its response, if any, is right."""
         if "INSTRUCTION: " not in prompt:
             return {" A": self.label_mass}
         instruction, _, rest = prompt.rsplit("INSTRUCTION: ", 1)[1].partition("\n")
@@ -91,7 +96,7 @@ class Writer(generated.WorldModel):
 
 
 class ScriptedBase:
-    """In the place of `ctai.model.lazy.LazyBaseModel`."""
+    """Scripted replacement of `ctai.model.lazy.LazyBaseModel`."""
 
     weights_digest = "w"
     files_digest = "f"
@@ -103,44 +108,48 @@ class ScriptedBase:
         self.engine.encode(" A")  # a token of its vocabulary also in a session that judges nothing
         self.provenance = generated.provenance(sentinels=run_sentinels(self.engine, ()), **update)
 
-    def check(self) -> Examined:
-        return Examined((), self.provenance)
+    def check(self) -> ModelCheckStub:
+        """Return a passed check."""
+        return ModelCheckStub((), self.provenance)
 
     def mark_passed(self, provenance: ModelProvenance) -> None:
+        """Accept the provenance of this model only."""
         assert provenance == self.provenance
 
     @property
     def clean(self) -> "ScriptedBase":
+        """The model itself."""
         return self
 
     def with_adapter(self, path: Path) -> "ScriptedArm":
+        """Return the scripted arm with an adapter."""
         return ScriptedArm()
 
 
 class ScriptedArm:
-    """The base with its adapter."""
+    """Scripted base with its adapter."""
 
     def __init__(self) -> None:
         self.engine: ScriptedEngine = Writer(9, 0.2).engine
 
     def unload(self) -> None:
-        """Nothing was attached."""
+        """Do nothing, since no adapter is attached."""
 
 
 def make_finished_run(folder: Path, tiny: CleanModel, config: RunConfig = CONFIG, **update: Any) -> Path:
-    """Run all gates; every one passes. `update` changes what is recorded of the base model."""
+    """Run all gates, which pass; `update` sets fields of the provenance of the base model."""
     run = Run(config, RunDir.open(folder))
     run.base = ScriptedBase(tiny, **update)  # type: ignore[assignment]
     state = GateSession(run, TerminalProgress())
     state.selected = list(GATE_NAMES)
     suite = ElementTree.Element("testsuite", name="pytest")
-    for gate, make in _MAKERS.items():
+    for gate, run_gate in _GATES.items():
         state.enter(gate)
-        measured = make(run)
-        for metric in measured.metrics:
+        result = run_gate(run)
+        for metric in result.metrics:
             assert metric.passed, metric.sentence()
-            suite.append(_case(metric, run.metric_properties(measured, metric)))
-        state.outcomes[gate] = {metric.name: "passed" for metric in measured.metrics}
+            suite.append(_case(metric, metric_properties(result, metric)))
+        state.outcomes[gate] = {metric.name: "passed" for metric in result.metrics}
         state.leave()
     ElementTree.ElementTree(suite).write(state.draft, encoding="utf-8", xml_declaration=True)
     state.file_report(state.draft)
@@ -149,24 +158,24 @@ def make_finished_run(folder: Path, tiny: CleanModel, config: RunConfig = CONFIG
 
 
 def first_difference(rundir: RunDir) -> str:
-    """The first difference that verification finds; empty when there is none."""
+    """Return the first difference that verification finds; empty if there is none."""
     return next(find_differences(rundir.root), "")
 
 
 def edit_verdict(rundir: RunDir, gate: str, **update: object) -> None:
-    """Change fields of a verdict and write it again, as somebody could who has the file."""
-    path = rundir.path(verdict_path(rundir, gate_named(gate)))
+    """Change fields of a verdict on disk."""
+    path = rundir.verdict(gate_named(gate))
     write_json(path, read_record(path, Verdict).model_copy(update=update))
 
 
 def with_metric(rundir: RunDir, gate: str, name: str, **update: object) -> tuple:
-    """A verdict's metrics, one of them changed."""
-    verdict = read_record(rundir.path(verdict_path(rundir, gate_named(gate))), Verdict)
+    """Return the metrics of a verdict, one of them changed."""
+    verdict = read_record(rundir.verdict(gate_named(gate)), Verdict)
     return tuple(m.model_copy(update=update) if m.name == name else m for m in verdict.metrics)
 
 
 def _case(metric: Metric, properties: dict[str, Any]) -> ElementTree.Element:
-    """A test case as pytest writes it."""
+    """Return a test case as pytest writes it."""
     case = ElementTree.Element("testcase", classname="tests.gates", name=f"test_{metric.name}")
     inner = ElementTree.SubElement(case, "properties")
     for name, value in properties.items():

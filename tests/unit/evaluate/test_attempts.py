@@ -6,8 +6,7 @@ import pytest
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.evaluate.attempts import COMPARISONS, comparison_number, record_comparison, retry_config, with_corrected_alpha
-from ctai.evidence.verdicts import verdict_path
+from ctai.evaluate.attempts import comparison_number, record_comparison, retry_config, with_corrected_alpha
 from ctai.records import Verdict
 from ctai.registry import gate_named
 from ctai.rundir import RunDir, read_record
@@ -47,7 +46,7 @@ def test_a_comparison_that_is_not_on_the_list_is_refused(tmp_path):
     record_comparison(rundir, "a" * 64)
     with pytest.raises(CtaiError, match="does not hold the adapter bbbbbbbbbbbb"):
         comparison_number(rundir, "b" * 64)
-    rundir.path(*COMPARISONS).write_text("{}\n")
+    rundir.comparisons.write_text("{}\n")
     with pytest.raises(CtaiError, match=r"looks\.jsonl line 1"):
         record_comparison(rundir, "a" * 64)
 
@@ -58,8 +57,8 @@ def test_other_settings_in_a_later_session_are_another_comparison(finished, tiny
     config = CONFIG.model_copy(update={"training": training})
     make_finished_run(folder, tiny_model, config, model_id="someone/base", revision="abc123")
     rundir = RunDir.open(folder)
-    verdict = read_record(rundir.path(verdict_path(rundir, gate_named("evaluation"))), Verdict)
-    assert verdict.notes == ("look 2 at the test set, with alpha divided by 2",)
+    verdict = read_record(rundir.verdict(gate_named("evaluation")), Verdict)
+    assert verdict.notes == ("comparison 2 on the test set, with alpha divided by 2",)
     assert next(m for m in verdict.metrics if m.name == "content_p_value").threshold == CONFIG.evaluation.alpha / 2
     assert verdict.relaxed_thresholds == ()
     assert first_difference(rundir) == ""

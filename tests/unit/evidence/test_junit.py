@@ -1,8 +1,8 @@
-"""The JUnit report in the forms that CI systems read, after real runs of pytest: passed, failed, blocked, in error.
+"""JUnit report in the forms that CI systems read, after real runs of pytest: passed, failed, blocked, in error.
 
 `violations` holds a report against the rules of junit-10.xsd, the schema of Jenkins' xUnit plugin
 (https://github.com/jenkinsci/xunit-plugin, src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd), for the
-elements that pytest writes. That plugin passes over a report that breaks one of them.
+elements that pytest writes. That plugin skips a report that breaks one of them.
 """
 
 import re
@@ -40,7 +40,7 @@ RULES = {
 
 
 def violations(element: ElementTree.Element) -> Iterator[str]:
-    """What the schema does not allow in an element and below it."""
+    """Yield what the schema does not allow in an element and below it."""
     if element.tag not in RULES:
         yield f"unknown element {element.tag}"
         return
@@ -60,7 +60,7 @@ def violations(element: ElementTree.Element) -> Iterator[str]:
 
 @pytest.fixture(scope="module", params=["0.01", "0.209", 'float("no number")'], ids=["passed", "failed", "error"])
 def run(request, tmp_path_factory) -> tuple[str, Path]:
-    """What was planted, and the run directory after it."""
+    """Return the injected value, and the run directory after the run."""
     project = gates_project(tmp_path_factory.mktemp("project"), request.param)
     done = run_pytest(project, "-q", "-m", "gates", "--run-dir", "run")
     assert done.returncode == (0 if request.param == "0.01" else 1), done.stdout
@@ -84,9 +84,9 @@ def test_it_says_all_that_the_evidence_says(run):
     evidence = ElementTree.parse(run[1] / "evidence" / "gates.xml").getroot()
     shown = ElementTree.parse(run[1] / "report" / "junit.xml").getroot()
     assert [c.attrib["name"] for c in evidence.iter("testcase")] == [c.attrib["name"] for c in shown.iter("testcase")]
-    for own, other in zip(evidence.iter("testcase"), shown.iter("testcase"), strict=True):
-        lines = [f"{p.attrib['name']}: {p.attrib['value']}" for p in own.iter("property")]
-        assert other.findtext("system-out", "") == "\n".join(lines)
+    for case, copy in zip(evidence.iter("testcase"), shown.iter("testcase"), strict=True):
+        lines = [f"{p.attrib['name']}: {p.attrib['value']}" for p in case.iter("property")]
+        assert copy.findtext("system-out", "") == "\n".join(lines)
 
 
 def test_the_evidence_itself_breaks_the_schema_only_in_what_a_test_carries(run):

@@ -1,10 +1,10 @@
-"""What a run commits itself to, and how a loosened threshold shows."""
+"""Preregistration of a run, and reporting of relaxed thresholds."""
 
 import pytest
 
 from ctai.config import RunConfig
 from ctai.evidence.preregistration import preregister, relaxed_thresholds
-from ctai.evidence.verdicts import PREREGISTRATION, record_verdict, verdict_status
+from ctai.evidence.verdicts import record_verdict, verdict_status
 from ctai.records import Preregistration
 from ctai.registry import GATES, gate_named, relaxable_settings
 from ctai.rundir import RunDir, digest_of, write_json
@@ -44,7 +44,9 @@ def configured(key: str, value: object) -> RunConfig:
 
 
 def judged(rundir: RunDir, config: RunConfig, gate: str):
-    return record_verdict(rundir, config, measured(rundir, gate), dict.fromkeys(gate_named(gate).metric_names, "passed"))
+    return record_verdict(
+        rundir, config, measured(rundir, gate), dict.fromkeys(gate_named(gate).metric_names, "passed")
+    )
 
 
 def test_the_shipped_profiles_relax_nothing():
@@ -84,7 +86,9 @@ def test_a_verdict_names_a_relaxed_threshold(tmp_path):
     pilot = judged(rundir, config, "pilot")
     assert pilot.passed
     assert pilot.relaxed_thresholds == ("qc.runaway = 0.2 (default 0.05)",)
-    assert judged(rundir, config, "scale").relaxed_thresholds == pilot.relaxed_thresholds  # and so do all gates after it
+    assert (
+        judged(rundir, config, "scale").relaxed_thresholds == pilot.relaxed_thresholds
+    )  # and so do all gates after it
 
 
 def test_a_threshold_changed_afterwards_makes_every_verdict_stale(tmp_path):
@@ -93,19 +97,19 @@ def test_a_threshold_changed_afterwards_makes_every_verdict_stale(tmp_path):
     assert verdict.preregistration == digest_of(preregister(config))
     later = configured("evaluation.alpha", 0.05)
     assert "seed, thresholds or test families have changed" in verdict_status(rundir, later, GATES[0]).problem
-    write_json(rundir.path(*PREREGISTRATION), preregister(config))
+    write_json(rundir.preregistration, preregister(config))
     assert verdict_status(rundir, later, GATES[0]).problem.endswith("is stale: evaluation.alpha was 0.01 and is 0.05")
 
 
 def test_another_seed_in_the_same_directory_is_named(tmp_path):
     rundir, config = RunDir.open(tmp_path), RunConfig.load("embedded")
     judged(rundir, config, "contamination")
-    write_json(rundir.path(*PREREGISTRATION), preregister(config))
+    write_json(rundir.preregistration, preregister(config))
     problem = verdict_status(rundir, RunConfig.load("embedded", seed=7), GATES[0]).problem
     assert problem == "the verdict of gate contamination is stale: seed was 0 and is 7"
 
 
 def test_the_commitment_survives_being_written_and_read():
-    mine = preregister(RunConfig.load("pod"))
-    assert digest_of(Preregistration.model_validate_json(mine.model_dump_json())) == digest_of(mine)
-    assert len(mine.families) > len(preregister(RunConfig.load("embedded")).families) > 10
+    pod = preregister(RunConfig.load("pod"))
+    assert digest_of(Preregistration.model_validate_json(pod.model_dump_json())) == digest_of(pod)
+    assert len(pod.families) > len(preregister(RunConfig.load("embedded")).families) > 10

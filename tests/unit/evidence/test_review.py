@@ -1,4 +1,4 @@
-"""The review of a failed gate: the packet, the user's command, what happens when the gate passes later."""
+"""Review of a failed gate: the packet, the review command, and archiving when the gate passes later."""
 
 import sys
 
@@ -6,7 +6,7 @@ import pytest
 
 from ctai.config import RunConfig
 from ctai.evidence.result import GateResult
-from ctai.evidence.review import ReviewContext, Sample, archive_review, packet_path, run_review_command, write_packet
+from ctai.evidence.review import ReviewContext, Sample, archive_review, run_review_command, write_packet
 from ctai.records import Metric
 from ctai.registry import gate_named, metric_spec
 from ctai.rundir import RunDir
@@ -57,10 +57,10 @@ def test_the_packet_says_what_to_try_for_each_metric_that_failed(packet):
 
 def test_the_answer_that_the_command_writes_is_filed(rundir, packet, tmp_path):
     command = program(tmp_path, "open(answer, 'w').write('Lower it. ' + open(packet).read()[:9])")
-    said = run_review_command(rundir, packet, command, 30)
+    message = run_review_command(rundir, packet, command, 30)
     (answer,) = rundir.path("reviews").iterdir()
     assert answer.read_text() == "Lower it. # Review:"
-    assert f"reviews/{answer.name}, SHA-256 " in said
+    assert f"reviews/{answer.name}, SHA-256 " in message
 
 
 def test_what_the_command_prints_is_the_answer_if_it_writes_none(rundir, packet, tmp_path):
@@ -95,6 +95,6 @@ def test_a_command_that_does_not_exist_is_said(rundir, packet):
 def test_the_packet_of_an_earlier_failure_is_set_aside_not_deleted(rundir, packet):
     text = packet.read_text()
     archive_review(rundir, "pilot")
-    assert not packet_path(rundir, "pilot").exists()
+    assert not rundir.review_packet("pilot").exists()
     assert rundir.path("superseded", "review-pilot-0.md").read_text() == text
     archive_review(rundir, "pilot")  # nothing there, nothing done

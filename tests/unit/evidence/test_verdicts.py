@@ -10,7 +10,6 @@ from ctai.evidence.verdicts import (
     read_verdict,
     record_verdict,
     supersede_outputs,
-    verdict_path,
     verdict_status,
 )
 from ctai.records import Metric, Verdict
@@ -148,14 +147,14 @@ def test_deciding_an_earlier_gate_again_with_another_result_makes_later_verdicts
 @pytest.mark.fault(28, plant="a verdict of other code", check="verdict: code")
 def test_a_verdict_of_other_code_is_stale(rundir):
     verdict = pass_gate(rundir, "contamination")
-    path = rundir.path(verdict_path(rundir, GATES[0]))
+    path = rundir.verdict(GATES[0])
     write_json(path, verdict.model_copy(update={"code_digest": "0" * 64}))
     assert "code has changed" in verdict_status(rundir, RunConfig(), GATES[0]).problem
 
 
 def test_a_verdict_file_that_is_no_verdict_is_a_clear_error(rundir):
     pass_gate(rundir, "contamination")
-    path = rundir.path(verdict_path(rundir, GATES[0]))
+    path = rundir.verdict(GATES[0])
     path.write_text('{"gate": "contamination"}', encoding="utf-8")
     with pytest.raises(
         CtaiError, match=r"1-contamination\.json: holds no verdict that can be read \(outcome: Field required\)"
@@ -170,4 +169,4 @@ def test_nan_meets_no_threshold():
 
 def test_verdicts_survive_the_disk(rundir):
     verdict = pass_gate(rundir, "contamination")
-    assert read_record(rundir.path(verdict_path(rundir, GATES[0])), Verdict) == verdict
+    assert read_record(rundir.verdict(GATES[0]), Verdict) == verdict

@@ -1,4 +1,4 @@
-"""Gate 6 on a finished run: an adapter that is not applied, training that takes too long, types without items."""
+"""Gate evaluation on a finished run: an adapter that is not applied, training that takes too long, types without items."""
 
 import shutil
 from pathlib import Path
@@ -14,6 +14,9 @@ from ctai.evidence.verdicts import read_verdict
 from ctai.gates.evaluation import train_and_evaluate
 from ctai.model.clean_model import CleanModel
 from ctai.pipeline.run import Run
+from ctai.pytest_plugin.progress import TerminalProgress
+from ctai.pytest_plugin.session import GateSession
+from ctai.pytest_plugin.summary import gate_table
 from ctai.registry import gate_named
 from ctai.report import write_report
 from ctai.rundir import RunDir
@@ -36,8 +39,8 @@ class WithoutEffect(ScriptedBase):
         return NotApplied(self)
 
 
-def evaluated_again(rundir: RunDir, base: ScriptedBase, config: RunConfig = CONFIG) -> GateResult:
-    """Gate 6 on what the gates before it have left."""
+def rerun_evaluation(rundir: RunDir, base: ScriptedBase, config: RunConfig = CONFIG) -> GateResult:
+    """Run gate evaluation on the outputs of the gates before it."""
     run = Run(config, rundir)
     run.base = base  # type: ignore[assignment]
     try:
@@ -48,7 +51,7 @@ def evaluated_again(rundir: RunDir, base: ScriptedBase, config: RunConfig = CONF
 
 @pytest.fixture
 def of_the_hub() -> dict[str, str]:
-    """What is recorded of the finished run's base model."""
+    """Provenance fields of the base model of the finished run."""
     return {"model_id": "someone/base", "revision": "abc123"}
 
 
@@ -58,9 +61,8 @@ def test_an_adapter_that_is_not_applied_makes_no_difference(
 ) -> None:
     for folder in (rundir.results_dir, rundir.evidence / "evaluation"):
         shutil.rmtree(folder)
-    config = CONFIG.model_copy(update={"evaluation": CONFIG.evaluation.model_copy(update={"retries": 0})})
-    measured = evaluated_again(rundir, WithoutEffect(tiny_model, **of_the_hub), config)
-    difference = measured.metric("arm_difference")
+    result = rerun_evaluation(rundir, WithoutEffect(tiny_model, **of_the_hub))
+    difference = result.metric("arm_difference")
     assert difference.value == 0
     assert not difference.passed
 
@@ -71,7 +73,7 @@ def test_training_has_a_time_limit_of_its_own(
     shutil.rmtree(rundir.adapter_dir)
     config = CONFIG.model_copy(update={"limits": Limits(training=1e-9)})
     with pytest.raises(CtaiError, match="training passed its time limit"):
-        evaluated_again(rundir, ScriptedBase(tiny_model, **of_the_hub), config)
+        rerun_evaluation(rundir, ScriptedBase(tiny_model, **of_the_hub), config)
 
 
 def test_types_that_the_test_set_has_no_items_of_are_named(rundir: RunDir) -> None:
@@ -80,7 +82,9 @@ def test_types_that_the_test_set_has_no_items_of_are_named(rundir: RunDir) -> No
     cases = {case.properties["metric"]: case for case in read_cases(rundir)}
     verdict = read_verdict(rundir, gate_named("evaluation"))
     run = Run(CONFIG, rundir)
-    table = run.table(["evaluation"], {"evaluation": verdict}, lambda gate: "")
+    session = GateSession(run, TerminalProgress())
+    session.selected, session.verdicts = ["evaluation"], {"evaluation": verdict}
+    table = gate_table(session)
     run.close()
     for metric in (f"{kind}_regressions" for kind in GUARDED_TYPES):
         assert (cases[metric].outcome, cases[metric].properties["n"]) == ("passed", "0")

@@ -1,4 +1,4 @@
-"""Gate 2a's judgement of instruments: each metric passes on what is shipped and fails on an instrument that is wrong."""
+"""Metrics of gate instruments: each passes on the shipped instruments and fails on a wrong one."""
 
 import pytest
 
@@ -57,8 +57,8 @@ def test_the_shipped_detectors_agree_with_labelled_responses():
 def test_one_bad_detector_is_enough(precision, recall):
     found = calibrate_detectors()
     bad = DetectorRates(precision=rate(*precision), recall=rate(*recall))
-    everything = found.everything.model_copy(update={"detectors": {**found.everything.detectors, "runaway": bad}})
-    metrics = metrics_of(detector_values(found.model_copy(update={"everything": everything}), "a.json"), CONFIG)
+    overall = found.overall.model_copy(update={"detectors": {**found.overall.detectors, "runaway": bad}})
+    metrics = metrics_of(detector_values(found.model_copy(update={"overall": overall}), "a.json"), CONFIG)
     assert not all(metric.passed for metric in metrics)
 
 
@@ -74,4 +74,6 @@ def test_a_test_set_that_is_too_small_has_too_little_power():
     size, power = metrics_of(heldout_values(CONFIG.heldout, build_heldout(120, 0, True), "a.jsonl"), CONFIG)
     assert not size.passed
     assert not power.passed
-    assert all(m.passed for m in metrics_of(heldout_values(CONFIG.heldout, build_heldout(350, 0, True), "a.jsonl"), CONFIG))
+    assert all(
+        m.passed for m in metrics_of(heldout_values(CONFIG.heldout, build_heldout(350, 0, True), "a.jsonl"), CONFIG)
+    )

@@ -1,6 +1,6 @@
-"""How a gates run ends when it is asked to, or when it cannot write any more: one sentence, no exit status of 0.
+"""End of a gates run on a signal or a failed write: one sentence, and an exit status that is not 0.
 
-Real runs in processes of their own, of three small gates of which the last does something to the run or to its disk.
+Runs in separate processes, of four small gates of which the last interrupts the run or breaks its disk.
 """
 
 import subprocess
@@ -18,7 +18,7 @@ ARGUMENTS = ("-m", "gates", "--run-dir", "run", "--set", "limits.minimum_free_gb
 LAST_GATE = """
 @pytest.fixture(scope="session")
 def pilot(gate_run):
-    gate_run.require_passed("instruments")
+    gate_run.require_passed("headroom")
     with gate_run.phase("pilot"):
         happen(gate_run.rundir)
     return measured(gate_run, "pilot", 0.0)
@@ -68,7 +68,7 @@ def test_a_run_that_is_asked_to_end_says_how_to_go_on(tmp_path, monkeypatch, nam
     before = evidence(made)
     done = run(made, monkeypatch, happens=True)
     assert done.returncode == pytest.ExitCode.INTERRUPTED
-    assert_one_sentence(done, "\ninterrupted: the same command goes on after the last finished batch\n")
+    assert_one_sentence(done, "\ninterrupted: rerun the same command to resume after the last finished batch\n")
     manifest = read_record(made / "run" / "logs" / "session_manifest.json", SessionManifest)
     assert manifest.phases[-1].outcome == "interrupted"
     assert evidence(made) == before
@@ -106,7 +106,7 @@ def test_a_disk_that_fails_in_the_last_gate(tmp_path, monkeypatch, happens, sent
         assert done.returncode == 0, done.stdout + done.stderr
         expected, found = evidence(undisturbed), evidence(made)
         verdicts = [name for name in expected if name.startswith("verdicts/")]
-        assert len(verdicts) == 3
+        assert len(verdicts) == 4
         assert {name: found[name] for name in verdicts} == {name: expected[name] for name in verdicts}
 
 
@@ -117,7 +117,7 @@ def test_a_disk_that_fails_in_the_last_gate(tmp_path, monkeypatch, happens, sent
         pytest.param("run/report/index.html", marks=pytest.mark.unit),
         pytest.param("run/evidence/attestations.intoto.jsonl", marks=pytest.mark.crash),
         pytest.param("run/logs/session_manifest.json", marks=pytest.mark.crash),
-        pytest.param("run/evidence/verdicts/2b-pilot.json", marks=pytest.mark.crash),
+        pytest.param("run/evidence/verdicts/4-pilot.json", marks=pytest.mark.crash),
     ],
 )
 def test_a_file_that_cannot_be_written_at_the_end(tmp_path, monkeypatch, in_the_way):

@@ -1,4 +1,4 @@
-"""What pytest does with the gates: refusals, blocking, exit status, the JUnit report. Real runs in processes of their own."""
+"""Gates under pytest: refusals, blocking, exit status and JUnit report, each in a process of its own."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ from ctai.records import ContaminationReport, Metric, ModelProvenance
 from ctai.rundir import write_json
 
 def examined(run):
-    # what gate 1 leaves for the gates after it
+    # the record of gate contamination, which later gates read
     provenance = ModelProvenance(
         loader_version="1", requested="embedded", model_id="embedded", revision=None, tokenizer_digest="t",
         weights_digest=run.base.weights_digest, architecture="Llama", parameters=1, requested_quantization="none",
@@ -30,12 +30,12 @@ def examined(run):
         template_was_present=True, add_special_tokens=False, bos_allowed=False, special_token_delta=0,
         control_token_ids=(), control_tokens=(),
     )
-    path = run.rundir.path("evidence", "contamination", "examination.json")
+    path = run.rundir.path("evidence", "contamination", "model_check.json")
     write_json(path, ContaminationReport(findings=(), provenance=provenance))
 
 def measured(run, gate, value):
     metrics = tuple(
-        Metric(name=name, value=value, comparison="<", threshold=0.05) for name in gate_named(gate).metrics
+        Metric(name=name, value=value, comparison="<", threshold=0.05) for name in gate_named(gate).metric_names
     )
     return run.finish_gate(GateResult(gate, metrics, {}, run.base.weights_digest), reused=False)
 
@@ -50,8 +50,13 @@ def instruments(gate_run):
     return measured(gate_run, "instruments", VALUE)
 
 @pytest.fixture(scope="session")
-def pilot(gate_run):
+def headroom(gate_run):
     gate_run.require_passed("instruments")
+    return measured(gate_run, "headroom", 0.0)
+
+@pytest.fixture(scope="session")
+def pilot(gate_run):
+    gate_run.require_passed("headroom")
     gate_run.rundir.path("artifacts", "pilot").mkdir(parents=True, exist_ok=True)
     return measured(gate_run, "pilot", 0.0)
 """
@@ -64,20 +69,20 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 def gates_project(folder: Path, value: float) -> Path:
-    """A project with three small gates, of which the second measures `value` against a limit of 0.05."""
+    """A project with four small gates, of which the second measures `value` against a limit of 0.05."""
     folder.mkdir(exist_ok=True)
     (folder / "conftest.py").write_text(
         'pytest_plugins = ("ctai.pytest_plugin",)\n' + FAKE_GATES.replace("VALUE", str(value))
     )
     (folder / "pytest.ini").write_text("[pytest]\njunit_family = xunit1\nmarkers =\n  gates\n")
-    for gate in ("contamination", "instruments", "pilot"):
+    for gate in ("contamination", "instruments", "headroom", "pilot"):
         lines = [
             "import pytest",
             "from ctai.registry import gate_named",
             "",
             f"@pytest.mark.gates\n@pytest.mark.gate('{gate}')",
         ]
-        lines += [f"@pytest.mark.parametrize('name', gate_named('{gate}').metrics)"]
+        lines += [f"@pytest.mark.parametrize('name', gate_named('{gate}').metric_names)"]
         lines += [f"def test_{gate}({gate}, judge, name):", f"    metric = judge({gate}, name)"]
         lines += ["    assert metric.passed, metric.sentence()"]
         (folder / f"test_{gate}.py").write_text("\n".join(lines) + "\n")
@@ -106,7 +111,7 @@ def test_sound_gates_pass_and_the_report_carries_the_numbers(tmp_path):
     assert done.returncode == 0, done.stdout
     case = cases(tmp_path)["test_instruments[heldout_items]"]
     properties = {p.attrib["name"]: p.attrib["value"] for p in case.iter("property")}
-    verdict = "evidence/verdicts/2a-instruments.json"
+    verdict = "evidence/verdicts/2-instruments.json"
     assert properties == {
         "gate": "instruments", "metric": "heldout_items", "value": "0.01", "threshold": "< 0.05",
         "verdict": verdict, "verdict_sha256": sha256_file(tmp_path / "run" / verdict),
@@ -114,7 +119,7 @@ def test_sound_gates_pass_and_the_report_carries_the_numbers(tmp_path):
     suite = ElementTree.parse(tmp_path / "run" / "evidence" / "gates.xml").getroot()
     names = {p.attrib["name"] for p in suite.iter("property")}
     assert {"git_commit", "git_dirty", "weights_digest", "seed", "torch", "platform"} <= names
-    assert "2a  instruments   PASSED" in done.stdout
+    assert " 2  instruments   PASSED" in done.stdout
     page = tmp_path / "run" / "report" / "index.html"
     assert f"report: {page}" in done.stdout
     assert "<h1" in page.read_text()
@@ -152,10 +157,10 @@ def test_a_gate_of_which_a_part_is_done_is_skipped_with_the_reason_and_has_not_p
     assert skipped is not None
     assert skipped.attrib["message"].endswith("shard(s) 0 are missing")
     table = done.stdout.split(" gates ")[-1]
-    assert "2b  pilot         NOT MEASURED" in table
+    assert " 4  pilot         NOT MEASURED" in table
     assert "       shard(s) 0 are missing\n" in table
     assert "instruments   PASSED" in table
-    assert not (tmp_path / "run" / "evidence" / "verdicts" / "2b-pilot.json").exists()
+    assert not (tmp_path / "run" / "evidence" / "verdicts" / "4-pilot.json").exists()
 
 
 def test_a_later_gate_alone_refuses_and_names_the_missing_evidence(tmp_path):
@@ -198,7 +203,7 @@ def test_gpu_without_a_cuda_device_is_a_usage_error(tmp_path):
         pytest.skip("this machine has a CUDA device")
     done = run_pytest(gates_project(tmp_path, 0.01), "-m", "gates", "--gpu", "--run-dir", "run")
     assert done.returncode == 4
-    assert "a CUDA device was asked for and there is none here" in done.stderr
+    assert "no CUDA device on this machine. Leave out --gpu to run on the CPU" in done.stderr
 
 
 def test_a_plain_run_leaves_the_gates_out():

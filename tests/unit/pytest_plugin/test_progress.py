@@ -1,4 +1,4 @@
-"""Progress as it is written: redrawn on a terminal, plain lines into a pipe and for CI systems, nothing when not attached."""
+"""Display of progress: redrawn on a terminal, plain lines in a pipe and for CI systems, nothing when not attached."""
 
 import io
 import sys
@@ -46,14 +46,14 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, which a test moves on."""
+    """Clock that a test advances."""
     now = [1000.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
 
 
 def shown(reporter: Reporter | None, clock: list[float]) -> str:
-    """What is written for a stage of 4 steps of 20 seconds each, after the name of a test file."""
+    """Return the output for a stage of 4 steps of 20 seconds each, after the name of a test file."""
     made = TerminalProgress()
     if reporter is not None:
         reporter.write("tests/test_x.py ")
@@ -114,7 +114,7 @@ def test_a_pilot_that_is_tried_again_says_which_attempt_and_why(tmp_path, tiny_m
     assert not all(metric.passed for metric in make_pilot(run).metrics)
     run.close()
     lines = [line.strip() for line in reporter.file.getvalue().splitlines()]
-    said = [line for line in lines if line.startswith("pilot: attempt") or " done in " in line]
-    assert [line.split(": ")[0] for line in said] == ["pilot shard 0", "pilot"] * 2 + ["pilot shard 0"]
-    assert said[1].startswith("pilot: attempt 2 of 3, because the one before failed: median_tokens ")
-    assert said[3].startswith("pilot: attempt 3 of 3, because the one before failed: median_tokens ")
+    messages = [line for line in lines if line.startswith("pilot: attempt") or " done in " in line]
+    assert [line.split(": ")[0] for line in messages] == ["pilot shard 0", "pilot"] * 2 + ["pilot shard 0"]
+    assert messages[1].startswith("pilot: attempt 2 of 3, because the one before failed: median_tokens ")
+    assert messages[3].startswith("pilot: attempt 3 of 3, because the one before failed: median_tokens ")

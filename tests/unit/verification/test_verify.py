@@ -1,4 +1,4 @@
-"""Verification of a finished run: a sound one is not accused, and every change is found, by digest or by computing again."""
+"""Verification of a finished run: a sound one has no differences, and every change is found by digest or recomputation."""
 
 import json
 import random
@@ -36,7 +36,7 @@ FOLLOWS = "follows from the records"
 
 
 def assert_found(rundir: RunDir, *problems: str) -> None:
-    """Every one of these is part of a difference; looks no further than it has to."""
+    """Assert that each text is part of a difference; stops at the last of them."""
     missing = set(problems)
     for difference in find_differences(rundir.root):
         missing -= {problem for problem in missing if problem in difference}
@@ -72,9 +72,9 @@ def test_what_is_no_evidence_is_named_and_may_change(rundir):
 
 def test_every_metric_of_every_gate_is_computed_again(finished):
     assert tuple(RECOMPUTED_METRICS) == GATE_NAMES
-    raw = RunRecords(RunDir(finished), read_verdicts(RunDir(finished)).readable)
+    records = RunRecords(RunDir(finished), read_verdicts(RunDir(finished)).readable)
     for gate in GATES:
-        assert {metric.name for metric in RECOMPUTED_METRICS[gate.name](raw)} == set(gate.metric_names)
+        assert {metric.name for metric in RECOMPUTED_METRICS[gate.name](records)} == set(gate.metric_names)
 
 
 def test_a_folder_without_evidence_is_a_clear_error(tmp_path, capsys):
@@ -117,11 +117,11 @@ def test_a_file_replaced_by_a_link_to_its_copy_is_found(rundir, tmp_path):
     assert first_difference(rundir).startswith("data/heldout.jsonl: changed")
 
 
-def swap(one: Path, other: Path) -> None:
-    """Let two files change places."""
-    aside = one.rename(one.with_name("aside"))
-    other.rename(one)
-    aside.rename(other)
+def swap(left: Path, right: Path) -> None:
+    """Exchange two files."""
+    aside = left.rename(left.with_name("aside"))
+    right.rename(left)
+    aside.rename(right)
 
 
 @pytest.mark.parametrize("file", ["dataset.jsonl", "rejections.jsonl", "generation.jsonl", "manifest.json"])
@@ -156,7 +156,7 @@ def test_an_edited_verdict_breaks_the_chain(rundir):
 
 
 def test_a_removed_verdict_is_missed(rundir):
-    rundir.path(verdict_path(rundir, GATES[0])).unlink()
+    rundir.verdict(GATES[0]).unlink()
     assert_found(rundir, "there is no verdict of gate contamination")
 
 
@@ -280,7 +280,7 @@ def test_a_report_that_is_missing_or_no_xml_is_found(rundir):
     assert_found(rundir, "evidence/gates.xml: missing; the JUnit report belongs to the evidence")
 
 
-# -------------------------------------------------------------------------------------------------- computing again
+# -------------------------------------------------------------------------------------------------- recomputation
 
 
 def edit_line(path: Path, kind: type, index: int, **update: object) -> None:
@@ -291,7 +291,7 @@ def edit_line(path: Path, kind: type, index: int, **update: object) -> None:
 
 
 def test_a_sentinel_result_that_its_text_does_not_deserve(rundir):
-    path = rundir.path("evidence", "contamination", "examination.json")
+    path = rundir.path("evidence", "contamination", "model_check.json")
     report = read_record(path, ContaminationReport)
     assert report.provenance is not None
     assert report.provenance.sentinels is not None
