@@ -1,1 +1,1 @@
-"""Benchmarks: each compares what ctai does with what a user would write instead, on the same input in the same run."""
+"""Benchmarks of ctai against other libraries and plain scripts, on the same input in the same run."""

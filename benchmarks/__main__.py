@@ -1,4 +1,4 @@
-"""Runs the benchmarks: a table on the terminal, and the same as JSON.
+"""Command line of the benchmarks: prints a table and writes it as JSON.
 
     python -m benchmarks                                      everything, on the embedded model
     python -m benchmarks --model embedded --model smol.gguf   on two models
@@ -6,7 +6,7 @@
     python -m benchmarks --model shape:Qwen2.5-32B --device cuda
                                                               one GPU, random weights of that shape, nothing downloaded
 
-The peers come with `pip install -e '.[bench]'`; one that is missing gets a row that says so.
+Install the compared libraries with `pip install -e '.[bench]'`; the row of a missing one names the error.
 """
 
 import argparse
@@ -35,39 +35,37 @@ _SMALL = 20_000_000
 
 
 def main() -> int:
-    """Run what was asked for and show it."""
-    arguments = asked()
+    """Run the selected benchmarks and print the table."""
+    arguments = parse_arguments()
     rows: list[Row] = []
     for model in arguments.model:
-        for row in measured(model, arguments):
+        for row in measure(model, arguments):
             rows.append(row)
-            keep(rows, arguments)  # at once, so that what is measured is not lost by what comes after it
+            save(rows, arguments)  # after every row, so that a later failure loses nothing
     show(rows)
-    result = keep(rows, arguments)
+    result = save(rows, arguments)
     if arguments.page:
         page.update(arguments.page, result)
     return 0
 
 
-def asked() -> argparse.Namespace:
-    """The options, checked."""
+def parse_arguments() -> argparse.Namespace:
+    """Parse and check the options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "--model", action="append", help="embedded, a folder, a .gguf file or shape:NAME; may be given again"
+        "--model", action="append", help="embedded, a folder, a .gguf file or shape:NAME; may be given several times"
     )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--repeat", type=int, default=3, help="turns that each arm gets; a shape gets one")
+    parser.add_argument("--repeat", type=int, default=3, help="turns of each arm; a shape has one")
+    parser.add_argument("--only", default=",".join(BENCHMARKS), help="comma-separated names: " + ", ".join(BENCHMARKS))
+    parser.add_argument("--items", type=int, default=64, help="number of prompts and pairs; fixed for a shape")
+    parser.add_argument("--steps", type=int, default=8, help="training steps; fixed for a shape")
     parser.add_argument(
-        "--only", default=",".join(BENCHMARKS), help="names with commas between: " + ", ".join(BENCHMARKS)
+        "--deeper", type=int, default=1, help="run orchestration also with this multiple of the embedded model's layers"
     )
-    parser.add_argument("--items", type=int, default=64, help="prompts, and pairs to judge; a shape has its own")
-    parser.add_argument("--steps", type=int, default=8, help="of training; a shape has its own")
-    parser.add_argument(
-        "--deeper", type=int, default=1, help="orchestration also with so many times the layers of the embedded model"
-    )
-    parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), help="where the numbers go")
-    parser.add_argument("--page", type=Path, help="a page whose table is replaced: docs/performance.md")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), help="file of the results")
+    parser.add_argument("--page", type=Path, help="page with the table to replace: docs/performance.md")
     arguments = parser.parse_args()
     arguments.model, arguments.only = arguments.model or ["embedded"], arguments.only.split(",")
     if unknown := sorted(set(arguments.only) - set(BENCHMARKS)):
@@ -76,12 +74,12 @@ def asked() -> argparse.Namespace:
     if unknown := sorted(shapes - SHAPES.keys()):
         parser.error(f"there is no shape {', '.join(unknown)}; choose from {', '.join(SHAPES)}")
     if arguments.device == "cuda" and not torch.cuda.is_available():
-        parser.error("this machine offers no CUDA device to torch; leave out --device cuda")
+        parser.error("torch finds no CUDA device: omit --device cuda")
     return arguments
 
 
-def measured(model: str, arguments: argparse.Namespace) -> Iterator[Row]:
-    """The rows of one model, as they are measured."""
+def measure(model: str, arguments: argparse.Namespace) -> Iterator[Row]:
+    """Yield the rows of one model as they are measured."""
     console = Console(stderr=True)
     if model.startswith(PREFIX):
         for row in shape.run(model.removeprefix(PREFIX), arguments.device, arguments.only):
@@ -90,30 +88,32 @@ def measured(model: str, arguments: argparse.Namespace) -> Iterator[Row]:
         return
     subject = load(model, arguments.device)
     for name in arguments.only:
-        work = importlib.import_module(f"benchmarks.{name}")
+        benchmark = importlib.import_module(f"benchmarks.{name}")
         sizes = {"items": arguments.items, "turns": arguments.repeat, "steps": arguments.steps}
-        yield from work.run(subject, **sizes, deeper=arguments.deeper)
+        yield from benchmark.run(subject, **sizes, deeper=arguments.deeper)
         console.print(f"{subject.name}: {name} done")
 
 
 def load(model: str, device: str) -> Subject:
-    """The model with all it was found to be: speed does not depend on whether gate 1 would let it pass."""
-    found = CleanModelLoader(model, device=device, batch_size=128).check(sentinels=False).model
-    if found is None:
-        raise SystemExit(f"{model} holds files that forbid even to load it")
-    small = found.module.num_parameters() < _SMALL
-    return Subject(Path(model).stem, found, small, hardware.limits(device))
+    """Load a model without requiring that it passes gate contamination, which does not affect its speed."""
+    clean_model = CleanModelLoader(model, device=device, batch_size=128).check(sentinels=False).model
+    if clean_model is None:
+        raise SystemExit(
+            f"{model}: ctai refuses to load its files. Use safetensors or GGUF weights without an adapter."
+        )
+    small = clean_model.module.num_parameters() < _SMALL
+    return Subject(Path(model).stem, clean_model, small, hardware.limits(device))
 
 
-def keep(rows: list[Row], arguments: argparse.Namespace) -> dict[str, Any]:
-    """Write what was measured; returns it."""
+def save(rows: list[Row], arguments: argparse.Namespace) -> dict[str, Any]:
+    """Write the results as JSON and return them."""
     result = document(rows, arguments.device)
     write_text(arguments.json, json.dumps(result, indent=1) + "\n")
     return result
 
 
 def document(rows: list[Row], device: str) -> dict[str, Any]:
-    """Everything that was measured, and on what."""
+    """Return the results with date, commit and machine."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return {
         "date": today,
@@ -125,12 +125,12 @@ def document(rows: list[Row], device: str) -> dict[str, Any]:
 
 
 def rate(row: Row) -> str:
-    """A rate with its unit, or nothing."""
+    """Format the rate of a row with its unit; empty without a rate."""
     return "" if row.rate is None else f"{row.rate:,.1f} {row.unit}"
 
 
 def show(rows: list[Row]) -> None:
-    """The table."""
+    """Print the table."""
     table = Table("benchmark", "model", "arm", "rate", "ctai is faster by", "note")
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}x ({row.ratio_low:.2f} to {row.ratio_high:.2f})"

@@ -1,7 +1,7 @@
-"""What all benchmarks share: arms that take turns, ratios with their spread, models, and the machine.
+"""Shared parts of the benchmarks: arms that take turns, speed ratios with their range, models, and the machine.
 
-Wall time on a busy machine says little, so nothing is timed by itself: the arms take turns, and what is reported is the
-ratio of each turn, its median and its range.
+Wall time on a busy machine is unreliable, so the arms take turns, and the result is the ratio within each turn, with its
+median and range.
 """
 
 import importlib.metadata
@@ -22,9 +22,9 @@ PRODUCT = "ctai"
 
 
 class Output(NamedTuple):
-    """What an arm made: how much of it, in the benchmark's unit, and the results themselves, for comparing.
+    """Output of an arm: its amount in the unit of the benchmark, and the results, for comparison.
 
-    `scale` is how many times more work all items are than those that the arm did: slow arms may do a part.
+    `scale` is the number of all items over those that the arm processed: slow arms may process a part.
     """
 
     amount: float
@@ -33,10 +33,10 @@ class Output(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """One way to do the work.
+    """Implementation to compare.
 
-    `agreement` says in words how far the product's results (the first) are those of the arm. `prepare` is not timed: imports
-    and what is made once.
+    `agreement` describes in words how far the results of the product (first argument) and of the arm (second) agree.
+    `prepare` is not timed: imports and setup.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Arm(NamedTuple):
 
 @dataclass
 class Row:
-    """One line of the table: the rate of an arm, and how many times faster the product was in the same turn."""
+    """Row of the table: the rate of an arm, and the speed of the product relative to it in the same turn."""
 
     benchmark: str
     model: str
@@ -62,7 +62,7 @@ class Row:
 
 @dataclass
 class Subject:
-    """A model to measure on: its name in the table, the model, and whether it knows little more than the embedded world."""
+    """Model to measure on; `small` models get shorter prompts."""
 
     name: str
     model: CleanModel
@@ -73,9 +73,9 @@ class Subject:
 def compare(
     benchmark: str, subject: Subject, unit: str, product: Callable[[], Output], peers: Sequence[Arm], turns: int
 ) -> list[Row]:
-    """Let product and peers take turns, after one turn of the product that nobody counts.
+    """Time product and peers in turns, after one warm-up of the product.
 
-    A peer that cannot run (it is not installed, or fails) gets a row that says why.
+    The row of a peer that is not installed or fails names the error.
     """
     arms = [Arm(PRODUCT, product), *peers]
     seconds: dict[str, list[float]] = {arm.name: [] for arm in arms}
@@ -92,7 +92,7 @@ def compare(
                 start = time.perf_counter()
                 output = outputs[arm.name] = arm.run()
                 seconds[arm.name].append((time.perf_counter() - start) * output.scale)
-            except Exception as error:  # a peer's own faults are no reason to measure nothing
+            except Exception as error:  # the failure of a peer must not stop the benchmark
                 if arm.name == PRODUCT:
                     raise
                 failed[arm.name] = f"not measured: {type(error).__name__}: {str(error)[:120]}"
@@ -112,18 +112,18 @@ def compare(
 
 
 def best_seconds(work: Callable[[], Any], times: int = 7) -> float:
-    """The least wall time of a few runs, after one that nobody counts: for limits of the hardware."""
+    """Return the minimum wall time of several calls, after a warm-up, to measure limits of the hardware."""
     work()
-    found = []
+    seconds = []
     for _ in range(times):
         start = time.perf_counter()
         work()
-        found.append(time.perf_counter() - start)
-    return min(found)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def machine() -> dict[str, Any]:
-    """Processor, threads and versions."""
+    """Return processor, cores, GPU and versions of the libraries."""
     names = ("torch", "transformers", "peft", "bitsandbytes", "trl", "lm_eval", "numpy")
     return {
         "processor": _processor(),
@@ -146,5 +146,5 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
-    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return f"{found.get('model name', '?')}, family {found.get('cpu family', '?')}, model {found.get('model', '?')}"
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return f"{fields.get('model name', '?')}, family {fields.get('cpu family', '?')}, model {fields.get('model', '?')}"

@@ -1,4 +1,4 @@
-"""Critic: ctai's next-token judgements against log-likelihood requests of lm-evaluation-harness and plain forward passes."""
+"""Benchmark of the critic against log-likelihood requests of lm-evaluation-harness and plain forward passes."""
 
 from typing import Any
 
@@ -16,18 +16,18 @@ _PART = 8
 
 
 def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]:
-    """One row an arm, in judged pairs a second."""
+    """Return one row per arm, in judged pairs per second."""
     engine = subject.model.engine
     critic = InstructionCritic(engine)
-    asked = [critic.pair_prompt(*pair) for pair in pairs(items)]
+    prompts = [critic.pair_prompt(*pair) for pair in pairs(items)]
     labels = [engine.encode(label)[0] for label in (" A", " B")]
     harness: list[Any] = []
 
     def ours() -> Output:
-        return Output(items, engine.token_logprobs(asked, labels))
+        return Output(items, engine.token_logprobs(prompts, labels))
 
     def plain() -> Output:
-        chosen = asked[::_PART]
+        chosen = prompts[::_PART]
         with torch.inference_mode():
             logits = [
                 subject.model.module(torch.tensor([engine.encode(text)], device=subject.model.module.device)).logits
@@ -45,13 +45,13 @@ def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]
     def requests() -> Output:
         from lm_eval.api.instance import Instance
 
-        made = [
+        instances = [
             Instance("loglikelihood", {}, (text, label), index)
-            for index, text in enumerate(asked)
+            for index, text in enumerate(prompts)
             for label in (" A", " B")
         ]
-        found = harness[0].loglikelihood(made, disable_tqdm=True)
-        return Output(items, (1, np.array([value for value, _ in found]).reshape(items, 2)))
+        results = harness[0].loglikelihood(instances, disable_tqdm=True)
+        return Output(items, (1, np.array([value for value, _ in results]).reshape(items, 2)))
 
     arms = [
         Arm(f"lm-evaluation-harness, batches of {_HARNESS_BATCH}", requests, _agreement, prepare),
@@ -59,17 +59,20 @@ def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]
     ]
     rows = compare("critic", subject, "items/s", ours, arms, turns)
     if rows[0].rate:
-        ids = [engine.encode(text) for text in asked]
+        ids = [engine.encode(text) for text in prompts]
         rubric = shared_prefix_length(ids)
-        own = sum(map(len, ids)) - rubric * items
-        rows[0].note = f"{items} pairs of {own / items:.0f} tokens after a rubric of {rubric}; " + share_of_limit(
-            subject, rubric + own, items / rows[0].rate
+        pair_tokens = sum(map(len, ids)) - rubric * items
+        rows[0].note = (
+            f"{items} pairs of {pair_tokens / items:.0f} tokens after a rubric of {rubric}; "
+            + share_of_limit(subject, rubric + pair_tokens, items / rows[0].rate)
         )
     return rows
 
 
 def _agreement(ours: Any, theirs: Any) -> str:
     step, values = theirs
-    mine = ours[::step]
-    labels = int(((mine[:, 0] > mine[:, 1]) == (values[:, 0] > values[:, 1])).sum())
-    return f"{labels} of {len(mine)} labels the same, log-probabilities within {np.abs(mine - values).max():.0e}"
+    expected = ours[::step]
+    labels = int(((expected[:, 0] > expected[:, 1]) == (values[:, 0] > values[:, 1])).sum())
+    return (
+        f"{labels} of {len(expected)} labels the same, log-probabilities within {np.abs(expected - values).max():.0e}"
+    )

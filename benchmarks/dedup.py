@@ -1,10 +1,10 @@
-"""Deduplication: against a plain datasketch script on the same input, and by the million through the merge.
+"""Benchmark of deduplication against a plain datasketch script, and of merging a million examples.
 
     python -m benchmarks.dedup                       # both; the merge of 1,000,000 records needs 4 GB of disk
     python -m benchmarks.dedup --records 10000 100000 --compare 5000
 
-`--json` adds what was measured to a file, of which docs/dedup.md is made. Times are CPU seconds and wall seconds of one
-process; on a machine with other work the CPU's are the ones that repeat. datasketch comes with the extra `bench`.
+`--json` appends the results to a file from which docs/dedup.md is generated. Times are CPU seconds and wall seconds of one
+process; on a busy machine only CPU seconds are reproducible. datasketch is part of the extra `bench`.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,12 +50,12 @@ from ctai.tasks.heldout import build_heldout
 SHARDS = 8
 # Instructions for the table of all benchmarks.
 _TABLE = 10_000
-# Responses of a round, and what else a round of that size generates and judges.
+# Responses per round, and judged instructions, rejections and lists of such a round.
 _ROUND, _JUDGED, _REJECTED, _LISTS = 64, 90, 26, 8
 
 
 class Timed(NamedTuple):
-    """Seconds of the CPU and of the clock."""
+    """CPU seconds and wall seconds."""
 
     cpu: float
     wall: float
@@ -63,14 +64,14 @@ class Timed(NamedTuple):
 def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, nargs="*", default=[1_000_000], help="how many are merged")
-    parser.add_argument("--compare", type=int, default=20_000, help="how many the plain script gets; 0 for none")
-    parser.add_argument("--repeats", type=int, default=3, help="how often the two are compared")
-    parser.add_argument("--json", type=Path, help="where to write the results; keeps others there")
+    parser.add_argument("--records", type=int, nargs="*", default=[1_000_000], help="number of examples to merge")
+    parser.add_argument("--compare", type=int, default=20_000, help="instructions for the comparison; 0 skips it")
+    parser.add_argument("--repeats", type=int, default=3, help="number of comparisons")
+    parser.add_argument("--json", type=Path, help="file to append the results to")
     parser.add_argument("--merge", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.merge:
-        print(json.dumps(merged(options.merge)))
+        print(json.dumps(merge_in_this_process(options.merge)))
         return 0
     console = Console()
     results: dict[str, Any] = {"compare": [], "merges": []}
@@ -78,16 +79,16 @@ def main() -> int:
         results["compare"].append({**origin(), **compare(options.compare, options.repeats)})
         console.print(_comparison_table(results["compare"][0]))
     for count in options.records:
-        results["merges"].append({**origin(), **merge_of(count)})
+        results["merges"].append({**origin(), **measure_merge(count)})
         console.print(_merge_table(results["merges"][-1]))
     if options.json:
-        known = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
-        write_json(options.json, {name: known.get(name, []) + results[name] for name in results})
+        earlier = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
+        write_json(options.json, {name: earlier.get(name, []) + results[name] for name in results})
     return 0
 
 
 def origin() -> dict[str, Any]:
-    """When, of what and where something is measured."""
+    """Return date, commit, cores and load of a measurement."""
     state = git_state()
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -102,7 +103,7 @@ def origin() -> dict[str, Any]:
 
 
 def plain(texts: Sequence[str]) -> list[str]:
-    """What a user would write: a MinHash of each text's 5-grams, kept unless datasketch's LSH knows one like it."""
+    """Deduplicate with a MinHash of the 5-grams of each text and the LSH of datasketch, as a short script would."""
     from datasketch import MinHash, MinHashLSH
 
     lsh = MinHashLSH(threshold=NEAR_JACCARD, num_perm=128)
@@ -118,33 +119,39 @@ def plain(texts: Sequence[str]) -> list[str]:
 
 
 def compare(count: int, repeats: int) -> dict[str, Any]:
-    """Time both on the same texts, one after the other, several times."""
-    rounds = []
+    """Time both on the same texts in turns, `repeats` times."""
+    rounds: list[dict[str, Any]] = []
+    ratios: list[float] = []
     for seed in range(repeats):
         texts = list(instructions(count, seed))
-        product, kept = _timed(lambda texts=texts: deduplicate(texts).kept)
-        script, kept_plainly = _timed(lambda texts=texts: plain(texts))
+        product, kept = _timed(partial(_kept_by_product, texts))
+        script, kept_by_script = _timed(partial(plain, texts))
+        ratios.append(script.cpu / product.cpu)
         rounds.append(
             {
                 "ctai": product._asdict(),
                 "plain": script._asdict(),
-                "ratio": script.cpu / product.cpu,
+                "ratio": ratios[-1],
                 "ctai_kept": len(kept),
-                "plain_kept": len(kept_plainly),
+                "plain_kept": len(kept_by_script),
             }
         )
-    ratios = sorted(one["ratio"] for one in rounds)
+    ratios.sort()
     return {"records": count, "rounds": rounds, "ratio_low": ratios[0], "ratio_high": ratios[-1]}
 
 
+def _kept_by_product(texts: Sequence[str]) -> Sequence[str]:
+    return deduplicate(texts).kept
+
+
 def run(subject: Subject, turns: int, **_sizes: object) -> list[Row]:
-    """The same for the table of all benchmarks, in instructions a second; no model takes part, so it is done once."""
+    """Return the rows for the table of all benchmarks, in instructions per second; no model is used."""
     if subject.name != "embedded":
         return []
     texts = list(instructions(_TABLE, 0))
 
-    def kept_by(way: Callable[[Sequence[str]], Sequence[str]]) -> Output:
-        return Output(len(texts), len(way(texts)))
+    def kept_by(method: Callable[[Sequence[str]], Sequence[str]]) -> Output:
+        return Output(len(texts), len(method(texts)))
 
     peer = Arm(
         "plain datasketch script",
@@ -152,9 +159,7 @@ def run(subject: Subject, turns: int, **_sizes: object) -> list[Row]:
         lambda ours, theirs: f"of {len(texts):,} instructions {theirs:,} kept, by ctai {ours:,}",
         lambda: importlib.import_module("datasketch"),
     )
-    return compare_arms(
-        "dedup", subject, "instructions/s", lambda: kept_by(lambda given: deduplicate(given).kept), [peer], turns
-    )
+    return compare_arms("dedup", subject, "instructions/s", lambda: kept_by(_kept_by_product), [peer], turns)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Timed, Any]:
@@ -163,23 +168,23 @@ def _timed(work: Callable[[], Any]) -> tuple[Timed, Any]:
     return Timed(time.process_time() - cpu, time.perf_counter() - wall), result
 
 
-def _comparison_table(found: dict[str, Any]) -> Table:
-    table = Table(title=f"Deduplication of {found['records']:,} instructions, seconds of CPU")
+def _comparison_table(result: dict[str, Any]) -> Table:
+    table = Table(title=f"Deduplication of {result['records']:,} instructions, CPU seconds")
     for name in ("", "ctai", "plain datasketch", "ratio", "ctai kept", "plain kept"):
         table.add_column(name, justify="right")
-    for number, one in enumerate(found["rounds"], start=1):
+    for number, row in enumerate(result["rounds"], start=1):
         table.add_row(
-            str(number), f"{one['ctai']['cpu']:.2f}", f"{one['plain']['cpu']:.2f}", f"{one['ratio']:.1f}",
-            f"{one['ctai_kept']:,}", f"{one['plain_kept']:,}",
+            str(number), f"{row['ctai']['cpu']:.2f}", f"{row['plain']['cpu']:.2f}", f"{row['ratio']:.1f}",
+            f"{row['ctai_kept']:,}", f"{row['plain_kept']:,}",
         )  # fmt: skip
     return table
 
 
-# ------------------------------------------------------------------------------------------------ by the million
+# ------------------------------------------------------------------------------------------------ merging shards
 
 
-def merge_of(count: int) -> dict[str, Any]:
-    """Write shards with so many examples, merge them in a process of its own, and say what that took."""
+def measure_merge(count: int) -> dict[str, Any]:
+    """Write shards with `count` examples, merge them in a new process, and return time and memory."""
     with tempfile.TemporaryDirectory(prefix="ctai-benchmark-") as folder:
         size = _write_shards(RunDir.open(folder), count)
         command = [sys.executable, "-m", "benchmarks.dedup", "--merge", folder]
@@ -187,8 +192,8 @@ def merge_of(count: int) -> dict[str, Any]:
         return {"records": count, "shard_bytes": size, **json.loads(done.stdout)}
 
 
-def merged(folder: Path) -> dict[str, Any]:
-    """Merge the shards of a run directory, and say what it took and what came out."""
+def merge_in_this_process(folder: Path) -> dict[str, Any]:
+    """Merge the shards of a run directory and return time, peak memory in bytes, and counts."""
     rundir = RunDir.open(folder)
     folders = [rundir.shard_dir(number) for number in range(SHARDS)]
     held = build_heldout(350, 0, embedded=True)
@@ -200,18 +205,18 @@ def merged(folder: Path) -> dict[str, Any]:
     return {**timed._asdict(), "peak_bytes": peak, "kept": found.summary.counts["kept"], "dropped": dropped}
 
 
-def _merge_table(found: dict[str, Any]) -> Table:
-    table = Table(title=f"Merge of {found['records']:,} examples in {SHARDS} shards, one process")
+def _merge_table(result: dict[str, Any]) -> Table:
+    table = Table(title=f"Merge of {result['records']:,} examples in {SHARDS} shards, one process")
     for name in ("CPU s", "wall s", "peak GB", "kept", "dropped"):
         table.add_column(name, justify="right")
-    dropped = sum(found["dropped"].values())
-    peak = f"{found['peak_bytes'] / 1e9:.2f}"
-    table.add_row(f"{found['cpu']:.0f}", f"{found['wall']:.0f}", peak, f"{found['kept']:,}", f"{dropped:,}")
+    dropped = sum(result["dropped"].values())
+    peak = f"{result['peak_bytes'] / 1e9:.2f}"
+    table.add_row(f"{result['cpu']:.0f}", f"{result['wall']:.0f}", peak, f"{result['kept']:,}", f"{dropped:,}")
     return table
 
 
 def _write_shards(rundir: RunDir, count: int) -> int:
-    """Finished shards, as generation leaves them; returns how large they are."""
+    """Write finished shards in the format of generation and return their size in bytes."""
     texts = instructions(count)
     held = digest_of(build_heldout(350, 0, embedded=True))
     size = 0

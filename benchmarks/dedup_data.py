@@ -1,6 +1,6 @@
-"""Instructions as a base model writes them by the million: families' phrasings, templates with many fillings, repetitions.
+"""Synthetic instructions for the deduplication benchmark: phrasings of families, filled templates, duplicates.
 
-Owns the input of the deduplication benchmark. The same number and seed give the same texts.
+The same count and seed give the same texts.
 """
 
 import random
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from ctai.tasks import registry
 
-# What each text is, in percent; what is left is free text that is new.
+# Share of each kind of text in percent; the rest is new free text.
 _FAMILY, _EXACT, _NORMALIZED, _NEAR = 25, 10, 5, 5
-# Repetitions are drawn from this many of the free texts before.
+# Duplicates are drawn from this number of earlier free texts.
 _MEMORY = 50_000
 
 _TEMPLATES = (
@@ -114,6 +114,6 @@ def _normalized(text: str, rng: random.Random) -> str:
 
 
 def _swapped(text: str, rng: random.Random) -> str:
-    """Two neighbouring letters of one word exchanged: a slip of the pen."""
+    """Return the text with two adjacent letters exchanged, as a typing error."""
     at = rng.randrange(1, len(text) - 2)
     return text[:at] + text[at + 1] + text[at] + text[at + 2 :]

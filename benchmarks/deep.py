@@ -1,7 +1,7 @@
-"""The embedded model made deeper: the same answers for many times the work.
+"""Deeper copy of the embedded model, which writes the same texts at the cost of a larger model.
 
-A gates run needs a base model that passes them. The layers that are added here add nothing to the stream that goes through the
-model, so what it writes is what the embedded model writes, while a forward pass costs as much as that of a larger model.
+A gates run needs a base model that passes them. The added layers add zero to the residual stream, so the output is that of
+the embedded model, while a forward pass costs as much as that of a larger model.
 """
 
 from pathlib import Path
@@ -13,9 +13,9 @@ from ctai.model import sources
 
 
 def write_deeper(folder: Path, times: int) -> int:
-    """Write the embedded model with so many times its layers; returns its number of parameters.
+    """Write the embedded model with a multiple of its layers and return its number of parameters.
 
-    A layer adds what attention and feed-forward part project back; both projections of an added layer are 0.
+    The output projections of attention and feed-forward network of the added layers are 0.
     """
     embedded = sources.resolve(sources.EMBEDDED, None).folder
     model = AutoModelForCausalLM.from_pretrained(embedded, dtype=torch.float32)

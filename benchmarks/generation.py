@@ -1,6 +1,6 @@
-"""Generation: ctai's engine against a loop over `model.generate`, one padded batch, and continuous batching.
+"""Benchmark of generation against a loop over `model.generate`, one padded batch, and continuous batching.
 
-All arms write greedily, with the same prompts, stop strings and end tokens, so that they write the same texts.
+All arms decode greedily, with the same prompts, stop strings and end tokens, so that they write the same texts.
 """
 
 import copy
@@ -17,12 +17,12 @@ from ctai.model.inference.engine import Engine
 
 _FEW_ROWS = 8
 _SAMPLED = SAMPLING.model_copy(update={"temperature": 0.7, "top_p": 0.9})
-# The loop over single prompts does every fourth of them; its time is multiplied.
+# The loop over single prompts processes every fourth prompt; its time is scaled.
 _PART = 4
 
 
 def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]:
-    """One row an arm, in response tokens a second."""
+    """Return one row per arm, in response tokens per second."""
     texts = prompts(subject, items)
     engine = subject.model.engine
     first = engine.generate(texts, SAMPLING)
@@ -55,14 +55,14 @@ def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]
 
 
 def _few_rows(subject: Subject) -> Engine:
-    """The product with little room: what a text owes to the rows beside it is the noise of floating point."""
+    """Return the engine with a small batch limit, to measure the floating-point effect of the batch size."""
     provenance = subject.model.provenance
     guard = InputGuard(dict(zip(provenance.control_token_ids, provenance.control_tokens, strict=True)))
     return Engine(subject.model.module, subject.model.tokenizer, guard, provenance.device, _FEW_ROWS)
 
 
 def _same(ours: Any, theirs: Any) -> str:
-    """How many texts begin alike: the peers write on for a few tokens after the end."""
+    """Count texts with the same prefix: the peers continue for a few tokens after the end."""
     alike = sum(tuple(their[: len(ours[item])]) == ours[item] for item, their in theirs.items())
     return f"{alike} of {len(theirs)} texts the same"
 
@@ -82,17 +82,17 @@ class _Peer:
         self._copy: Any = None
 
     def loop(self) -> Output:
-        """What one writes first: a prompt after the other."""
+        """Generate for one prompt after the other."""
         chosen = range(0, len(self._ids), _PART)
         return self._output({item: self._generate([self._ids[item]])[0] for item in chosen})
 
     def padded(self) -> Output:
-        """All prompts as one batch, padded on the left."""
+        """Generate for all prompts as one batch, padded on the left."""
         return self._output(dict(enumerate(self._generate(self._ids))))
 
     def continuous(self) -> Output:
-        """Continuous batching; it knows no stop strings, so it is told beforehand how long each text becomes."""
-        if self._copy is None:  # it changes how a model computes attention
+        """Generate with continuous batching; it has no stop strings, so each length is given in advance."""
+        if self._copy is None:  # continuous batching changes the attention of the model
             self._copy = copy.deepcopy(self._module)
         manager = self._copy.init_continuous_batching(generation_config=self._config)
         manager.start()
@@ -101,15 +101,15 @@ class _Peer:
                 manager.add_request(ids, max_new_tokens=length)
                 for ids, length in zip(self._ids, self._lengths, strict=True)
             ]
-            found: dict[str, list[int]] = {}
-            while len(found) < len(names) and (result := manager.get_result(timeout=600)) is not None:
+            tokens: dict[str, list[int]] = {}
+            while len(tokens) < len(names) and (result := manager.get_result(timeout=600)) is not None:
                 if result.is_finished():
-                    found[result.request_id] = result.generated_tokens
+                    tokens[result.request_id] = result.generated_tokens
         finally:
             manager.stop(block=True)
-        if len(found) < len(names):
-            raise RuntimeError(f"{len(names) - len(found)} requests came to no end")
-        return self._output({item: found[name] for item, name in enumerate(names)})
+        if len(tokens) < len(names):
+            raise RuntimeError(f"{len(names) - len(tokens)} requests did not finish")
+        return self._output({item: tokens[name] for item, name in enumerate(names)})
 
     def _generate(self, rows: list[list[int]]) -> list[list[int]]:
         longest = max(map(len, rows))
@@ -124,7 +124,7 @@ class _Peer:
         )
         return [row[longest:] for row in written.tolist()]
 
-    def _output(self, found: dict[int, list[int]]) -> Output:
-        """The amount is what ctai wrote for the same prompts."""
-        amount = sum(self._lengths[item] for item in found)
-        return Output(amount, found, sum(self._lengths) / amount)
+    def _output(self, tokens: dict[int, list[int]]) -> Output:
+        """Return the output; its amount is the number of tokens that ctai wrote for the same prompts."""
+        amount = sum(self._lengths[item] for item in tokens)
+        return Output(amount, tokens, sum(self._lengths) / amount)

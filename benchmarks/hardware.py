@@ -1,4 +1,4 @@
-"""What the hardware can do: the rate of matrix products and the bandwidth of memory, measured."""
+"""Measured limits of the hardware: rate of matrix products and memory bandwidth."""
 
 import torch
 
@@ -6,7 +6,7 @@ from benchmarks.common import Row, Subject, best_seconds
 
 
 def limits(device: str) -> dict[str, float]:
-    """GFLOP/s of a large product of matrices, and GB/s of reading memory, at the present number of threads."""
+    """Measure GFLOP/s of a large matrix product and GB/s of reading memory, at the current number of threads."""
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     size = 8192 if device == "cuda" else 1536
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
@@ -23,12 +23,12 @@ def _finished(value: torch.Tensor) -> None:
 
 
 def run(subject: Subject, **_sizes: object) -> list[Row]:
-    """The limits that the other benchmarks are held against."""
+    """Return the rows of the limits of the hardware."""
     return rows(subject.name, subject.limits, subject.model.provenance.device)
 
 
 def rows(model: str, found: dict[str, float], device: str) -> list[Row]:
-    """Two rows: what `limits` found, and on what."""
+    """Return a row for each value of `limits`, with precision or number of threads."""
     where = "bfloat16" if device == "cuda" else f"{torch.get_num_threads()} thread(s)"
     return [
         Row("hardware", model, "matrix product", "GFLOP/s", found["gflops"], note=where),
@@ -37,6 +37,6 @@ def rows(model: str, found: dict[str, float], device: str) -> list[Row]:
 
 
 def share_of_limit(subject: Subject, tokens: float, seconds: float) -> str:
-    """How much of the machine's matrix rate a forward pass over so many tokens used: two operations a weight and token."""
+    """Describe the share of the matrix rate that a forward pass used, at two operations per weight and token."""
     rate = 2 * subject.model.module.num_parameters() * tokens / seconds / 1e9
     return f"{rate / subject.limits['gflops']:.0%} of the machine's matrix rate"

@@ -1,6 +1,6 @@
-"""A pytest plugin that measures how much of a gates run is spent inside the model: forward, backward and optimizer.
+"""Pytest plugin that measures the time of a gates run inside the model: forward, backward and optimizer.
 
-Used by `benchmarks.orchestration` as `-p benchmarks.model_time`; the product knows nothing of it.
+`benchmarks.orchestration` uses it as `-p benchmarks.model_time`.
 """
 
 import functools
@@ -16,12 +16,12 @@ import psutil
 import pytest
 
 OUT = "CTAI_MODEL_TIME"
-# When the process began, by the clock of `perf_counter`.
+# Start of the process, by the clock of `perf_counter`.
 _BEGAN = time.perf_counter() - (time.time() - psutil.Process().create_time())
 
 
 class _Clock:
-    """Time inside the outermost of the calls that are watched: wall and of the processor."""
+    """Wall and processor time inside the outermost watched call."""
 
     def __init__(self) -> None:
         self.inside = [0.0, 0.0]
@@ -48,7 +48,7 @@ class _Clock:
 
 
 class ModelTime:
-    """Writes wall and processor seconds, of everything and inside the model, by the file of the gates."""
+    """Plugin that writes wall and processor seconds by test file, in total and inside the model."""
 
     def __init__(self, out: Path) -> None:
         import torch
@@ -65,7 +65,7 @@ class ModelTime:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
-        """Time of one test with its fixtures."""
+        """Add the time of one test with its fixtures."""
         before = [*_now(), *self._clock.inside]
         result = yield
         after = [*_now(), *self._clock.inside]
@@ -74,7 +74,7 @@ class ModelTime:
         return result
 
     def pytest_unconfigure(self) -> None:
-        """Write what was measured."""
+        """Write the measurements."""
         total = [*_now(), *self._clock.inside]
         from ctai.rundir import write_text  # not at the top: imports are measured
 
@@ -82,11 +82,11 @@ class ModelTime:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start to measure, where it was asked for."""
+    """Register the plugin if the environment variable names its output file."""
     if out := os.environ.get(OUT):
         config.pluginmanager.register(ModelTime(Path(out)))
 
 
 def _now() -> tuple[float, float]:
-    """Wall and processor time since the process began."""
+    """Return wall and processor seconds since the start of the process."""
     return time.perf_counter() - _BEGAN, time.process_time()

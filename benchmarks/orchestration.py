@@ -1,4 +1,4 @@
-"""Orchestration: the share of a gates run that is not spent inside the model."""
+"""Benchmark of orchestration: the share of a gates run outside the model."""
 
 import json
 import os
@@ -15,12 +15,12 @@ _ROOT = Path(__file__).parents[1]
 
 
 def run(subject: Subject, seed: int = 0, deeper: int = 1, **_sizes: object) -> list[Row]:
-    """A row for the run and one for each gate: seconds, and in words the share outside the model.
+    """Return a row for the run and one for each gate: seconds, and the share outside the model.
 
     Args:
-        subject: the embedded model; others are not base models that pass the gates, and get no rows.
-        seed: of the runs.
-        deeper: run the gates also on the embedded model with so many times its layers, which compute the same.
+        subject: the embedded model; other models do not pass the gates and get no rows.
+        seed: seed of the runs.
+        deeper: multiple of the layers of the embedded model for a second run, which computes the same.
     """
     if subject.name != "embedded":
         return []

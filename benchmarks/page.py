@@ -1,31 +1,31 @@
-"""Puts a measured table into docs/performance.md, between two marks; the words around it are written by hand."""
+"""Writer of the measured table in docs/performance.md, between two markers; the text around it is written by hand."""
 
 from pathlib import Path
 from typing import Any
 
 from ctai.rundir import write_text
 
-# By the device, each with a table of its own.
+# Markers by device, each with its table.
 BEGIN = {"cpu": "<!-- measured -->", "cuda": "<!-- measured on a GPU -->"}
 END = "<!-- end of what was measured -->"
 
 
 def update(page: Path, measured: dict[str, Any]) -> None:
-    """Replace what lies between the marks.
+    """Replace the table between the markers.
 
     Raises:
-        ValueError: the page has no such marks.
+        ValueError: the page has no such markers.
     """
     begin = BEGIN[measured["device"]]
     before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     _, mark, after = rest.partition(END)
     if not mark:
-        raise ValueError(f"{page} has no marks {begin} and {END}")
+        raise ValueError(f"{page} has no markers {begin} and {END}")
     write_text(page, f"{before}{begin}\n{table(measured)}\n{END}{after}")
 
 
 def table(measured: dict[str, Any]) -> str:
-    """The numbers in Markdown: on what, when, and a line for each arm."""
+    """Return the results as Markdown: date, commit, machine, and a row for each arm."""
     machine = measured["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [

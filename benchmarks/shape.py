@@ -1,8 +1,7 @@
-"""One model of a published shape through ctai's engine, critic and trainer: rates, peak memory and shares of the limit.
+"""Benchmark of a published model shape: rate, peak memory and share of the hardware limit of engine, critic and trainer.
 
-There is nothing to compare with here; the question is whether a card is used well, and whether what runs on the CPU every
-day runs there at all. So each part reports by itself, also when another has failed. Weights are random (`benchmarks.shapes`):
-texts have set lengths and no end.
+It shows the utilization of a GPU, and whether code that is tested on a CPU runs on it. Each part reports separately, also
+when another one has failed. Weights are random (`benchmarks.shapes`): texts have fixed lengths and no end.
 """
 
 import gc
@@ -20,20 +19,20 @@ from benchmarks.shapes import Shaped
 from ctai.config import GenerationSettings
 from ctai.records import Sampling
 
-# Of one card with 46 GB; and what was aimed at for the largest shape on an H100, by benchmark.
+# Memory of the smallest supported GPU in GB, and target rates of the largest shape on an H100, by benchmark.
 _CARD_GB = 46
 _GOALS = {"generation": 1500, "critic": 30, "training": 2000}
 _GOALS_FOR = "Qwen2.5-32B"
 
 
 def run(name: str, device: str, chosen: list[str], sizes: Sizes | None = None) -> Iterator[Row]:
-    """A row at a time, as soon as it is measured: for every rate one, and on a GPU one for the memory it took.
+    """Yield each row as soon as it is measured: one for every rate, and on a GPU one for its memory.
 
     Args:
-        name: of a shape.
+        name: name of a shape.
         device: `cpu` or `cuda`.
-        chosen: names of benchmarks; those that do not concern a single shape are left out.
-        sizes: what is asked of the model.
+        chosen: names of benchmarks; those that do not apply to a shape are ignored.
+        sizes: sizes of the workload.
     """
     sizes, limits = sizes or Sizes(), hardware.limits(device)
     if "hardware" in chosen:
@@ -73,14 +72,14 @@ def _parts(model: Shaped, chosen: list[str], sizes: Sizes) -> Iterator[Row]:
 def _reported(
     benchmark: str, arm: str, unit: str, name: str, device: str, work: Callable[[], Measured]
 ) -> Iterator[Row]:
-    """The row of a part, which says why if it failed, and that of its memory."""
+    """Yield the row of a part, with the error if it failed, and on a GPU the row of its memory."""
     _forget(device)
     row = Row(benchmark, name, arm, unit)
     try:
         row.rate, row.note = work()
     except torch.OutOfMemoryError:
         row.note = "out of memory"
-    except Exception as error:  # whatever it is, the parts after it are to be measured
+    except Exception as error:  # a failed part must not stop the parts after it
         traceback.print_exc()
         row.note = f"not measured: {type(error).__name__}: {str(error)[:200]}"
     if row.rate and name == _GOALS_FOR:

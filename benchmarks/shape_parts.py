@@ -1,7 +1,7 @@
-"""What is measured on a model of a published shape: critic, generation, training, and training that goes on.
+"""Measurements on a model of a published shape: critic, generation, training, and resumed training.
 
-Each through ctai's own engine and trainer, on tokens at random: texts have set lengths and no end. Which parts are measured,
-and what becomes of one that fails, is `benchmarks.shape`'s.
+Each runs on the engine and trainer of ctai with random tokens: texts have fixed lengths and no end. `benchmarks.shape`
+selects the parts and handles their failures.
 """
 
 import statistics
@@ -20,7 +20,7 @@ from ctai.train.loop import TrainedAdapter, TrainingPlan, fit
 
 
 class Sizes(NamedTuple):
-    """How much is asked of a model, in tokens where nothing else is said."""
+    """Sizes of the workload, in tokens unless the name says otherwise."""
 
     rows: tuple[int, ...] = (16, 64, 128, 256)
     shared: int = 120
@@ -36,14 +36,14 @@ class Sizes(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A rate and what there is to say about it; None where it is no rate that was asked for."""
+    """Rate with a note; the rate is None where the part measures none."""
 
     rate: float | None
     note: str
 
 
 def critic(model: Shaped, sizes: Sizes) -> Measured:
-    """Judgements of items after one rubric, by the log-probabilities of two labels."""
+    """Measure judgements per second: items after one rubric, by the log-probabilities of two labels."""
     engine = model.engine(sizes.sampled_rows, 32_768)
     texts = model.prompts(sizes.items, sizes.rubric, sizes.item)
     engine.token_logprobs(texts[:2], [0, 1])
@@ -56,7 +56,7 @@ def critic(model: Shaped, sizes: Sizes) -> Measured:
 
 
 def generation(model: Shaped, sizes: Sizes, rows: int, sampling: Sampling) -> Measured:
-    """Texts of one batch; reading the prompts is part of the time."""
+    """Measure response tokens per second of one batch, prefill included."""
     engine = model.engine(rows, rows * (sizes.shared + 2 * sizes.own + sizes.written))
     texts = model.prompts(rows, sizes.shared, sizes.own)
     engine.generate(texts[:2], sampling.model_copy(update={"max_new_tokens": 4}))
@@ -67,12 +67,12 @@ def generation(model: Shaped, sizes: Sizes, rows: int, sampling: Sampling) -> Me
     note = f"prompts of about {sizes.shared + sizes.own} tokens, {sizes.shared} shared, {sizes.written} written; "
     note += share(weights_of(model.module), calls, model.limits, seconds)
     if engine.batch_splits:
-        note += f"; {engine.batch_splits} times the rows had to be halved for want of memory"
+        note += f"; {engine.batch_splits} times the batch was halved because memory ran out"
     return Measured(written / seconds, note)
 
 
 class _Clock(SilentProgress):
-    """When each step of training was done, and whether it recomputed activations."""
+    """Recorder of the time of each training step, and of whether it recomputed activations."""
 
     def __init__(self, model: Shaped) -> None:
         self._model = model
@@ -80,27 +80,27 @@ class _Clock(SilentProgress):
         self.recomputed = False
 
     def advance(self, n: int = 1, note: str = "") -> None:
-        """A step is done."""
+        """Record the end of a step."""
         self._model.finish()
         self.times.append(time.perf_counter())
         self.recomputed = self._model.module.model.layers[0].gradient_checkpointing
 
     def step_seconds(self, plan: TrainingPlan) -> float:
-        """The median of the steps without a checkpoint, but for the first."""
+        """Return the median seconds of the steps without a checkpoint, except the first."""
         return statistics.median(
             self._seconds(step) for step in range(2, len(self.times)) if step not in plan.retained_steps
         )
 
     def checkpoint_seconds(self, plan: TrainingPlan) -> float:
-        """How much longer the first step with a checkpoint took."""
+        """Return the additional seconds of the first step with a checkpoint."""
         return self._seconds(plan.retained_steps[0]) - self.step_seconds(plan)
 
     def _seconds(self, step: int) -> float:
-        return self.times[step] - self.times[step - 1]  # the first time is that of the start
+        return self.times[step] - self.times[step - 1]  # times[0] is the start
 
 
 def _plan(model: Shaped, sizes: Sizes, device_batch: int) -> TrainingPlan:
-    """Training as the product does it, on pairs of random tokens, half of them answers."""
+    """Return a training plan with the settings of ctai, on pairs of random tokens, half of them completion."""
     settings = TrainingSettings(device_batch_size=device_batch)
     count, half = sizes.steps * settings.batch_size, sizes.pair // 2
     return TrainingPlan(
@@ -116,7 +116,7 @@ def _plan(model: Shaped, sizes: Sizes, device_batch: int) -> TrainingPlan:
 
 
 def training(model: Shaped, sizes: Sizes, device_batch: int) -> Measured:
-    """Tokens of a step by the median time of steps without a checkpoint, the first left out."""
+    """Measure training tokens per second, by the median time of steps without a checkpoint, except the first."""
     plan, clock = _plan(model, sizes, device_batch), _Clock(model)
     with counted(model.module) as calls, tempfile.TemporaryDirectory() as folder:
         fitted = fit(model.module, plan, Path(folder), clock)
@@ -132,7 +132,7 @@ def training(model: Shaped, sizes: Sizes, device_batch: int) -> Measured:
 
 
 def resumed(model: Shaped, sizes: Sizes) -> Measured:
-    """Whether adapter and optimizer come back from a checkpoint as they were: the losses of the steps after it."""
+    """Compare training resumed from a checkpoint with uninterrupted training, by losses and adapters."""
     plan, clock = _plan(model, sizes, sizes.device_batches[0]), _Clock(model)
     with tempfile.TemporaryDirectory() as folder:
         whole = fit(model.module, plan, Path(folder), clock)
@@ -140,13 +140,14 @@ def resumed(model: Shaped, sizes: Sizes) -> Measured:
         size = first.stat().st_size
         for path in later:
             path.unlink()
-        again = fit(model.module, plan, Path(folder), SilentProgress())
-    done, losses = plan.checkpoint_every, zip(whole.steps, again.steps, strict=True)
-    apart = ", ".join(f"{abs(one.loss - other.loss):.1e}" for one, other in list(losses)[done:])
-    note = f"after step {done} of {sizes.steps} the losses differ from those of one piece by {apart}, the adapters by at most "
-    note += f"{_apart(whole, again):.1e}; a checkpoint has {size / 1e6:,.1f} MB and costs {clock.checkpoint_seconds(plan):.1f} s"
+        second = fit(model.module, plan, Path(folder), SilentProgress())
+    done, losses = plan.checkpoint_every, zip(whole.steps, second.steps, strict=True)
+    differences = ", ".join(f"{abs(a.loss - b.loss):.1e}" for a, b in list(losses)[done:])
+    note = f"after step {done} of {sizes.steps} the losses differ from uninterrupted ones by {differences}, the adapters by at "
+    note += f"most {_largest_difference(whole, second):.1e}; "
+    note += f"a checkpoint has {size / 1e6:,.1f} MB and costs {clock.checkpoint_seconds(plan):.1f} s"
     return Measured(None, note)
 
 
-def _apart(one: TrainedAdapter, other: TrainedAdapter) -> float:
-    return max(float((one.tensors[name] - other.tensors[name]).abs().max()) for name in one.tensors)
+def _largest_difference(first: TrainedAdapter, second: TrainedAdapter) -> float:
+    return max(float((first.tensors[name] - second.tensors[name]).abs().max()) for name in first.tensors)

@@ -1,7 +1,7 @@
-"""Models of a published shape with random weights, made where they are used: nothing is downloaded.
+"""Models of published shapes with random weights, without a download.
 
-Speed and memory depend on the shape, not on what a model knows. Owns the figures of the shapes, their weights, a tokenizer
-whose words are numbers, and texts of it; what is measured is `benchmarks.shape_parts`'.
+Speed and memory depend on the shape and not on the values of the weights. Owns the shapes, their weights, a tokenizer
+whose words are numbers, and random texts; `benchmarks.shape_parts` measures.
 """
 
 import random
@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from ctai.model.control_tokens import InputGuard
 from ctai.model.inference.engine import Engine
-from ctai.model.loader import prepare_module, from_pretrained_options
+from ctai.model.loader import from_pretrained_options, prepare_module
 
 PREFIX = "shape:"
 _ROPE = {"rope_type": "default", "rope_theta": 1_000_000.0}
@@ -72,7 +72,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 class Lazy:
-    """A weight that is made when it is read, by `[...]` as a tensor in a file is: so only one is whole at a time."""
+    """Weight that is created when it is read by `[...]`, like a tensor in a file, so that only one is in memory."""
 
     def __init__(self, make: Callable[[], Tensor]) -> None:
         self._make = make
@@ -82,12 +82,12 @@ class Lazy:
 
 
 def config_of(name: str) -> Qwen2Config:
-    """The configuration of a shape."""
+    """Return the configuration of a shape."""
     return Qwen2Config(**SHAPES[name], rope_parameters=dict(_ROPE))
 
 
 def weights(config: Qwen2Config, device: str, dtype: torch.dtype) -> dict[str, Lazy]:
-    """A weight for every name that a file of this model would hold: normal as before training, norms 1, biases 0."""
+    """Return a lazy weight for every name in a file of this model: normal initialization, norms 1, biases 0."""
     with torch.device("meta"):
         shapes = {name: tensor.shape for name, tensor in Qwen2ForCausalLM(config).state_dict().items()}
     if config.tie_word_embeddings:
@@ -102,21 +102,21 @@ def _random(number: int, name: str, shape: torch.Size, config: Qwen2Config, devi
     if len(shape) == 1:
         return torch.full(shape, 0.0 if name.endswith("bias") else 1.0, device=device, dtype=dtype)
     generator = torch.Generator(device).manual_seed(number)
-    made = torch.empty(shape, device=device, dtype=dtype)
-    return made.normal_(std=config.initializer_range, generator=generator)
+    weight = torch.empty(shape, device=device, dtype=dtype)
+    return weight.normal_(std=config.initializer_range, generator=generator)
 
 
 def module_of(name: str, device: str) -> Qwen2ForCausalLM:
-    """A model of a shape in NF4, read by the library and prepared by ctai as one from files is; one weight after the other."""
+    """Return a model of a shape in NF4, loaded weight by weight and prepared like a model from files."""
     config, options = config_of(name), from_pretrained_options("nf4", device)
-    read = Qwen2ForCausalLM.from_pretrained(
+    module = Qwen2ForCausalLM.from_pretrained(
         None, config=config, state_dict=weights(config, device, options["dtype"]), **options
     )
-    return prepare_module(read, device)
+    return prepare_module(module, device)
 
 
 def tokenizer_of(vocabulary: int) -> PreTrainedTokenizerFast:
-    """A tokenizer without an end token whose words are the numbers of its tokens: any text length, and a word for any token."""
+    """Return a tokenizer whose words are token ids, without an end token, so that a text can have any length."""
     words = Tokenizer(WordLevel({str(number): number for number in range(vocabulary)}, unk_token="0"))
     words.pre_tokenizer = WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=words)
@@ -124,7 +124,7 @@ def tokenizer_of(vocabulary: int) -> PreTrainedTokenizerFast:
 
 @dataclass
 class Shaped:
-    """A model, its tokenizer, and what the hardware can do."""
+    """Model of a shape with its tokenizer and the limits of the hardware."""
 
     name: str
     device: str
@@ -134,20 +134,20 @@ class Shaped:
     rng: random.Random = field(default_factory=lambda: random.Random("shape"))
 
     def ids(self, about: int, vary: bool = True) -> list[int]:
-        """Tokens at random; about so many, or exactly."""
+        """Return random token ids: `about` many, by default up to a quarter more or fewer."""
         count = self.rng.randint(about * 3 // 4, about * 5 // 4) if vary else about
         return [self.rng.randrange(self.module.config.vocab_size) for _ in range(count)]
 
     def prompts(self, count: int, shared: int, own: int) -> list[str]:
-        """Texts of mixed lengths that begin alike."""
-        first = self.ids(shared, vary=False)
-        return [" ".join(map(str, [*first, *self.ids(own)])) for _ in range(count)]
+        """Return prompts with a shared prefix of `shared` tokens and about `own` more tokens each."""
+        prefix = self.ids(shared, vary=False)
+        return [" ".join(map(str, [*prefix, *self.ids(own)])) for _ in range(count)]
 
     def finish(self) -> None:
-        """Wait for a GPU."""
+        """Wait until a GPU has finished."""
         if self.device == "cuda":
             torch.cuda.synchronize()
 
     def engine(self, rows: int, tokens: int) -> Engine:
-        """ctai's engine with room for so much."""
+        """Return an engine with limits of rows and tokens per batch."""
         return Engine(self.module, self.tokenizer, InputGuard({}), self.device, rows, tokens)

@@ -1,4 +1,4 @@
-"""Training: ctai's LoRA loop against the SFTTrainer of TRL on the same pairs, in the same order, with the same settings."""
+"""Benchmark of training against the SFTTrainer of TRL: same pairs, order and settings."""
 
 import copy
 import logging
@@ -20,10 +20,10 @@ _TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "dow
 
 
 def run(subject: Subject, steps: int, turns: int, **_sizes: object) -> list[Row]:
-    """One row an arm, in response tokens a second. Nothing is shuffled or dropped out, so that losses can be compared."""
+    """Return one row per arm, in response tokens per second; without shuffling and dropout losses are comparable."""
     chosen = pairs(steps * _BATCH)
     tokenizer = subject.model.tokenizer
-    # For one model the end token belongs to a chat template: product training refuses it, a benchmark of speed may use it.
+    # The end token may belong to a chat template: training refuses it, a benchmark of speed may use it.
     encoded = encode_pairs(tokenizer, chosen, tokenizer.eos_token_id, 512)
     settings = TrainingSettings(
         dropout=0, warmup=0, weight_decay=0, batch_size=_BATCH, device_batch_size=_DEVICE_BATCH, target_modules=_TARGETS
@@ -56,7 +56,7 @@ def run(subject: Subject, steps: int, turns: int, **_sizes: object) -> list[Row]
     rows = compare("training", subject, "response tokens/s", ours, arms, turns)
     tokens = sum(map(len, encoded.pairs))
     if rows[0].rate:
-        # Backwards the frozen weights cost as much as forwards: only the gradient of their inputs is computed.
+        # The backward pass costs as much as the forward pass: only the gradients of inputs are computed.
         share = share_of_limit(subject, 2 * tokens, encoded.supervised_tokens / rows[0].rate)
         rows[0].note = f"{steps} steps of {_BATCH} pairs, {tokens} tokens; {share}"
     return rows
@@ -121,9 +121,9 @@ def _train_with_trl(
 
 
 def _not_from_gguf(module: Any) -> Any:
-    """A copy of the model, so that no trainer changes it; without the mark of a GGUF file, with which TRL trains nothing.
+    """Return a copy of the model, which a trainer may change, without its GGUF setting, with which TRL does not train.
 
-    The weights were turned into float32 when they were loaded.
+    Loading has converted the weights to float32.
     """
     module = copy.deepcopy(module)
     config = module.config

@@ -1,4 +1,4 @@
-"""What the benchmarks ask of a model: the prompts of ctai itself, of mixed lengths, for outputs of mixed lengths."""
+"""Workload of the benchmarks: prompts of ctai with mixed lengths of prompt and output."""
 
 import random
 
@@ -13,29 +13,29 @@ SAMPLING = Sampling(max_new_tokens=64, stop=(*STOP_STRINGS, *LIST_STOP_STRINGS))
 
 
 def prompts(subject: Subject, count: int) -> list[str]:
-    """Half answers after one to several examples, half lists that go on: short outputs beside long ones, shuffled."""
+    """Return prompts, half for responses after few-shot examples and half for instruction lists, in random order."""
     rng = random.Random("benchmark prompts")
-    most = 3 if subject.small else 6
-    found = []
+    max_examples = 3 if subject.small else 6
+    texts = []
     for number in range(count):
         if number % 2:
-            examples = few_shot_examples(rng.randint(1, most), rng)
-            found.append(CompletionStylePrompts.response_prompt(rng.choice(seed_pairs()).instruction, examples))
+            examples = few_shot_examples(rng.randint(1, max_examples), rng)
+            texts.append(CompletionStylePrompts.response_prompt(rng.choice(seed_pairs()).instruction, examples))
         else:
-            shown = rng.sample(seed_instructions(), rng.randint(2, 2 * most))
-            found.append(CompletionStylePrompts.instruction_prompt(shown))
-    rng.shuffle(found)
-    return found
+            instructions = rng.sample(seed_instructions(), rng.randint(2, 2 * max_examples))
+            texts.append(CompletionStylePrompts.instruction_prompt(instructions))
+    rng.shuffle(texts)
+    return texts
 
 
 def pairs(count: int) -> list[Pair]:
-    """Different instructions of all families with right answers."""
+    """Return different instructions of all families with right answers."""
     rng = random.Random("benchmark pairs")
-    found: dict[str, Pair] = {}
-    while len(found) < count:
+    by_instruction: dict[str, Pair] = {}
+    while len(by_instruction) < count:
         family = rng.choice(EMBEDDED_FAMILIES)
         key = rng.choice(family.keys)
         if phrasings := corpus_phrasings(family.name, key):
             instruction = family.render(key, rng.choice(phrasings))
-            found[instruction] = Pair(instruction, family.sample(key, rng))
-    return list(found.values())
+            by_instruction[instruction] = Pair(instruction, family.sample(key, rng))
+    return list(by_instruction.values())

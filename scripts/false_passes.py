@@ -40,7 +40,7 @@ Kind = Literal["sound", "shuffled", "untrained", "foreign", "random-text", "cont
 class Outcome(VersionedRecord):
     """Run of the study; `stopped_by` names the first gate that did not pass, `reasons` holds its reasons.
 
-    `looks` counts the looks at the test set: training may be tried again once, unless the study leaves that out.
+    `comparisons` counts the comparisons on the test set: gate evaluation retries once, unless `--retries 0`.
     """
 
     kind: Kind
@@ -52,7 +52,7 @@ class Outcome(VersionedRecord):
     base_content: float | None
     sft_content: float | None
     p_value: float | None
-    looks: int
+    comparisons: int
     seconds: float
     code_digest: str
     git_commit: str
@@ -140,7 +140,7 @@ def outcome(job: Job, exit_status: int, seconds: float) -> Outcome:
         base_content=summary.base.value if summary else None,
         sft_content=summary.sft.value if summary else None,
         p_value=summary.mcnemar.p_value if summary else None,
-        looks=len(last),
+        comparisons=len(last),
         seconds=round(seconds, 1),
         code_digest=code_digest(),
         git_commit=state.commit,
@@ -196,7 +196,7 @@ def page(outcomes: list[Outcome]) -> str:
         name = FAULTS.get(s.kind, "a sound run" if s.kind == SOUND else "all faulty runs together")
         rows.append(f"| {name} | {s.passed} of {s.runs} | {s.low:.3f} to {s.high:.3f} | {gates} |")
     commits = sorted({f"{o.git_commit[:12]}{' (changed)' if o.git_dirty else ''}" for o in outcomes})
-    twice = sum(o.looks > 1 for o in outcomes if o.kind != SOUND)
+    twice = sum(o.comparisons > 1 for o in outcomes if o.kind != SOUND)
     return "\n".join(
         [
             "# False passes",

@@ -94,7 +94,7 @@ def test_every_part_reports() -> None:
     without = {arm for arm, row in rows.items() if row.rate is None}
     assert without == {"NF4", "gone on from a checkpoint"}
     assert all(math.isfinite(row.rate) and row.rate > 0 for row in rows.values() if row.rate is not None)
-    assert "losses differ from those of one piece by 0.0e+00, 0.0e+00, the adapters by at most 0.0e+00" in (
+    assert "losses differ from uninterrupted ones by 0.0e+00, 0.0e+00, the adapters by at most 0.0e+00" in (
         rows["gone on from a checkpoint"].note
     )
     assert "packed, rank 16" in rows["QLoRA, 4 pairs at once"].note
@@ -143,7 +143,7 @@ def test_what_there_is_not_is_said(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["benchmarks", *options])
     with pytest.raises(SystemExit):
-        __main__.asked()
+        __main__.parse_arguments()
     assert message in capsys.readouterr().err
 
 
