@@ -1,31 +1,31 @@
-"""Why a gate's test failed, for the terminal and the JUnit report: the number, some of what caused it, what to try next.
+"""Explanation of a failed metric for the terminal and the JUnit report: value, offending samples, remedy.
 
-Reads what the gate left in the run directory, as the report does, and judges nothing.
+Reads the records of the run directory, as the report does. Computes no metric and no verdict.
 """
 
 from typing import Any, NamedTuple
 
-from ctai.evidence.advice import ADVICE
-from ctai.explain.offenders import Offender, offenders
+from ctai.explain.offenders import Offender, find_offenders
 from ctai.records import Metric
-from ctai.report.source import RunReader
-from ctai.report.text import plain
+from ctai.registry import metric_spec
+from ctai.report.reader import RunReader
+from ctai.report.text import to_plain_text
 from ctai.rundir import RunDir
 
 __all__ = ["Explanation", "explain"]
 
-_SHOWN = 3
-_LONGEST = 150
+_MAX_EXAMPLES = 3
+_MAX_CHARACTERS = 150
 
 
 class _Crash(NamedTuple):
-    """What pytest takes the one line from, for its summary and for the message in the JUnit report."""
+    """One-line message in the form that pytest reads for its summary and for the JUnit report."""
 
     message: str
 
 
 class Explanation:
-    """The text of a failed test in the place of a traceback; its first line is the metric's sentence."""
+    """Text of a failed test in place of a traceback; the first line is the sentence of the metric."""
 
     def __init__(self, sentence: str, lines: tuple[str, ...]) -> None:
         self.reprcrash = _Crash(sentence)
@@ -35,32 +35,37 @@ class Explanation:
         return "\n".join(self._lines)
 
     def toterminal(self, writer: Any) -> None:
-        """Write it where pytest would write a traceback."""
+        """Write the lines where pytest would write a traceback."""
         for line in self._lines:
             writer.line(line)
 
 
 def explain(rundir: RunDir, gate: str, metric: Metric) -> Explanation:
-    """What a metric that missed its threshold has to say.
+    """Explain a metric that missed its threshold.
 
     Args:
-        rundir: the run directory, in which the gate's fixture has left its records.
-        gate: the gate.
-        metric: the metric.
+        rundir: Run directory that holds the records of the gate.
+        gate: Name of the gate.
+        metric: The missed metric.
     """
-    found = offenders(RunReader(rundir), gate, metric.name)
-    examples = (f"    {_line(one)}" for one in found[:_SHOWN])
-    head = (f"  for example, of {len(found)}:" if len(found) > _SHOWN else "  namely:",) if found else ()
-    return Explanation(one_line(metric.sentence(), 2000), (*head, *examples, f"  try next: {ADVICE[metric.name]}"))
+    offenders = find_offenders(RunReader(rundir), gate, metric.name)
+    examples = (f"    {_format_offender(offender)}" for offender in offenders[:_MAX_EXAMPLES])
+    count = len(offenders)
+    head = (f"  for example, of {count}:" if count > _MAX_EXAMPLES else "  namely:",) if offenders else ()
+    return Explanation(
+        to_line(metric.sentence(), 2000), (*head, *examples, f"  try next: {metric_spec(metric.name).remedy}")
+    )
 
 
-def _line(offender: Offender) -> str:
-    said = one_line(offender.text) if offender.text.strip() else "(nothing)"
-    asked = f"{one_line(offender.asked)} -> " if offender.asked else ""
-    return f"{one_line(offender.what)}: {asked}{said}"
+def _format_offender(offender: Offender) -> str:
+    output = to_line(offender.text) if offender.text.strip() else "(nothing)"
+    prompt = f"{to_line(offender.prompt)} -> " if offender.prompt else ""
+    return f"{to_line(offender.problem)}: {prompt}{output}"
 
 
-def one_line(text: str, limit: int = _LONGEST) -> str:
-    """A text as one line that cannot move the cursor: ends of lines as \\n, hidden characters as labels, cut."""
-    shown = plain(text.strip(), limit)
-    return shown.replace("\n", "\\n").replace("\t", "\\t")
+def to_line(text: str, limit: int = _MAX_CHARACTERS) -> str:
+    r"""Return a text as one line that cannot move the cursor.
+
+    Line ends become `\n`, hidden characters become labels, and the text is cut after `limit` characters.
+    """
+    return to_plain_text(text.strip(), limit).replace("\n", "\\n").replace("\t", "\\t")

@@ -1,196 +1,216 @@
-"""What made a metric miss its threshold: the answers, judgements and losses that count against it, worst or first ones first.
+"""Offending samples of a metric: the responses, judgements and rejections that count against it.
 
-One rule for each metric that is about single things; a metric that is about none, such as the size of the test set, has none.
+One rule for each metric over single samples, worst or first samples first. Aggregate metrics, such as the size of the test
+set, have no rule.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ctai.generate.shard import BEYOND_TARGET
 from ctai.qc.calibration import labelled_responses
 from ctai.qc.faults import find_faults
-from ctai.records import EvaluationItem, ProbeJudgement, Rejection, SentinelResult
+from ctai.records import EvaluationItem, Example, ProbeJudgement, Rejection, SentinelResult
 from ctai.report.reader import GenerationData, RunReader
 from ctai.tasks.base import normalize_case_and_spacing
 
 
 class Offender(NamedTuple):
-    """One thing that counts against a metric: what is wrong with it, what was asked, what the model wrote."""
+    """One sample that counts against a metric: its problem, its prompt and the model output."""
 
-    what: str
-    asked: str
+    problem: str
+    prompt: str
     text: str
 
 
 Rule = Callable[[RunReader, str], Iterable[Offender]]
 
 
-def find_offenders(source: RunReader, gate: str, metric: str) -> list[Offender]:
-    """What counts against a metric of a gate; empty where it is about nothing single, or nothing was left."""
+def find_offenders(reader: RunReader, gate: str, metric: str) -> list[Offender]:
+    """Return the samples that count against a metric of a gate; empty for an aggregate metric or without records."""
     rule = RULES.get(metric)
-    return list(rule(source, gate)) if rule else []
+    return list(rule(reader, gate)) if rule else []
 
 
-# -------------------------------------------------------------------------------------------------- 1: contamination
+# ----------------------------------------------------------------------------------------------------- contamination
 
 
-def _sentinels(*kinds: str) -> Rule:
-    def rule(source: RunReader, _gate: str) -> Iterable[Offender]:
-        provenance = source.examination.provenance if source.examination else None
+def _failed_sentinels(*kinds: str) -> Rule:
+    def rule(reader: RunReader, _gate: str) -> Iterable[Offender]:
+        provenance = reader.contamination.provenance if reader.contamination else None
         results = provenance.sentinels.results if provenance and provenance.sentinels else ()
-        return (_sentinel(one) for one in results if one.kind in kinds and not one.passed)
+        return (_sentinel_offender(result) for result in results if result.kind in kinds and not result.passed)
 
     return rule
 
 
-def _sentinel(one: SentinelResult) -> Offender:
-    return Offender(f"{one.name} {one.detail}".strip(), one.prompt, one.response)
+def _sentinel_offender(result: SentinelResult) -> Offender:
+    return Offender(f"{result.name} {result.detail}".strip(), result.prompt, result.response)
 
 
-# ---------------------------------------------------------------------------------------------------- 2a: instruments
+# ------------------------------------------------------------------------------------------------------- instruments
 
 
-def _misjudged_answers(source: RunReader, _gate: str) -> Iterable[Offender]:
-    families = source.scorers.by_family if source.scorers else {}
+def _misjudged_answers(reader: RunReader, _gate: str) -> Iterable[Offender]:
+    families = reader.scorers.by_family if reader.scorers else {}
     worst_first = sorted(families, key=lambda name: families[name].kappa)
     return (Offender(f"misjudged, {name}", "", text) for name in worst_first for text in families[name].disagreements)
 
 
 def _misjudged_responses(*, missed: bool) -> Rule:
-    """Labelled responses in which a detector missed a fault, or found one that is not there."""
+    """Return the rule for labelled responses with false negatives (`missed`) or false positives of a detector."""
 
-    def rule(_source: RunReader, _gate: str) -> Iterable[Offender]:
-        for one in labelled_responses():
-            found, labelled = find_faults(one.text, one.finish_reason), frozenset(one.faults)
-            for fault in sorted(labelled - found if missed else found - labelled):
-                yield Offender(f"{'not found' if missed else 'not there'}, {fault}", "", one.text)
+    def rule(_reader: RunReader, _gate: str) -> Iterable[Offender]:
+        for response in labelled_responses():
+            detected, labelled = find_faults(response.text, response.finish_reason), frozenset(response.faults)
+            for fault in sorted(labelled - detected if missed else detected - labelled):
+                yield Offender(f"{'missed' if missed else 'false positive'}, {fault}", "", response.text)
 
     return rule
 
 
 def _misjudged_probes(kind: str) -> Rule:
-    def rule(source: RunReader, _gate: str) -> Iterable[Offender]:
-        probes = source.lines(f"evidence/instruments/critic_{kind}/probes.jsonl", ProbeJudgement)
-        wrong = [one for one in probes if one.label and (one.label == "A") != one.critique.is_good]
-        wrong.sort(key=lambda one: -one.critique.margin)
+    def rule(reader: RunReader, _gate: str) -> Iterable[Offender]:
+        probes = reader.read_lines(f"evidence/instruments/critic_{kind}/probes.jsonl", ProbeJudgement)
+        wrong = [probe for probe in probes if probe.label and (probe.label == "A") != probe.critique.is_good]
+        wrong.sort(key=lambda probe: -probe.critique.margin)
         return (
-            Offender(f"{one.fault}, judged {one.critique.predicted_label}", one.instruction, one.response)
-            for one in wrong
+            Offender(f"{probe.fault}, judged {probe.critique.predicted_label}", probe.instruction, probe.response)
+            for probe in wrong
         )
 
     return rule
 
 
-# ------------------------------------------------------------------------------------------------- 2b, 3: generation
+# ----------------------------------------------------------------------------------------------------- pilot and scale
 
 
-def _batch(source: RunReader, gate: str) -> GenerationData | None:
-    return source.pilot if gate == "pilot" else source.scale
+def _generation(reader: RunReader, gate: str) -> GenerationData | None:
+    return reader.pilot if gate == "pilot" else reader.scale
 
 
-def _lost(*phases: str, reason: str = "") -> Rule:
-    """What was not kept, the most frequent reason first; what was good and one too many is no offender."""
+def _kept_examples(reader: RunReader, gate: str) -> Sequence[Example]:
+    """Return the examples that the gate counts: the merged dataset at scale, else those of the pilot."""
+    if gate == "scale":
+        return reader.dataset
+    generation = _generation(reader, gate)
+    return generation.examples if generation else []
 
-    def rule(source: RunReader, gate: str) -> Iterable[Offender]:
-        batch = _batch(source, gate)
-        every = (*batch.rejections, *batch.dropped) if batch else ()
-        lost = [one for one in every if (not phases or one.phase in phases) and reason in one.reason]
-        lost = [one for one in lost if one.reason != BEYOND_TARGET]
-        often = Counter((one.phase, one.reason) for one in lost)
-        lost.sort(key=lambda one: -often[one.phase, one.reason])
-        return map(_rejection, lost)
+
+def _rejected(*phases: str, reason: str = "") -> Rule:
+    """Return the rule for rejections, the most frequent reason first, without good pairs beyond the target."""
+
+    def rule(reader: RunReader, gate: str) -> Iterable[Offender]:
+        generation = _generation(reader, gate)
+        rejections = [
+            rejection
+            for rejection in ((*generation.rejections, *generation.dropped) if generation else ())
+            if (not phases or rejection.phase in phases)
+            and reason in rejection.reason
+            and rejection.reason != BEYOND_TARGET
+        ]
+        counts = Counter((rejection.phase, rejection.reason) for rejection in rejections)
+        rejections.sort(key=lambda rejection: -counts[rejection.phase, rejection.reason])
+        return map(_rejection_offender, rejections)
 
     return rule
 
 
-def _rejection(one: Rejection) -> Offender:
-    what, answer = f"{one.phase}, {one.reason}", one.completion or one.response
-    return Offender(what, one.instruction, answer) if answer else Offender(what, "", one.instruction)
+def _rejection_offender(rejection: Rejection) -> Offender:
+    problem, output = f"{rejection.phase}, {rejection.reason}", rejection.completion or rejection.response
+    if not output:
+        return Offender(problem, "", rejection.instruction)
+    return Offender(problem, rejection.instruction, output)
 
 
-def _at_limit(source: RunReader, gate: str) -> Iterable[Offender]:
-    batch = _batch(source, gate)
-    lost = batch.rejections if batch else []
-    return (Offender("cut off", one.instruction, one.completion) for one in lost if one.finish_reason == "length")
-
-
-def _longest(source: RunReader, gate: str) -> Iterable[Offender]:
-    batch = _batch(source, gate)
-    kept = sorted(batch.examples if batch else [], key=lambda one: -one.metadata.response_tokens)
-    return (Offender(f"{one.metadata.response_tokens} tokens", one.instruction, one.response) for one in kept)
-
-
-def _kept_again(source: RunReader, gate: str) -> Iterable[Offender]:
-    batch = _batch(source, gate)
-    kept = source.dataset if gate == "scale" else batch.examples if batch else []
-    often = Counter(normalize_case_and_spacing(one.instruction) for one in kept)
+def _at_token_limit(reader: RunReader, gate: str) -> Iterable[Offender]:
+    generation = _generation(reader, gate)
     return (
-        Offender("there more than once", "", one.instruction)
-        for one in kept
-        if often[normalize_case_and_spacing(one.instruction)] > 1
+        Offender("token limit reached", rejection.instruction, rejection.completion)
+        for rejection in (generation.rejections if generation else [])
+        if rejection.finish_reason == "length"
     )
 
 
-def _kept_with_fault(source: RunReader, gate: str) -> Iterable[Offender]:
-    batch = _batch(source, gate)
-    for one in source.dataset if gate == "scale" else batch.examples if batch else []:
-        if faults := find_faults(one.response, one.finish_reason):
-            yield Offender(", ".join(sorted(faults)), one.instruction, one.response)
+def _longest_responses(reader: RunReader, gate: str) -> Iterable[Offender]:
+    generation = _generation(reader, gate)
+    examples = generation.examples if generation else []
+    longest = sorted(examples, key=lambda example: -example.metadata.response_tokens)
+    return (
+        Offender(f"{example.metadata.response_tokens} tokens", example.instruction, example.response)
+        for example in longest
+    )
 
 
-# ------------------------------------------------------------------------------------------------------ 4: evaluation
+def _kept_duplicates(reader: RunReader, gate: str) -> Iterable[Offender]:
+    examples = _kept_examples(reader, gate)
+    counts = Counter(normalize_case_and_spacing(example.instruction) for example in examples)
+    return (
+        Offender("duplicate instruction", "", example.instruction)
+        for example in examples
+        if counts[normalize_case_and_spacing(example.instruction)] > 1
+    )
 
 
-def _answered_already(source: RunReader, _gate: str) -> Iterable[Offender]:
-    return (Offender("base, right", one.instruction, one.raw) for one in source.base_arm("base") if one.content)
+def _kept_faults(reader: RunReader, gate: str) -> Iterable[Offender]:
+    for example in _kept_examples(reader, gate):
+        if faults := find_faults(example.response, example.finish_reason):
+            yield Offender(", ".join(sorted(faults)), example.instruction, example.response)
+
+
+# ------------------------------------------------------------------------------------------- headroom and evaluation
+
+
+def _correct_base_answers(reader: RunReader, _gate: str) -> Iterable[Offender]:
+    return (Offender("base, correct", item.instruction, item.raw) for item in reader.base_arm("base") if item.content)
 
 
 def _wrong_answers(*types: str) -> Rule:
-    """What the trained model gets wrong, first where its base was right; of the last attempt."""
+    """Return the rule for wrong answers of the trained model in the last attempt, first where its base was correct."""
 
-    def rule(source: RunReader, _gate: str) -> Iterable[Offender]:
-        if not source.attempts:
+    def rule(reader: RunReader, _gate: str) -> Iterable[Offender]:
+        if not reader.attempts:
             return ()
-        last = source.attempts[-1]
-        right = {one.item for one in last.base_items if one.content}
-        wrong = [one for one in last.sft_items if not one.content and (not types or one.type in types)]
-        wrong.sort(key=lambda one: one.item not in right)
-        return (_wrong(one, base_was_right=one.item in right) for one in wrong)
+        last = reader.attempts[-1]
+        correct_in_base = {item.item for item in last.base_items if item.content}
+        wrong = [item for item in last.sft_items if not item.content and (not types or item.type in types)]
+        wrong.sort(key=lambda item: item.item not in correct_in_base)
+        return (_wrong_answer(item, base_correct=item.item in correct_in_base) for item in wrong)
 
     return rule
 
 
-def _wrong(one: EvaluationItem, *, base_was_right: bool) -> Offender:
-    base = ", and the base was right" if base_was_right else ""
-    return Offender(f"wrong ({one.failure_reason}){base}", one.instruction, one.raw)
+def _wrong_answer(item: EvaluationItem, *, base_correct: bool) -> Offender:
+    suffix = ", and the base was correct" if base_correct else ""
+    return Offender(f"wrong ({item.failure_reason}){suffix}", item.instruction, item.raw)
 
 
 RULES: dict[str, Rule] = {
-    "instruct_weights_findings": _sentinels("completion", "bare_instruction", "control_token", "worksheet"),
-    "sentinel_completion_rate": _sentinels("completion"),
-    "sentinel_control_token_mass": _sentinels("control_token"),
-    "sentinel_followed_and_stopped_rate": _sentinels("bare_instruction"),
-    "sentinel_worksheet_stopped_rate": _sentinels("worksheet"),
+    "instruct_weights_findings": _failed_sentinels("completion", "bare_instruction", "control_token", "prompt_format"),
+    "sentinel_completion_rate": _failed_sentinels("completion"),
+    "sentinel_control_token_mass": _failed_sentinels("control_token"),
+    "sentinel_followed_and_stopped_rate": _failed_sentinels("bare_instruction"),
+    "sentinel_prompt_format_stopped_rate": _failed_sentinels("prompt_format"),
     "scorer_kappa": _misjudged_answers,
     "scorer_family_kappa": _misjudged_answers,
     "detector_precision": _misjudged_responses(missed=False),
     "detector_recall": _misjudged_responses(missed=True),
     "instruction_critic_balanced_accuracy": _misjudged_probes("instructions"),
     "pair_critic_balanced_accuracy": _misjudged_probes("pairs"),
-    "kept_examples": _lost(),
-    "unique_examples": _lost(),
-    "runaway_rate": _lost("response", reason="runaway"),
-    "token_limit_rate": _at_limit,
-    "delimiter_rate": _lost("response", reason="delimiter"),
-    "truncated_rate": _lost("response", reason="truncated"),
-    "median_tokens": _longest,
-    "instruction_acceptance": _lost("instruction"),
-    "pair_acceptance": _lost("response", "pair"),
-    "duplicate_rate": _kept_again,
-    "heldout_overlap": _lost("decontaminate"),
-    "kept_faults": _kept_with_fault,
-    "base_zero_shot_content": _answered_already,
+    "kept_examples": _rejected(),
+    "unique_examples": _rejected(),
+    "runaway_rate": _rejected("response", reason="runaway"),
+    "token_limit_rate": _at_token_limit,
+    "delimiter_rate": _rejected("response", reason="delimiter"),
+    "truncated_rate": _rejected("response", reason="truncated"),
+    "median_tokens": _longest_responses,
+    "instruction_acceptance": _rejected("instruction"),
+    "pair_acceptance": _rejected("response", "pair"),
+    "duplicate_rate": _kept_duplicates,
+    "heldout_overlap": _rejected("decontaminate"),
+    "kept_faults": _kept_faults,
+    "base_zero_shot_content": _correct_base_answers,
     "content_lift": _wrong_answers(),
     "content_p_value": _wrong_answers(),
     "safety_regressions": _wrong_answers("safety"),

@@ -1,7 +1,7 @@
-"""Drawings as inline SVG: scales, marks, and values with their intervals against thresholds. Charts are `charts`'.
+"""Inline SVG primitives: scales, marks, and values with their intervals against thresholds.
 
-Geometry only: what is drawn and what its words say is decided by the callers. Colours are classes that the page's style
-sheet fills in, so that one drawing serves light and dark. Each drawing has a title, and shapes differ where colours do.
+Geometry only; callers choose content and wording, and `ctai.report.charts` builds charts from it. Colours are CSS classes,
+so that one drawing serves light and dark themes. Every drawing has a title, and marks differ in shape as well as colour.
 """
 
 import math
@@ -11,13 +11,13 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from ctai.records import Interval
-from ctai.report.text import plain, short
+from ctai.report.text import format_short, to_plain_text
 
-_LABEL_PIXELS = 42  # labels of an axis that are nearer than this would run into each other
+_LABEL_PIXELS = 42  # minimum distance of axis labels, so that they do not overlap
 
 
 class Scale(NamedTuple):
-    """An axis from `low` to `high`, drawn over `width` pixels with a margin at both ends; logarithmic if `log`."""
+    """Axis from `low` to `high` over `width` pixels, with a margin at both ends; logarithmic if `log`."""
 
     low: float
     high: float
@@ -26,7 +26,7 @@ class Scale(NamedTuple):
     margin: float = 8
 
     def x(self, value: float) -> float:
-        """Where a value lies, in pixels; beyond the ends it lies at the end, and so does what is no number."""
+        """Return the position of a value in pixels, clamped to the axis; a value that is not finite lies at its start."""
         inner = self.width - 2 * self.margin
         return self.margin + inner * self._share(value)
 
@@ -41,64 +41,64 @@ class Scale(NamedTuple):
 
 
 def scale_for(values: Iterable[float], width: float) -> Scale:
-    """An axis on which all finite values can be told apart: [0, 1] for rates, from 0 for counts, else logarithmic."""
+    """Return an axis for all finite values: [0, 1] for rates, from 0 for counts, logarithmic for wide ranges."""
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     if low > 0 and high / low > 1000:
         return Scale(*decades(low, high), width, log=True)
     if low >= 0 and 0.2 < high <= 1:
         return Scale(0.0, 1.0, width)
-    return Scale(-_nice(-low) if low < 0 else 0.0, _nice(high) if high > 0 else 0.0 if low < 0 else 1.0, width)
+    return Scale(-_round_up(-low) if low < 0 else 0.0, _round_up(high) if high > 0 else 0.0 if low < 0 else 1.0, width)
 
 
-def _nice(value: float) -> float:
-    """The next round number above a positive value, with some room."""
+def _round_up(value: float) -> float:
+    """Return the next round number at least 8% above a positive value."""
     if not value > 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     steps = (1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
-    found = next((step * power for step in steps if step * power > value * 1.08), value)
-    return found if math.isfinite(found) else value
+    rounded = next((step * power for step in steps if step * power > value * 1.08), value)
+    return rounded if math.isfinite(rounded) else value
 
 
 def decades(low: float, high: float) -> tuple[float, float]:
-    """The powers of ten around two positive values, as far as they can be written."""
+    """Return the powers of ten around two positive values, within the range of a float."""
     below, above = math.floor(math.log10(low)), math.ceil(math.log10(high))
     below = min(max(below, -300), 299)
     return 10.0**below, 10.0 ** min(max(above, below + 1), 300)
 
 
 def svg(width: float, height: float, title: str, body: Iterable[Markup], kind: str = "") -> Markup:
-    """A drawing with its title, which is also what a screen reader says."""
+    """Return a drawing with its title, which is also its accessible name."""
     head = Markup(
         '<svg class="drawing {}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img" aria-label="{}">'
     )
-    label = plain(title, 1000)
-    opened = head.format(kind, width, height, width, height, label)
-    return opened + Markup("<title>{}</title>").format(label) + Markup("").join(body) + Markup("</svg>")
+    label = to_plain_text(title, 1000)
+    start = head.format(kind, width, height, width, height, label)
+    return start + Markup("<title>{}</title>").format(label) + Markup("").join(body) + Markup("</svg>")
 
 
 def text(x: float, y: float, words: str, anchor: str = "middle", kind: str = "tick") -> Markup:
-    """A label."""
+    """Return a text label."""
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-        kind, x, y, anchor, plain(words, 80)
+        kind, x, y, anchor, to_plain_text(words, 80)
     )
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    """A straight line."""
+    """Return a straight line."""
     return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(kind, x1, y1, x2, y2)
 
 
 def rectangle(x: float, y: float, width: float, height: float, kind: str, title: str = "") -> Markup:
-    """A filled rectangle; its title shows under the pointer."""
+    """Return a filled rectangle; its title is a tooltip."""
     inner = Markup("<title>{}</title>").format(title) if title else ""
-    form = Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}">{}</rect>')
-    return form.format(kind, x, y, max(width, 0.0), max(height, 0.0), inner)
+    template = Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}">{}</rect>')
+    return template.format(kind, x, y, max(width, 0.0), max(height, 0.0), inner)
 
 
 def dot(x: float, y: float, kind: str, *, good: bool = True) -> Markup:
-    """The mark of a value: a disc, or a diamond when it is not good."""
+    """Return the mark of a value: a disc, or a diamond when it is not good."""
     if good:
         return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="4.5"/>').format(kind, x, y)
     points = f"{x:.1f},{y - 6:.1f} {x + 6:.1f},{y:.1f} {x:.1f},{y + 6:.1f} {x - 6:.1f},{y:.1f}"
@@ -108,7 +108,7 @@ def dot(x: float, y: float, kind: str, *, good: bool = True) -> Markup:
 def interval_mark(
     scale: Scale, y: float, value: float, interval: Interval | None, *, good: bool = True, tone: str = ""
 ) -> Markup:
-    """A value with its interval; nothing where the value is no number. `tone` is the class of its colour."""
+    """Return the mark of a value with its interval, empty for nan. `tone` overrides the colour class."""
     parts = []
     kind = tone or ("good" if good else "bad")
     if interval is not None and not math.isnan(interval.low) and not math.isnan(interval.high):
@@ -121,25 +121,25 @@ def interval_mark(
 
 
 def axis_labels(scale: Scale, y: float, marked: Sequence[float] = ()) -> Markup:
-    """The ends of a scale, and marked values between them; an end that would run into a marked value is left out."""
+    """Return labels for the ends of a scale and for marked values; an end label that would overlap is omitted."""
     parts: list[Markup] = []
-    taken: list[float] = []
+    occupied: list[float] = []
     for value, anchor in [*((value, "middle") for value in marked), (scale.low, "start"), (scale.high, "end")]:
         x = scale.x(value)
-        if math.isfinite(value) and all(abs(x - other) >= _LABEL_PIXELS for other in taken):
-            taken.append(x)
+        if math.isfinite(value) and all(abs(x - other) >= _LABEL_PIXELS for other in occupied):
+            occupied.append(x)
             at_low, at_high = x <= scale.margin + 1, x >= scale.width - scale.margin - 1
             x, anchor = (2, "start") if at_low else (scale.width - 2, "end") if at_high else (x, anchor)
-            parts.append(text(x, y, short(value), anchor))
+            parts.append(text(x, y, format_short(value), anchor))
     return Markup("").join(parts)
 
 
-def threshold_axis(
+def draw_threshold_axis(
     title: str, value: float, interval: Interval | None, comparison: str, threshold: float, *, good: bool
 ) -> Markup:
-    """Value, interval and threshold on one axis; what the threshold allows is shaded."""
+    """Draw value, interval and threshold on one axis, with the allowed range shaded."""
     if comparison == "==" and interval is None and {value, threshold} <= {0.0, 1.0}:
-        return _yes_or_no(title, value, threshold, good=good)
+        return _draw_binary_axis(title, value, threshold, good=good)
     ends = [interval.low, interval.high] if interval else []
     scale = scale_for([value, threshold, *ends], 250)
     limit = scale.x(threshold)
@@ -154,8 +154,8 @@ def threshold_axis(
     return svg(scale.width, 40, title, parts, "axis")
 
 
-def _yes_or_no(title: str, value: float, threshold: float, *, good: bool) -> Markup:
-    """A metric that is 0 or 1 and must be one of them: an axis with two places."""
+def _draw_binary_axis(title: str, value: float, threshold: float, *, good: bool) -> Markup:
+    """Draw a metric that is 0 or 1 and has to equal one of them."""
     scale = Scale(0.0, 1.0, 250, margin=24)
     limit = scale.x(threshold)
     parts = [
@@ -168,7 +168,7 @@ def _yes_or_no(title: str, value: float, threshold: float, *, good: bool) -> Mar
     return svg(scale.width, 24, title, parts, "axis")
 
 
-def row_axis(
+def draw_row_axis(
     title: str,
     scale: Scale,
     value: float,
@@ -178,7 +178,7 @@ def row_axis(
     zero: float | None = None,
     tone: str = "",
 ) -> Markup:
-    """One row of a forest or dot plot, on a scale that all its rows share; `zero` draws a line of reference."""
+    """Draw one row of a forest or dot plot on the scale that its rows share; `zero` draws a reference line."""
     parts = [line(scale.margin, 13, scale.width - scale.margin, 13, "track")]
     if zero is not None:
         parts.append(line(scale.x(zero), 0, scale.x(zero), 26, "threshold"))
@@ -186,7 +186,7 @@ def row_axis(
     return svg(scale.width, 26, title, parts, "axis")
 
 
-def scale_row(scale: Scale, marks: Sequence[float]) -> Markup:
-    """The labels below the rows of a forest or dot plot; the rows say the same in numbers."""
-    opened = Markup('<svg class="drawing axis" viewBox="0 0 {0:g} 16" width="{0:g}" height="16" aria-hidden="true">')
-    return opened.format(scale.width) + axis_labels(scale, 12, marks) + Markup("</svg>")
+def draw_axis_row(scale: Scale, marks: Sequence[float]) -> Markup:
+    """Draw the axis labels of a forest or dot plot, hidden from screen readers, since the rows hold the numbers."""
+    start = Markup('<svg class="drawing axis" viewBox="0 0 {0:g} 16" width="{0:g}" height="16" aria-hidden="true">')
+    return start.format(scale.width) + axis_labels(scale, 12, marks) + Markup("</svg>")

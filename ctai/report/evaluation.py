@@ -1,4 +1,4 @@
-"""Base against SFT on the same items: the paired table, the lift by type, baselines, the loss, the failed answers."""
+"""Evaluation data of the report: paired table, lift by type, arms, calibration plots, loss curve and failed answers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,29 +11,28 @@ from ctai.records import (
     DetectorCalibration,
     EvaluationItem,
     EvaluationSummary,
-    Interval,
     PairedComparison,
     Rate,
     SentinelReport,
     TrainingStep,
 )
-from ctai.report.charts import Piece, curve, stacked
-from ctai.report.drawing import Scale, row_axis, scale_row
-from ctai.report.text import number, percent, share, signed, words
+from ctai.report.charts import Segment, draw_curve, draw_stacked_bar
+from ctai.report.drawing import Scale, draw_axis_row, draw_row_axis
+from ctai.report.text import format_number, format_percent, format_signed, humanize, ratio
 
 ARMS = {
-    "base_strict": "base, strict: right and stopped by itself",
-    "base_stop_rule": "base, content: right up to a stop rule",
+    "base_strict": "base, strict (correct and stopped by itself)",
+    "base_stop_rule": "base, content (stop rule applied)",
     "base_few_shot": "base with few-shot examples, content",
 }
-FAILED_SHOWN = 1000
-FAILED_OPEN = 20
+MAX_FAILED_ANSWERS = 1000
+EXPANDED_FAILED_ANSWERS = 20
 _ROW_WIDTH = 260
-_POINTS = 400
+_MAX_POINTS = 400
 
 
-class Paired(NamedTuple):
-    """The four outcomes of paired items."""
+class PairedTable(NamedTuple):
+    """Two-by-two table of paired outcomes."""
 
     both: int
     only_base: int
@@ -43,27 +42,27 @@ class Paired(NamedTuple):
 
     @property
     def n(self) -> int:
-        """All items."""
+        """Number of items."""
         return self.both + self.only_base + self.only_sft + self.neither
 
 
 class LiftRow(NamedTuple):
-    """One row of the forest plot."""
+    """Row of a forest plot."""
 
     name: str
     comparison: PairedComparison
     drawing: Markup
 
 
-class Forest(NamedTuple):
-    """The lift by type on one scale."""
+class ForestPlot(NamedTuple):
+    """Lift by type on a common scale."""
 
     rows: tuple[LiftRow, ...]
     axis: Markup
 
 
 class RateRow(NamedTuple):
-    """One row of a dot plot of rates."""
+    """Row of a dot plot."""
 
     name: str
     rate: Rate
@@ -72,130 +71,126 @@ class RateRow(NamedTuple):
 
 
 class DotPlot(NamedTuple):
-    """Rates on one scale."""
+    """Rates on a common scale."""
 
     rows: tuple[RateRow, ...]
     axis: Markup
 
 
 class FailedAnswer(NamedTuple):
-    """An item that an arm answered wrongly, with what both arms wrote."""
+    """Item that an arm answered wrongly, with the answers of both arms."""
 
     base: EvaluationItem | None
     sft: EvaluationItem | None
 
     @property
     def item(self) -> EvaluationItem:
-        """One of the two, for what they share."""
-        found = self.sft or self.base
-        assert found is not None
-        return found
+        """Answer of either arm, for the fields that both share."""
+        answer = self.sft or self.base
+        assert answer is not None
+        return answer
 
 
 class LossCurve(NamedTuple):
-    """The loss curve, and the numbers that it shows."""
+    """Loss curve with the numbers behind it."""
 
     drawing: Markup
     points: tuple[TrainingStep, ...]
 
 
-def paired(comparison: PairedComparison) -> Paired:
-    """The 2 x 2 table of a comparison."""
+def paired_table(comparison: PairedComparison) -> PairedTable:
+    """Return the two-by-two table of a comparison; without a drawing for inconsistent counts."""
     only_base, only_sft = comparison.mcnemar.only_base, comparison.mcnemar.only_sft
     both = comparison.base.k - only_base
     neither = comparison.n - both - only_base - only_sft
-    pieces = [
-        Piece("both right", both, "piece both"),
-        Piece("only SFT right", only_sft, "piece only-sft"),
-        Piece("only base right", only_base, "piece only-base"),
-        Piece("both wrong", neither, "piece neither"),
+    segments = [
+        Segment("both correct", both, "segment both"),
+        Segment("only SFT correct", only_sft, "segment only-sft"),
+        Segment("only base correct", only_base, "segment only-base"),
+        Segment("neither correct", neither, "segment neither"),
     ]
-    title = "; ".join(f"{piece.name}: {piece.n:,}" for piece in pieces)
-    valid = all(piece.n >= 0 for piece in pieces)
-    return Paired(both, only_base, only_sft, neither, stacked(title, pieces) if valid else Markup(""))
+    title = "; ".join(f"{segment.name}: {segment.n:,}" for segment in segments)
+    valid = all(segment.n >= 0 for segment in segments)
+    drawing = draw_stacked_bar(title, segments) if valid else Markup("")
+    return PairedTable(both, only_base, only_sft, neither, drawing)
 
 
-def forest(summary: EvaluationSummary) -> Forest:
-    """The lift of every type, of all items, and over each cheap baseline, on one scale."""
+def forest_plot(summary: EvaluationSummary) -> ForestPlot:
+    """Return the lift by type, over all items and over each baseline, on a common scale."""
     rows = {
         "all, content": summary.overall,
         **dict(sorted(summary.by_type.items())),
         "all, strict": summary.overall_strict,
     }
-    rows |= {f"over {words(name)}": found for name, found in summary.against.items()}
+    rows |= {f"over {humanize(name)}": comparison for name, comparison in summary.against_baselines.items()}
     lowest = min((c.lift_interval.low for c in rows.values() if math.isfinite(c.lift_interval.low)), default=0.0)
     scale = Scale(-1.0 if lowest < -0.25 else -0.25, 1.0, _ROW_WIDTH)
-    drawn = tuple(LiftRow(name, c, _lift_row(name, c, scale)) for name, c in rows.items())
-    return Forest(drawn, scale_row(scale, [0.0]))
+    drawn = tuple(LiftRow(name, c, _draw_lift(name, c, scale)) for name, c in rows.items())
+    return ForestPlot(drawn, draw_axis_row(scale, [0.0]))
 
 
-def _lift_row(name: str, c: PairedComparison, scale: Scale) -> Markup:
-    interval = f"{signed(c.lift_interval.low)} to {signed(c.lift_interval.high)}"
-    title = f"{name}: lift {signed(c.lift)}, 95% interval {interval}"
-    return row_axis(title, scale, c.lift, c.lift_interval, good=c.lift > 0, zero=0.0)
+def _draw_lift(name: str, c: PairedComparison, scale: Scale) -> Markup:
+    interval = f"{format_signed(c.lift_interval.low)} to {format_signed(c.lift_interval.high)}"
+    title = f"{name}: lift {format_signed(c.lift)}, 95% interval {interval}"
+    return draw_row_axis(title, scale, c.lift, c.lift_interval, good=c.lift > 0, zero=0.0)
 
 
-def dot_plot(rates: Mapping[str, Rate], wanted_low: frozenset[str] = frozenset()) -> DotPlot:
-    """Rates with their intervals on [0, 1]; those that are wanted low are marked by a diamond."""
+def dot_plot(rates: Mapping[str, Rate], lower_is_better: frozenset[str] = frozenset()) -> DotPlot:
+    """Return rates with their intervals on [0, 1]; a diamond marks a rate for which lower is better."""
     scale = Scale(0.0, 1.0, _ROW_WIDTH)
     rows = tuple(
         RateRow(
-            name, found,
-            row_axis(
-                f"{name}: {percent(found.value)}", scale, found.value, found.interval,
-                good=name not in wanted_low, tone="neutral",
+            name, rate,
+            draw_row_axis(
+                f"{name}: {format_percent(rate.value)}", scale, rate.value, rate.interval,
+                good=name not in lower_is_better, tone="neutral",
             ),
         )
-        for name, found in rates.items()
+        for name, rate in rates.items()
     )  # fmt: skip
-    return DotPlot(rows, scale_row(scale, [0.5]))
+    return DotPlot(rows, draw_axis_row(scale, [0.5]))
 
 
-def arms(summary: EvaluationSummary) -> DotPlot:
-    """What every arm gets right: baselines, then SFT."""
+def arm_plot(summary: EvaluationSummary) -> DotPlot:
+    """Return the success rate of every arm, baselines first."""
     rates = {ARMS.get(name, name): rate for name, rate in summary.baselines.items()}
     rates |= {"SFT, content": summary.overall.sft, "SFT, strict": summary.overall_strict.sft}
     return dot_plot(rates)
 
 
 def calibration_plot(calibration: CriticCalibration) -> DotPlot:
-    """How many labelled probes of each kind the critic accepts; the good ones first."""
+    """Return the acceptance rate of the critic by probe kind, good probes first."""
     kinds = sorted(calibration.acceptance, key=lambda kind: (kind != "good", kind))
-    low = frozenset(kind for kind in kinds if kind != "good")
-    return dot_plot({kind: calibration.acceptance[kind] for kind in kinds}, low)
+    rejected = frozenset(kind for kind in kinds if kind != "good")
+    return dot_plot({kind: calibration.acceptance[kind] for kind in kinds}, rejected)
 
 
 def sentinel_plot(report: SentinelReport) -> DotPlot:
-    """What the model did with plain texts, bare instructions and worksheets; all but the first are wanted low."""
+    """Return the sentinel rates: completions of plain text, and instruction following, for which lower is better."""
     low = {
         "bare instructions followed": report.followed_rate,
-        "followed, and stopped after": report.followed_and_stopped_rate,
+        "bare instructions followed and stopped": report.followed_and_stopped_rate,
     }
-    for sheet in report.worksheets:
-        low |= {f"{sheet.form}: answered rightly": sheet.followed, f"{sheet.form}: stopped after": sheet.stopped}
-    return dot_plot({"plain texts completed": report.completion_rate, **low}, frozenset(low))
+    for sheet in report.prompt_formats:
+        low |= {f"{sheet.form}: answered correctly": sheet.followed, f"{sheet.form}: stopped": sheet.stopped}
+    return dot_plot({"plain text completed": report.completion_rate, **low}, frozenset(low))
 
 
-def detector_plots(found: DetectorCalibration) -> dict[str, DotPlot]:
-    """Precision and recall of every detector on all labelled responses."""
-    detectors = found.everything.detectors
+def detector_plots(calibration: DetectorCalibration) -> dict[str, DotPlot]:
+    """Return precision and recall of every detector on all labelled responses."""
+    detectors = calibration.overall.detectors
     return {
-        "Precision: what was found is there": dot_plot({fault: one.precision for fault, one in detectors.items()}),
-        "Recall: what is there was found": dot_plot({fault: one.recall for fault, one in detectors.items()}),
+        "Precision by fault": dot_plot({fault: rates.precision for fault, rates in detectors.items()}),
+        "Recall by fault": dot_plot({fault: rates.recall for fault, rates in detectors.items()}),
     }
-
-
-def interval_words(interval: Interval) -> str:
-    """An interval in numbers."""
-    return f"{number(interval.low)} to {number(interval.high)}"
 
 
 # --------------------------------------------------------------------------------------------------- failed answers
 
 
 def failed_answers(base: Sequence[EvaluationItem], sft: Sequence[EvaluationItem]) -> dict[str, list[FailedAnswer]]:
-    """Every item with an answer that failed: first where SFT failed, then where the base alone did."""
-    base_of, sft_of = ({one.item: one for one in items} for items in (base, sft))
+    """Return every item with a failed answer by arm: items that SFT failed, then items that only the base failed."""
+    base_of, sft_of = ({answer.item: answer for answer in answers} for answers in (base, sft))
     pairs = [FailedAnswer(base_of.get(item), sft_of.get(item)) for item in sorted(base_of.keys() | sft_of.keys())]
     by_sft = [pair for pair in pairs if pair.sft is not None and not (pair.sft.content and pair.sft.strict)]
     listed = {pair.item.item for pair in by_sft}
@@ -206,19 +201,20 @@ def failed_answers(base: Sequence[EvaluationItem], sft: Sequence[EvaluationItem]
 # ----------------------------------------------------------------------------------------------------- loss curve
 
 
-def loss(steps: Sequence[TrainingStep]) -> LossCurve | None:
-    """The loss of each optimizer step, as it is and smoothed; None when there are too few steps to draw."""
+def loss_curve(steps: Sequence[TrainingStep]) -> LossCurve | None:
+    """Return the loss by optimizer step in nats a token, raw and smoothed; None for fewer than two steps."""
     if len(steps) < 2:
         return None
-    every = max(1, len(steps) // _POINTS)
-    raw = [(share(step.step, 1), step.loss) for step in steps[::every]]
-    title = f"Training loss over {len(steps):,} steps, from {number(steps[0].loss)} to {number(steps[-1].loss)} nats a token"
-    drawing = curve(title, raw, _smoothed(raw), "optimizer step; loss in nats per supervised token, logarithmic")
+    every = max(1, len(steps) // _MAX_POINTS)
+    raw = [(ratio(step.step, 1), step.loss) for step in steps[::every]]
+    first, last = format_number(steps[0].loss), format_number(steps[-1].loss)
+    title = f"Training loss over {len(steps):,} steps, from {first} to {last} nats a token"
+    drawing = draw_curve(title, raw, _smoothed(raw), "optimizer step; loss in nats per supervised token, logarithmic")
     return LossCurve(drawing, tuple(steps[:: max(1, len(steps) // 12)])) if drawing else None
 
 
 def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """A running geometric mean, in which each point counts a tenth; as the axis is logarithmic, so is the mean."""
+    """Return the exponential moving average of the logarithm (weight 0.1), which suits the logarithmic axis."""
     smooth: list[tuple[float, float]] = []
     mean: float | None = None
     for x, y in points:

@@ -1,7 +1,8 @@
-"""How text and numbers from outside are shown: what cannot be seen is made visible, and nothing can leave its place.
+"""Escaping and formatting of untrusted text and of numbers for the report.
 
-Everything that a model, a file or a file name says goes through `shown` (inside an element) or `plain` (inside an
-attribute or a drawing). Nothing else of the report turns a string into markup.
+All text from models, files and file names passes `to_markup` (inside an element) or `to_plain_text` (inside an attribute or
+a drawing): hidden characters become visible labels, markup is escaped. Nothing else in the report turns a string into
+markup.
 """
 
 import math
@@ -10,22 +11,24 @@ from itertools import groupby
 
 from markupsafe import Markup, escape
 
+from ctai.records import Interval
+
 LONG_TEXT = 600
-"""Characters of a text that are shown."""
+"""Default maximum length of a displayed text, in characters."""
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_KEPT_CONTROLS = "\n\t"
+_VISIBLE_CONTROLS = "\n\t"
 # Other (controls, formats and bidi marks, surrogates, private, unassigned), and the separators of lines and paragraphs.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def is_hidden(character: str) -> bool:
-    """Whether a character cannot be seen and may change how others are shown, or cannot be sent at all."""
-    return character not in _KEPT_CONTROLS and unicodedata.category(character) in _HIDDEN
+    """Return true for a character that is invisible, changes how its neighbours are displayed, or cannot be encoded."""
+    return character not in _VISIBLE_CONTROLS and unicodedata.category(character) in _HIDDEN
 
 
-def shown(value: object, limit: int = LONG_TEXT) -> Markup:
-    """A value as markup: hidden characters as labels such as `U+202E`, the rest escaped, cut after `limit` characters."""
+def to_markup(value: object, limit: int = LONG_TEXT) -> Markup:
+    """Escape a value as markup, with hidden characters as labels such as `U+202E`, cut after `limit` characters."""
     if isinstance(value, Markup):
         return value
     text = value if isinstance(value, str) else str(value)
@@ -35,30 +38,30 @@ def shown(value: object, limit: int = LONG_TEXT) -> Markup:
     return Markup("").join(parts)
 
 
-def inline(value: object, limit: int = LONG_TEXT) -> Markup:
-    """As `shown`, without white space at its ends and with a sign for each end of a line, so that it takes little room."""
-    return Markup('<span class="newline">↵</span> ').join(shown(str(value).strip(), limit).split("\n"))
+def to_inline_markup(value: object, limit: int = LONG_TEXT) -> Markup:
+    """Escape a value as `to_markup` does, stripped and with a sign in place of each line end, for narrow cells."""
+    return Markup('<span class="newline">↵</span> ').join(to_markup(str(value).strip(), limit).split("\n"))
 
 
-def plain(value: object, limit: int = LONG_TEXT) -> str:
-    """A value as text without markup and without hidden characters; whoever places it still has to escape it."""
+def to_plain_text(value: object, limit: int = LONG_TEXT) -> str:
+    """Return a value as text in which hidden characters are labels; the caller still has to escape markup."""
     text = str(value)
-    kept = "".join(_code_point(c) if is_hidden(c) else c for c in text[:limit])
-    return kept if len(text) <= limit else f"{kept}… {len(text) - limit:,} more characters"
+    visible = "".join(_code_point(c) if is_hidden(c) else c for c in text[:limit])
+    return visible if len(text) <= limit else f"{visible}… {len(text) - limit:,} more characters"
 
 
 def _parts(text: str) -> list[Markup]:
     if text.isprintable():  # the usual case, and much faster
         return [escape(text)]
-    return [_run(hidden, "".join(run)) for hidden, run in groupby(text, _hidden_as)]
+    return [_escape_run(hidden, "".join(run)) for hidden, run in groupby(text, _hidden_key)]
 
 
-def _hidden_as(character: str) -> str:
-    """The key of a run: the character itself if it is hidden, so that repetitions are counted; else nothing."""
+def _hidden_key(character: str) -> str:
+    """Return the grouping key of a character: itself if hidden, so that repetitions are counted, else empty."""
     return character if is_hidden(character) else ""
 
 
-def _run(hidden: str, run: str) -> Markup:
+def _escape_run(hidden: str, run: str) -> Markup:
     if not hidden:
         return escape(run)
     times = f" ×{len(run)}" if len(run) > 1 else ""
@@ -69,8 +72,8 @@ def _code_point(character: str) -> str:
     return f"U+{ord(character):04X}"
 
 
-def number(value: float) -> str:
-    """A number as people read it: `1,209`, `0.583`, `2.58 × 10⁻³²`, `not a number`."""
+def format_number(value: float) -> str:
+    """Format a number for display: `1,209`, `0.583`, `2.58 × 10⁻³²`, `not a number`."""
     if math.isnan(value):
         return "not a number"
     size = abs(value)
@@ -86,24 +89,24 @@ def number(value: float) -> str:
     return f"−{text}" if value < 0 else text
 
 
-def short(value: float) -> str:
-    """A number without trailing zeros, for thresholds and the ends of axes: `0.2`, `1,000`."""
-    text = number(value)
+def format_short(value: float) -> str:
+    """Format a number without trailing zeros, for thresholds and axis labels: `0.2`, `1,000`."""
+    text = format_number(value)
     return text.rstrip("0").rstrip(".") if "." in text and "×" not in text else text.replace(".00 ×", " ×")
 
 
-def signed(value: float) -> str:
-    """A difference with its sign: `+0.411`, `−0.526`."""
-    return f"+{number(value)}" if value > 0 else number(value)
+def format_signed(value: float) -> str:
+    """Format a difference with its sign: `+0.411`, `−0.526`."""
+    return f"+{format_number(value)}" if value > 0 else format_number(value)
 
 
-def percent(value: float) -> str:
-    """A rate as a percentage: `58.3%`."""
+def format_percent(value: float) -> str:
+    """Format a rate as a percentage: `58.3%`."""
     return f"{100 * value:.1f}%" if math.isfinite(value) else "not a number"
 
 
-def duration(seconds: float) -> str:
-    """A length of time, which does not break over lines: `3.4 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
+def format_duration(seconds: float) -> str:
+    """Format seconds with no-break spaces: `3.4 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
     if not math.isfinite(seconds):
         return "unknown"
     whole = round(seconds)
@@ -118,19 +121,24 @@ def duration(seconds: float) -> str:
     return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def share(part: float, whole: float) -> float:
-    """Part of a whole; nan where there is no whole, or where a record holds a number beyond all measure."""
+def ratio(part: float, whole: float) -> float:
+    """Return `part / whole`; nan for division by zero and for overflow, since a damaged record may hold any number."""
     try:
         return part / whole
     except (ZeroDivisionError, OverflowError):
         return math.nan
 
 
-def digest(value: str) -> str:
-    """The first 12 digits of a digest."""
+def short_digest(value: str) -> str:
+    """Return the first 12 hexadecimal digits of a digest."""
     return value[:12]
 
 
-def words(name: str) -> str:
-    """A name of the code in words: `content_p_value` as `content p value`."""
+def humanize(name: str) -> str:
+    """Return an identifier in words: `content_p_value` as `content p value`."""
     return name.replace("_", " ")
+
+
+def format_interval(interval: Interval) -> str:
+    """Format an interval: `0.902 to 0.987`."""
+    return f"{format_number(interval.low)} to {format_number(interval.high)}"

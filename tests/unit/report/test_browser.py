@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ctai.report import write_report
+from tests.support.html_report import HOSTILE
 from tests.support.reported import finished_run
-from tests.unit.report.test_text import HOSTILE
 
 pytestmark = pytest.mark.unit
 
