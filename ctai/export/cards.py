@@ -1,70 +1,78 @@
-"""The parts that the cards of an export are made of: Markdown in which nothing from outside can leave its place.
+"""Building blocks of dataset and model cards: Markdown and front matter in which untrusted text stays inert.
 
-Names, texts of models and reasons go through `said` (in a line or a table) or `block`; front matter is JSON, which YAML is.
+Names, model output and reasons pass `escape_inline` (in a line or table cell), `code_block` or `plain_line` (front matter).
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+
+from huggingface_hub import CardData
 
 from ctai.evidence.review import fenced
 from ctai.records import Interval, PairedComparison, Rate
-from ctai.report.text import plain
+from ctai.report.text import to_plain_text
 
 _MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>#|~&!"})
-_LONGEST = 400
+_MAX_CHARACTERS = 400
 
 
-def said(value: object) -> str:
-    """A value from outside in a line of Markdown: one line, hidden characters as labels, no markup."""
-    return " ".join(plain(value, _LONGEST).split()).translate(_MARKUP)
+def escape_inline(value: object) -> str:
+    """Return an untrusted value for a line of Markdown: one line, hidden characters as labels, markup escaped."""
+    return plain_line(value).translate(_MARKUP)
 
 
-def block(text: object) -> list[str]:
-    """A text from outside, as far as its beginning, as a block of code that it cannot break out of."""
-    return fenced(plain(text)).split("\n")
+def plain_line(value: object) -> str:
+    """Return an untrusted value as one line of plain text, with hidden characters as labels."""
+    return " ".join(to_plain_text(value, _MAX_CHARACTERS).split())
 
 
-def program(lines: Sequence[str]) -> list[str]:
-    """A Python program as a block; whatever of it comes from outside must be a literal made by `repr`."""
+def code_block(text: object) -> list[str]:
+    """Return the beginning of an untrusted text as a code block that it cannot close."""
+    return fenced(to_plain_text(text)).split("\n")
+
+
+def python_block(lines: Sequence[str]) -> list[str]:
+    """Return a Python program as a code block; untrusted values in it have to be literals made by `repr`."""
     return fenced("\n".join(lines)).replace("\n", "python\n", 1).split("\n")
 
 
-def front_matter(values: Mapping[str, Any]) -> list[str]:
-    """The head of a card for the hub and for `datasets`: one line of JSON for each key."""
-    return ["---", *(f"{key}: {json.dumps(value)}" for key, value in values.items()), "---", ""]
+def front_matter(metadata: CardData) -> list[str]:
+    """Return the YAML front matter of a card, read by the Hugging Face hub and by `datasets`.
+
+    Untrusted values have to pass `plain_line`: YAML quotes them, but keeps hidden characters.
+    """
+    return ["---", *metadata.to_yaml().split("\n"), "---", ""]
 
 
-def warned(warnings: Sequence[str]) -> list[str]:
-    """The first lines of a card, when there is something that a receiver must know."""
-    return [*(f"> **{said(warning)}**" for warning in warnings), ""] if warnings else []
+def warning_lines(warnings: Sequence[str]) -> list[str]:
+    """Return the warnings at the top of a card; empty without warnings."""
+    return [*(f"> **{escape_inline(warning)}**" for warning in warnings), ""] if warnings else []
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """A table; the cells must have gone through `said` where they come from outside."""
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return a Markdown table; untrusted cells have to be escaped by `escape_inline`."""
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(map(str, cells))} |" for cells in lines] + [""]
 
 
-def rate_text(rate: Rate) -> str:
-    """A rate with its interval."""
-    return f"{rate.value:.3f} {interval_text(rate.interval)}"
+def format_rate(rate: Rate) -> str:
+    """Format a rate with its 95% interval."""
+    return f"{rate.value:.3f} {format_interval(rate.interval)}"
 
 
-def interval_text(interval: Interval) -> str:
-    """An interval."""
+def format_interval(interval: Interval) -> str:
+    """Format an interval in brackets."""
     return f"[{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def comparison_row(name: str, found: PairedComparison) -> tuple[str, ...]:
-    """A comparison of the arms as a row under `COMPARISON_HEAD`."""
-    p_value = found.mcnemar.p_value if found.p_adjusted is None else found.p_adjusted
+def comparison_row(name: str, comparison: PairedComparison) -> tuple[str, ...]:
+    """Return a comparison of the arms as a row under `COMPARISON_HEAD`."""
+    p_value = comparison.mcnemar.p_value if comparison.p_adjusted is None else comparison.p_adjusted
     return (
         name,
-        str(found.n),
-        rate_text(found.base),
-        rate_text(found.sft),
-        f"{found.lift:+.3f} {interval_text(found.lift_interval)}",
+        str(comparison.n),
+        format_rate(comparison.base),
+        format_rate(comparison.sft),
+        f"{comparison.lift:+.3f} {format_interval(comparison.lift_interval)}",
         f"{p_value:.2g}",
     )
 

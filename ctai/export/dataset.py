@@ -1,28 +1,34 @@
-"""The dataset and the test set as others load them: JSONL with flat, typed columns, each beside its card.
+"""Export of the dataset and of the test set: JSONL with flat, typed columns, each with a card.
 
-Owns the columns. The two lie in folders of their own, so that loading one never brings the other.
+Owns the columns. Separate folders, so that loading one never loads the other.
 """
 
 import math
 from pathlib import Path
 
-from ctai.export.cards import block, front_matter, program, said, table, warned
-from ctai.export.source import FinishedRun
+from huggingface_hub import DatasetCardData
+
+from ctai.export.cards import (
+    code_block,
+    escape_inline,
+    front_matter,
+    markdown_table,
+    plain_line,
+    python_block,
+    warning_lines,
+)
+from ctai.export.finished_run import FinishedRun
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import Example, FinishReason, Record
-from ctai.report.text import plain
 from ctai.rundir import digest_of, write_jsonl, write_text
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _SAMPLES = 3
-_LICENSE = {"license": "other", "license_name": "not-chosen"}
-_LICENSE_NOTE = (
-    "Nobody has chosen a license. The base model wrote these texts: its terms may say what may be done with them."
-)
+_LICENSE_NOTE = "No license has been chosen. The base model wrote these texts, so its terms may restrict their use."
 
 
-class Row(Record):
-    """One line of the dataset: what was trained on, how it was judged, and all that is needed to make it again."""
+class DatasetRow(Record):
+    """Row of the dataset: training pair, critic margins, and the inputs that reproduce it."""
 
     prompt: str
     completion: str
@@ -51,22 +57,22 @@ class Row(Record):
 
 
 _COLUMNS = (
-    ("prompt, completion", "exactly what was trained on; the tokenizer's end-of-text token followed the completion"),
-    ("instruction, response", "the same without the prompt's frame"),
-    ("finish_reason, response_tokens", "how the generation ended, and how long the response is"),
+    ("prompt, completion", "training text; the end-of-text token of the tokenizer followed the completion"),
+    ("instruction, response", "the same without the prompt format"),
+    ("finish_reason, response_tokens", "finish reason and length of the response"),
     (
         "instruction_margin, pair_margin",
-        "how sure the critic was that they are good, in nats (log-probability of A over B)",
+        "confidence of the critic, in nats (log-probability of A minus B)",
     ),
-    ("generation_prompt, seed, temperature, ...", "what the base model was given: enough to make the line again"),
-    ("stage, shard, item, run_id", "where in the run it was made"),
-    ("model, weights_digest, quantization", "the base model that wrote it"),
-    ("git_commit, git_dirty, ctai_version", "the code that made it"),
+    ("generation_prompt, seed, temperature, ...", "inputs of the base model, sufficient to reproduce the row"),
+    ("stage, shard, item, run_id", "origin in the run"),
+    ("model, weights_digest, quantization", "base model that generated it"),
+    ("git_commit, git_dirty, ctai_version", "code version"),
 )
 
 
-class TestRow(Record):
-    """One line of the test set."""
+class HeldoutRow(Record):
+    """Row of the test set."""
 
     item: int
     family: str
@@ -77,10 +83,10 @@ class TestRow(Record):
     canary: str
 
 
-def row(example: Example) -> Row:
-    """An example as a line of the dataset."""
+def to_row(example: Example) -> DatasetRow:
+    """Convert an example to a row of the dataset."""
     metadata, sampling = example.metadata, example.metadata.sampling
-    return Row(
+    return DatasetRow(
         prompt=CompletionStylePrompts.zero_shot(example.instruction),
         completion=CompletionStylePrompts.completion(example.response),
         instruction=example.instruction,
@@ -109,94 +115,95 @@ def row(example: Example) -> Row:
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no infinity, and a reader of JSONL would stop at one."""
+    """Return None for infinity and nan, which JSON does not have."""
     return value if math.isfinite(value) else None
 
 
 def write_dataset(run: FinishedRun, folder: Path) -> None:
-    """Write `train.jsonl` and its card."""
-    write_jsonl(folder / "train.jsonl", map(row, run.examples))
+    """Write `train.jsonl` with its card."""
+    write_jsonl(folder / "train.jsonl", map(to_row, run.examples))
     write_text(folder / "README.md", "\n".join(_card(run)))
 
 
 def write_heldout(run: FinishedRun, folder: Path) -> None:
-    """Write `test.jsonl` and its card, which says not to train on it."""
+    """Write `test.jsonl` with its card, which forbids training on it."""
     canary = f"ctai-test-set-{digest_of(run.heldout)[:32]}"
     prompt = CompletionStylePrompts.zero_shot
     rows = (
-        TestRow(
-            item=one.item, family=one.family, type=one.type, key=one.key, instruction=one.instruction,
-            prompt=prompt(one.instruction), canary=canary,
+        HeldoutRow(
+            item=item.item, family=item.family, type=item.type, key=item.key, instruction=item.instruction,
+            prompt=prompt(item.instruction), canary=canary,
         )
-        for one in run.heldout
+        for item in run.heldout
     )  # fmt: skip
     write_jsonl(folder / "test.jsonl", rows)
     write_text(folder / "README.md", "\n".join(_heldout_card(run, canary)))
 
 
-def _head(name: str, rows: int, split: str, file: str, tags: list[str]) -> list[str]:
-    size = next((size for limit, size in _SIZES if rows < limit), "n>1M")
-    return front_matter(
-        {
-            **_LICENSE,
-            "language": ["en"],
-            "pretty_name": name,
-            "size_categories": [size],
-            "task_categories": ["text-generation"],
-            "tags": tags,
-            "configs": [{"config_name": "default", "data_files": [{"split": split, "path": file}]}],
-        }
+def _metadata(name: str, rows: int, split: str, file: str, tags: list[str]) -> DatasetCardData:
+    return DatasetCardData(
+        language=["en"],
+        license="other",
+        license_name="not-chosen",
+        pretty_name=name,
+        size_categories=[next((size for limit, size in _SIZES if rows < limit), "n>1M")],
+        task_categories=["text-generation"],
+        tags=tags,
+        configs=[{"config_name": "default", "data_files": [{"split": split, "path": file}]}],
     )
 
 
 def _card(run: FinishedRun) -> list[str]:
     count, model = len(run.examples), run.provenance.model_id
-    pretty = f"Instructions written and judged by {' '.join(plain(model, 100).split())}"
-    name = f"Instructions written and judged by {said(model)}"
+    name = f"Instructions written and judged by {plain_line(model)}"
+    tags = ["synthetic", "self-generated", "instruction-tuning"]
     return [
-        *_head(pretty, count, "train", "train.jsonl", ["synthetic", "self-generated", "instruction-tuning"]),
-        *warned(run.warnings),
-        f"# {name}",
+        *front_matter(_metadata(name, count, "train", "train.jsonl", tags)),
+        *warning_lines(run.warnings),
+        f"# Instructions written and judged by {escape_inline(model)}",
         "",
-        f"{count:,} pairs. A base model wrote every instruction and every response and judged them itself, in completion",
-        "mode: no chat template, no stronger model, no person. Duplicates are removed, and no test item is among them.",
+        f"{count:,} pairs. The base model wrote and judged every instruction and response itself, in completion mode: no chat",
+        "template, no stronger model, no human annotation. Duplicates and overlaps with the test set are removed.",
         *_trained_on(run),
         "",
-        *program(["from datasets import load_dataset", "", 'train = load_dataset("dataset", split="train")']),
-        "Run it in the folder above this one.",
+        *python_block(["from datasets import load_dataset", "", 'train = load_dataset("dataset", split="train")']),
+        "Run it in the parent folder.",
         "",
-        *table(("columns", "what"), _COLUMNS),
+        *markdown_table(("columns", "content"), _COLUMNS),
         "## Samples",
         "",
-        *(line for one in run.examples[:_SAMPLES] for line in block(f"{one.instruction}\n-> {one.response}")),
+        *(line for example in run.examples[:_SAMPLES] for line in _sample(example)),
         "## Limits",
         "",
-        "The texts are as right as the base model and its critic are: `evaluation/` and the report say how far that goes.",
+        "The texts are only as correct as the base model and its critic; see `evaluation/` and the report.",
         _LICENSE_NOTE,
         "",
     ]
 
 
+def _sample(example: Example) -> list[str]:
+    return code_block(f"{example.instruction}\n-> {example.response}")
+
+
 def _trained_on(run: FinishedRun) -> list[str]:
-    left_out = run.hyperparameters.get("left_out_too_long", 0)
+    omitted = run.hyperparameters.get("left_out_too_long", 0)
     if run.control != "none":
-        return []  # the first lines say that training saw something else
-    return [f"Training left out {left_out} of them as too long." if left_out else "All of them were trained on."]
+        return []  # a warning above states that the training data differs
+    return [f"Training omitted {omitted} of them as too long." if omitted else "Training used all of them."]
 
 
 def _heldout_card(run: FinishedRun, canary: str) -> list[str]:
     count = len(run.heldout)
+    name = f"Test set of run {plain_line(run.training.run_id)}"
     return [
-        *_head(
-            f"Test set of run {said(run.training.run_id)}", count, "test", "test.jsonl", ["test-set", "do-not-train"]
-        ),
-        "> **Do not train on this.** It is the test set that the evaluation rests on.",
+        *front_matter(_metadata(name, count, "test", "test.jsonl", ["test-set", "do-not-train"])),
+        "> **Do not train on this.** It is the test set of the evaluation.",
         "",
-        *warned(run.warnings),
+        *warning_lines(run.warnings),
         f"# Test set: {count:,} instructions",
         "",
-        "Drawn from families with rules that check an answer, so there is no reference answer in it; `ctai` has the checkers.",
-        f"Whoever collects texts for training can leave out all that hold the canary `{canary}`.",
+        "Drawn from instruction families whose answers `ctai` checks by rule, so there are no reference answers.",
+        f"To keep it out of training data, filter texts that contain the canary `{canary}`.",
         "",
-        *program(["from datasets import load_dataset", "", 'test = load_dataset("heldout", split="test")']),
+        *python_block(["from datasets import load_dataset", "", 'test = load_dataset("heldout", split="test")']),
     ]

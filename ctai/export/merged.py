@@ -1,34 +1,36 @@
-"""The adapter merged into an unquantized base: a model that needs no peft, and what the merging changed.
+"""Export of the adapter merged into the unquantized base: a model that needs no peft.
 
-Merging adds the adapter's product to weights of full precision. Where training saw a quantized base, the merged model is
-another one than was evaluated, so its answers are held against the recorded ones.
+Merging adds the low-rank update to full-precision weights. After training on a quantized base the merged model differs from
+the evaluated one, so its answers are compared with the recorded ones.
 """
 
 from pathlib import Path
 from typing import NamedTuple
 
+from huggingface_hub import ModelCardData
+
 from ctai.export.adapter import evaluation, evidence, limits, precision, snippet
-from ctai.export.cards import front_matter, said, warned
-from ctai.export.source import FinishedRun
+from ctai.export.cards import escape_inline, front_matter, warning_lines
+from ctai.export.finished_run import FinishedRun
 from ctai.records import Rate, Sampling
 from ctai.rundir import write_text
 from ctai.statistics import rate
 
-_COMPARED = 50
+_COMPARED_ANSWERS = 50
 
 
 class MergedModel(NamedTuple):
-    """The precision of the merged model, and on how many test items it answers, to the letter, as the run recorded."""
+    """Precision of the merged model and the rate of test items with an answer identical to the recorded one."""
 
     dtype: str
-    equal: Rate
+    identical: Rate
 
 
 def write_merged(run: FinishedRun, folder: Path) -> MergedModel:
-    """Load base and adapter, merge, compare some answers, and write a model with its tokenizer and card.
+    """Merge base and adapter, compare some answers, and write the model with its tokenizer and card.
 
     Raises:
-        CtaiError: the base is not there, is another one now, or does not fit into memory.
+        CtaiError: The base model is missing, has changed since the run, or does not fit into memory.
     """
     from ctai.model.devices import cuda_available
     from ctai.model.loader import CleanModelLoader, save_model
@@ -42,39 +44,40 @@ def write_merged(run: FinishedRun, folder: Path) -> MergedModel:
     run.expect_weights(base.provenance.weights_digest)
     arm = base.with_adapter(run.adapter)
     module = arm.module.merge_and_unload()
-    asked = run.answers[:_COMPARED]
-    sampling = Sampling(max_new_tokens=run.verdict.config["evaluation"]["max_new_tokens"])
-    now = base.engine.on(module).generate([one.prompt for one in asked], sampling)
-    equal = sum(a.raw == b.raw for a, b in zip(now, asked, strict=True))
+    recorded = run.answers[:_COMPARED_ANSWERS]
+    sampling = Sampling(max_new_tokens=run.verdict.config["headroom"]["max_new_tokens"])
+    answers = base.engine.for_model(module).generate([answer.prompt for answer in recorded], sampling)
+    identical = sum(a.raw == b.raw for a, b in zip(answers, recorded, strict=True))
     save_model(module, base.tokenizer, folder)
-    made = MergedModel(base.provenance.compute_dtype, rate(equal, len(asked)))
-    write_text(folder / "README.md", "\n".join(_card(run, made)))
-    return made
+    merged = MergedModel(base.provenance.compute_dtype, rate(identical, len(recorded)))
+    write_text(folder / "README.md", "\n".join(_card(run, merged)))
+    return merged
 
 
-def _card(run: FinishedRun, made: MergedModel) -> list[str]:
-    name = said(run.provenance.model_id)
-    head = {
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "language": ["en"],
-        "license": "other",
-        "license_name": "not-chosen",
-        "tags": ["merged", "synthetic", "self-generated"],
-    }
-    loading = f'AutoModelForCausalLM.from_pretrained("merged", dtype=torch.{made.dtype})'
+def _card(run: FinishedRun, merged: MergedModel) -> list[str]:
+    name = escape_inline(run.provenance.model_id)
+    metadata = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        language=["en"],
+        license="other",
+        license_name="not-chosen",
+        tags=["merged", "synthetic", "self-generated"],
+    )
+    loading = f'AutoModelForCausalLM.from_pretrained("merged", dtype=torch.{merged.dtype})'
     return [
-        *front_matter(head),
-        *warned(run.warnings),
+        *front_matter(metadata),
+        *warning_lines(run.warnings),
         f"# {name}, with its adapter merged in",
         "",
         f"The adapter of `adapter/` was trained and evaluated on a base in {precision(run)}.",
-        f"Here it is merged into the unquantized base, computed and stored in {made.dtype}. It answers {made.equal.k} of the",
-        f"first {made.equal.n} test items with the very text that the run has recorded. The table below is the adapter's.",
+        f"Here it is merged into the unquantized base, computed and stored in {merged.dtype}. Its answers to",
+        f"{merged.identical.k} of the first {merged.identical.n} test items are identical to the recorded ones. The table",
+        "below is of the adapter.",
         "",
         "## Use",
         "",
-        "Run it in the folder above this one. The tokenizer has no chat template, and none belongs to this model.",
+        "Run it in the parent folder. The model has no chat template.",
         "",
         *snippet(run, ["from transformers import AutoModelForCausalLM, AutoTokenizer"], loading, "merged"),
         "## Evaluation of the adapter",

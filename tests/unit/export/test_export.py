@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 from datasets import load_dataset
+from huggingface_hub import DatasetCard, ModelCard
 
 from ctai.cli import main
 from ctai.errors import CtaiError, PreconditionError
 from ctai.evidence.verdicts import read_verdict, verdict_path
-from ctai.export import export_run, source
+from ctai.export import export_run
 from ctai.export.adapter import BASE, BaseDescription, write_adapter, write_base
-from ctai.export.cards import block, said
+from ctai.export.cards import code_block, escape_inline
 from ctai.export.dataset import write_dataset, write_heldout
-from ctai.export.source import FinishedRun
+from ctai.export.finished_run import FinishedRun, open_finished_run
 from ctai.model import sources
 from ctai.model.loader import CleanModelLoader
 from ctai.prompts import CompletionStylePrompts
@@ -52,7 +53,7 @@ def shared(rundir: RunDir) -> FinishedRun:
     verdicts["evaluation"] = last.model_copy(update={"metrics": metrics})
     rundir.adapter_dir.joinpath("adapter_model.safetensors").write_bytes(b"weights")
     rundir.evidence.joinpath("attestations.intoto.jsonl").write_bytes(b"{}\n")
-    examination = read_record(rundir.path("evidence/contamination/examination.json"), ContaminationReport)
+    examination = read_record(rundir.path("evidence/contamination/model_check.json"), ContaminationReport)
     assert examination.provenance is not None
     return FinishedRun(rundir, verdicts, examination.provenance)
 
@@ -95,11 +96,12 @@ def test_the_adapter_has_the_same_weights_and_names_its_base_and_revision(export
     config, before = (json.loads((folder / "adapter_config.json").read_text()) for folder in (made, own))
     assert config == before | {"base_model_name_or_path": "someone/base", "revision": "abc123"}
     assert not (exported / "base").exists()
-    assert 'base_model: "someone/base"' in (made / "README.md").read_text()
+    metadata = ModelCard.load(made / "README.md").data
+    assert (metadata.base_model, metadata.base_model_relation) == ("someone/base", "adapter")
 
 
 def test_the_model_card_holds_the_evaluation_the_evidence_and_a_program(exported, finished):
-    run = source.open_finished_run(finished, anyway=False)
+    run = open_finished_run(finished, anyway=False)
     text = (exported / "adapter" / "README.md").read_text()
     overall = run.summary.overall
     assert f"| content | {overall.n} | {overall.base.value:.3f} [" in text
@@ -175,7 +177,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(finished, tmp_path, capsys):
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "mine.txt").write_text("mine")
     assert main(["export", str(finished), "--to", str(tmp_path / "to")]) == 2
-    assert "is there already and not an empty folder" in capsys.readouterr().err
+    assert "already exists and is not an empty folder" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["mine.txt"]
 
 
@@ -223,7 +225,7 @@ def test_a_gguf_base_becomes_a_folder_that_peft_can_load(on_tiny, tiny_model_fol
     file = write_gguf(tiny_model_folder, tmp_path / "model" / "base.gguf")
     run = with_model(on_tiny, file, sources.weights_digest(sources.resolve(str(file))))
     base = write_base(run, tmp_path / "base", 1e9)
-    assert (base.name, base.is_here) == (BASE, True)
+    assert (base.name, base.is_included) == (BASE, True)
     assert "a GGUF file, as float32" in base.note
     prompts, sampling = ["The capital of France", "Name two"], Sampling(max_new_tokens=8)
     made, own = (
@@ -236,11 +238,11 @@ def test_a_gguf_base_becomes_a_folder_that_peft_can_load(on_tiny, tiny_model_fol
 
 def test_a_large_base_is_left_out_and_the_card_says_what_to_do(on_tiny, tmp_path):
     base = write_base(on_tiny, tmp_path / "base", 10)
-    assert not base.is_here
+    assert not base.is_included
     assert not (tmp_path / "base").exists()
     write_adapter(on_tiny, base, tmp_path / "adapter")
     assert (
-        f"put it into `base/`; its weights have the digest `{on_tiny.provenance.weights_digest}`"
+        f"put it into `base/`; SHA-256 of its weights `{on_tiny.provenance.weights_digest}`"
         in (tmp_path / "adapter" / "README.md").read_text()
     )
 
@@ -258,9 +260,12 @@ def test_a_base_that_is_another_one_now_is_refused(on_tiny, tiny_model_folder, t
     [
         (
             {"outcome": "failed", "reasons": ("content_lift 0 <= 0",)},
-            "> **Gate 4b \\(evaluation\\) has not passed: content",
+            "> **Gate evaluation has not passed: content",
         ),
-        ({"departures": ("qc.truncated 0.5 instead of 0.02",)}, "> **Not by the book: qc.truncated 0.5"),
+        (
+            {"relaxed_thresholds": ("qc.truncated = 0.5 (default 0.02)",)},
+            "> **Relaxed threshold: qc.truncated = 0.5 (default 0.02).**",
+        ),
         ({"config": {**reported.CONFIG.model_dump(mode="json"), "control": "shuffled"}}, "> **This is a control run"),
     ],
 )
@@ -269,20 +274,42 @@ def test_what_must_be_known_is_the_first_line_of_every_card(tmp_path, update, wo
     last = run.verdict.model_copy(update=update)
     run = FinishedRun(run.rundir, {**run.verdicts, "evaluation": last}, run.provenance)
     write_dataset(run, tmp_path / "dataset")
-    write_adapter(run, BaseDescription("someone/base", "abc", "on the hub", is_here=False), tmp_path / "adapter")
-    words = words.replace("\\(", "(").replace("\\)", ")")
+    write_adapter(run, BaseDescription("someone/base", "abc", "on the hub", is_included=False), tmp_path / "adapter")
     assert body(tmp_path / "dataset" / "README.md")[0].startswith(words)
     assert body(tmp_path / "adapter" / "README.md")[0].startswith(words)
+
+
+def test_the_front_matter_names_license_files_and_results(tmp_path):
+    run = shared(reported.finished_run(tmp_path / "run"))
+    write_dataset(run, tmp_path / "dataset")
+    write_adapter(run, BaseDescription(BASE, None, "in `base/`", is_included=True), tmp_path / "adapter")
+    dataset = DatasetCard.load(tmp_path / "dataset" / "README.md").data.to_dict()
+    assert dataset["configs"] == [{"config_name": "default", "data_files": [{"split": "train", "path": "train.jsonl"}]}]
+    assert (dataset["license"], dataset["license_name"], dataset["language"]) == ("other", "not-chosen", ["en"])
+    assert (dataset["size_categories"], dataset["task_categories"]) == (["n<1K"], ["text-generation"])
+    assert dataset["tags"] == ["synthetic", "self-generated", "instruction-tuning"]
+    model = ModelCard.load(tmp_path / "adapter" / "README.md").data
+    assert (model.library_name, model.pipeline_tag, model.license_name) == ("peft", "text-generation", "not-chosen")
+    assert "base_model" not in model.to_dict()  # not on the hub
+    results = {result.metric_name: result.metric_value for result in model.eval_results}
+    assert results == {
+        "content success": run.summary.overall.sft.value,
+        "strict success": run.summary.overall_strict.sft.value,
+    }
 
 
 def test_hostile_text_is_data_in_the_files_and_harmless_in_the_cards(tmp_path):
     run = shared(reported.finished_run(tmp_path / "run", lambda text: f"{text} {HOSTILE}"))
     write_dataset(run, tmp_path / "dataset")
     write_heldout(run, tmp_path / "heldout")
-    write_adapter(run, BaseDescription(BASE, None, said(run.provenance.model_id), is_here=True), tmp_path / "adapter")
+    write_adapter(
+        run, BaseDescription(BASE, None, escape_inline(run.provenance.model_id), is_included=True), tmp_path / "adapter"
+    )
     train = load_dataset(str(tmp_path / "dataset"), split="train", cache_dir=str(tmp_path / "cache"))
     assert train["response"] == [one.response for one in run.examples]
     assert HOSTILE in train["response"][0]
+    assert "<script>" in DatasetCard.load(tmp_path / "dataset" / "README.md").data.pretty_name
+    assert "<script>" in ModelCard.load(tmp_path / "adapter" / "README.md").data.model_name
     for card in tmp_path.glob("*/README.md"):
         text = card.read_text()
         assert text.replace("\n", "").isprintable(), card
@@ -308,5 +335,5 @@ def outside_of_blocks(lines: list[str]) -> str:
 
 
 def test_a_block_cannot_be_left():
-    lines = block("```\n````\n# out")
+    lines = code_block("```\n````\n# out")
     assert outside_of_blocks(lines) == ""
