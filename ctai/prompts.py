@@ -79,7 +79,7 @@ class CompletionStylePrompts:
         return f"Instruction: {instruction}\nResponse:"
 
     @staticmethod
-    def worksheets(instruction: str) -> dict[str, str]:
+    def prompt_formats(instruction: str) -> dict[str, str]:
         """Return an instruction in each prompt format, by name: that of ctai, and the most common alternative.
 
         The sentinels use them: weights that were tuned on such a format stop after the answer, a base model does not.

@@ -189,7 +189,7 @@ _INSTRUMENTS = (
 
 _HEADROOM = (
     MetricSpec(
-        "base_zero_shot_content", "<=", "evaluation.headroom_max_base",
+        "base_zero_shot_content", "<=", "headroom.max_base",
         "right answers of the base before anything is generated or trained",
         remedy="the base does this already: train on something that it cannot do yet", is_key=True,
     ),
@@ -309,7 +309,7 @@ GATES: tuple[GateSpec, ...] = (
         "headroom",
         "the base model leaves room to improve, measured before any data is generated",
         _HEADROOM,
-        ("evaluation",),
+        ("headroom",),
         ("results/headroom",),
     ),
     GateSpec(
@@ -339,7 +339,7 @@ GATES: tuple[GateSpec, ...] = (
         "evaluation",
         "the trained model answers better than its base, on content",
         _EVALUATION,
-        ("training", "control", "control_data"),
+        ("training", "evaluation", "control", "control_data"),
         ("checkpoints/*", "results/sft_eval*", "evidence/evaluation*"),
     ),
 )

@@ -201,19 +201,24 @@ class TrainingSettings(Settings):
     retry_epochs_factor: float = Field(1.5, gt=0, description="factor on the epochs in the retry of gate evaluation")
 
 
-class EvaluationSettings(Settings):
-    """Gates headroom and evaluation: answers on the test set and statistical tests."""
+class HeadroomSettings(Settings):
+    """Gate headroom: answers of the base model on the test set."""
 
-    max_new_tokens: int = Field(64, ge=1, description="maximum new tokens per answer")
+    max_new_tokens: int = Field(64, ge=1, description="maximum new tokens per answer, for every arm")
+    max_base: float = Field(
+        0.80, gt=0, le=1, description="threshold: maximum success rate of the base model before training"
+    )
+
+
+class EvaluationSettings(Settings):
+    """Gate evaluation: statistical tests and retries."""
+
     alpha: float = Field(0.01, gt=0, lt=1, description="threshold: significance level of McNemar's test")
     fdr: float = Field(
         0.10, gt=0, lt=1, description="false discovery rate of the comparisons by type (Benjamini-Hochberg)"
     )
     max_interval_width: float = Field(0.15, gt=0, description="threshold: maximum width of the lift's 95% interval")
     bootstrap_samples: int = Field(9999, ge=999, description="bootstrap samples for the lift's 95% interval")
-    headroom_max_base: float = Field(
-        0.80, gt=0, le=1, description="threshold: maximum success rate of the base model before training"
-    )
     retries: int = Field(
         1,
         ge=0,
@@ -259,6 +264,7 @@ class RunConfig(Settings):
     pilot: PilotSettings = PilotSettings()
     scale: ScaleSettings = ScaleSettings()
     heldout: HeldoutSettings = HeldoutSettings()
+    headroom: HeadroomSettings = HeadroomSettings()
     critic: CriticSettings = CriticSettings()
     instruments: InstrumentSettings = InstrumentSettings()
     qc: QcThresholds = QcThresholds()

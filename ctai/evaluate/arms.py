@@ -112,14 +112,14 @@ def evaluate_arm(
         model: the base, or the base with its adapter.
         arm: prompt format, stop strings and batches.
         items: the held-out set.
-        context: of the run; `evaluation.max_new_tokens` is the token budget of an answer.
+        context: of the run; `headroom.max_new_tokens` is the token budget of an answer.
         folder: destination of the answers; no other stage writes there.
 
     Raises:
         CtaiError: a prompt with its token budget exceeds the context length.
     """
     progress = context.progress
-    sampling = Sampling(max_new_tokens=context.config.evaluation.max_new_tokens, stop=arm.stop)
+    sampling = Sampling(max_new_tokens=context.config.headroom.max_new_tokens, stop=arm.stop)
     stage = _stage(model.provenance, arm, items, context, folder)
     path = folder / "items.jsonl"
     if stage.complete() is not None:
@@ -215,7 +215,7 @@ def score_answer(
 def _stage(
     provenance: ModelProvenance, arm: Arm, items: Sequence[HeldoutItem], context: StageContext, folder: Path
 ) -> Stage:
-    sampling = Sampling(max_new_tokens=context.config.evaluation.max_new_tokens, stop=arm.stop)
+    sampling = Sampling(max_new_tokens=context.config.headroom.max_new_tokens, stop=arm.stop)
     # After a preemption the GPU or library versions may differ: then both arms answer again there, the base too.
     stack = dict(compute_stack(provenance.device))
     parameters = {"sampling": sampling, "batch_size": arm.batch_size, "stack": stack, **plugins.parameters()}

@@ -12,9 +12,6 @@ from ctai.errors import CtaiError
 from ctai.records import TestSetComparison
 from ctai.rundir import RunDir, read_jsonl, write_jsonl
 
-# Every adapter that was compared on the test set of the run, in order; relative to the run directory.
-COMPARISONS = ("evidence", "looks.jsonl")
-
 
 class AttemptPaths(NamedTuple):
     """Folders of one attempt at training and evaluation."""
@@ -26,9 +23,9 @@ class AttemptPaths(NamedTuple):
 
 def attempt_paths(rundir: RunDir, attempt: int) -> AttemptPaths:
     """Return the folders of an attempt; those of a retry have a suffix, so that no attempt overwrites another."""
-    suffix = f"-retry-{attempt}" if attempt else ""
-    folders = (rundir.adapter_dir, rundir.results_dir, rundir.evidence / "evaluation")
-    return AttemptPaths(*(folder.with_name(folder.name + suffix) for folder in folders))
+    return AttemptPaths(
+        rundir.adapter_dir_of(attempt), rundir.results_dir_of(attempt), rundir.evaluation_stage_dir(attempt)
+    )
 
 
 def record_comparison(rundir: RunDir, adapter_digest: str) -> int:
@@ -39,7 +36,7 @@ def record_comparison(rundir: RunDir, adapter_digest: str) -> int:
     Raises:
         CtaiError: the list of comparisons cannot be read.
     """
-    path, comparison = rundir.path(*COMPARISONS), TestSetComparison(adapter_digest=adapter_digest)
+    path, comparison = rundir.comparisons, TestSetComparison(adapter_digest=adapter_digest)
     comparisons = read_jsonl(path, TestSetComparison) if path.exists() else []
     if comparison not in comparisons:
         comparisons.append(comparison)
@@ -53,10 +50,12 @@ def comparison_number(rundir: RunDir, adapter_digest: str) -> int:
     Raises:
         CtaiError: the list of comparisons cannot be read, or does not hold the adapter.
     """
-    comparisons = read_jsonl(rundir.path(*COMPARISONS), TestSetComparison)
+    comparisons = read_jsonl(rundir.comparisons, TestSetComparison)
     comparison = TestSetComparison(adapter_digest=adapter_digest)
     if comparison not in comparisons:
-        raise CtaiError(f"{'/'.join(COMPARISONS)} does not hold the adapter {adapter_digest[:12]} that was compared")
+        raise CtaiError(
+            f"{rundir.relative(rundir.comparisons)} does not hold the adapter {adapter_digest[:12]} that was compared"
+        )
     return comparisons.index(comparison) + 1
 
 

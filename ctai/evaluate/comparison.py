@@ -88,7 +88,7 @@ def summarize_evaluation(
             BASE_STOP_RULE: content.overall.base,
             **{name: _content_rate(items) for name, items in baselines.items()},
         },
-        against=against,
+        against_baselines=against,
         bh_correction={"fdr": settings.fdr, "tests": len(content.by_type), "significant": significant},
         non_regression=non_regression,
         arms=dict(arms),
@@ -221,7 +221,7 @@ def summary_text(summary: EvaluationSummary) -> str:
     reasons = summary.metadata["no_go_reasons"]
     rows = {"content": summary.overall, "strict": summary.overall_strict}
     rows |= {f"  {kind} (content)": comparison for kind, comparison in summary.by_type.items()}
-    rows |= {f"over {name}": comparison for name, comparison in summary.against.items()}
+    rows |= {f"over {name}": comparison for name, comparison in summary.against_baselines.items()}
     head = f"{'':<22}{'n':>5}  {'base':<21}{'sft':<21}{'lift':<25}{'p':>9}{'p adj.':>9}{'h':>7}"
     return "\n".join(
         [
@@ -249,7 +249,7 @@ def _lift_lines(summary: EvaluationSummary) -> Iterator[str]:
     content, strict = summary.overall, summary.overall_strict
     yield f"Learned to answer: {content.lift:+.3f} on content, over the base with a stop rule"
     yield f"Learned to stop:   {strict.lift - content.lift:+.3f} on strict success beyond that"
-    for name, comparison in summary.against.items():
+    for name, comparison in summary.against_baselines.items():
         low, high = comparison.lift_interval.low, comparison.lift_interval.high
         yield f"Over {name}, without training: {comparison.lift:+.3f} [{low:+.3f}, {high:+.3f}] on content"
 

@@ -24,7 +24,6 @@ from ctai.records import (
 )
 from ctai.registry import GATES
 from ctai.rundir import RunDir, read_jsonl, read_record
-from ctai.verification.records import MODEL_CHECK
 from ctai.verification.verify import find_differences, read_verdicts
 
 LAST_GATE = GATES[-1]
@@ -155,7 +154,7 @@ def open_finished_run(run_dir: Path, *, anyway: bool) -> FinishedRun:
     first = next(find_differences(run_dir), None)
     if first is not None:
         raise PreconditionError(f"the evidence of {run_dir} does not hold, so it is not exported: {first}")
-    report = read_record(rundir.path(MODEL_CHECK), ContaminationReport)
+    report = read_record(rundir.model_check, ContaminationReport)
     if report.provenance is None:
         raise PreconditionError(f"{run_dir} does not record its base model. Run the gates again")
     return FinishedRun(rundir, verdicts.readable, report.provenance)

@@ -60,7 +60,7 @@ def merge_shards(context: StageContext, folders: Sequence[Path], heldout: Sequen
     manifests = [_checked_manifest(rundir, folder) for folder in folders]
     _check_common(folders, manifests, digest_of(list(heldout)))
     work = _stage(context, folders, manifests, heldout)
-    paths = [rundir.dataset, rundir.dataset.with_name("dropped.jsonl"), rundir.dataset.with_name("qc_summary.json")]
+    paths = [rundir.dataset, rundir.removed, rundir.dataset_qc]
     if work.complete() is not None:
         return MergedDataset(read_record(paths[2], QcSummary), paths[2], reused=True)
     work.begin()
@@ -128,7 +128,7 @@ def _stage(
     }
     inputs = {rundir.relative(folder): digest_of(m) for folder, m in zip(folders, manifests, strict=True)}
     inputs["heldout"] = digest_of(list(heldout))
-    return context.stage("merge", rundir.path("artifacts", "merge"), parameters, inputs)
+    return context.stage("merge", rundir.merge_stage_dir, parameters, inputs)
 
 
 class Decision(NamedTuple):
@@ -259,9 +259,9 @@ class MergeRates:
         """
         positions = range(len(self._sizes))
         return {
-            "dropped_of_union": rate(sum(self._dropped), sum(self._sizes)),
-            **{f"dropped_of_shard_{i:03d}": rate(self._dropped[i], self._sizes[i]) for i in positions},
-            **{f"repetitions_in_shard_{i:03d}": rate(self._duplicates[i], self._parsed[i]) for i in positions},
+            "removed_of_union": rate(sum(self._dropped), sum(self._sizes)),
+            **{f"removed_of_shard_{i:03d}": rate(self._dropped[i], self._sizes[i]) for i in positions},
+            **{f"duplicates_in_shard_{i:03d}": rate(self._duplicates[i], self._parsed[i]) for i in positions},
         }
 
 

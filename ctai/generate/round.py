@@ -130,8 +130,8 @@ class RoundGenerator:
             if reason := instruction_fault(text) or (CONTROL_TOKEN if has_control else ""):
                 rejections.append(self._rejection("parse", reason, number, text))
             elif match := self._deduplicator.add(text):
-                repeats = match.repeated_instruction
-                rejections.append(self._rejection(match.phase, match.reason, number, text, repeats=repeats))
+                duplicate_of = match.repeated_instruction
+                rejections.append(self._rejection(match.phase, match.reason, number, text, duplicate_of=duplicate_of))
             else:
                 instructions.append(_NewInstruction(number, text))
         rejections += [self._reject_empty_list(item.completion, first_item) for item in lists if not item.instructions]

@@ -201,7 +201,7 @@ def _finish(work: Stage, context: StageContext, spec: ShardSpec, batches: Sequen
 
 
 def rejection_of(
-    example: Example, phase: Literal["pair", "dedup", "decontaminate"], reason: str, repeats: str = ""
+    example: Example, phase: Literal["pair", "dedup", "decontaminate"], reason: str, duplicate_of: str = ""
 ) -> Rejection:
     """Return the rejection of an example that the critic accepted.
 
@@ -209,7 +209,7 @@ def rejection_of(
         example: the example.
         phase: of the rejection.
         reason: of the rejection.
-        repeats: the instruction that it repeats, if it is a duplicate.
+        duplicate_of: the instruction that it repeats, if it is a duplicate.
     """
     return Rejection(
         phase=phase,
@@ -221,7 +221,7 @@ def rejection_of(
         critique=example.pair_critique,
         shard=example.metadata.shard,
         item=example.metadata.item,
-        repeats=repeats,
+        duplicate_of=duplicate_of,
         prompt=example.prompt,
         seed=example.metadata.seed,
     )

@@ -50,7 +50,7 @@ class Session:
         run_id: str,
         planned: Sequence[str] = PLANNED_ARTIFACTS,
     ) -> None:
-        self.path = rundir.logs / "session_manifest.json"
+        self.path = rundir.session_manifest
         self.session_id = f"{utc_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         fresh = _new_manifest(self.session_id, config, environment, run_id, planned)
         if self.path.exists():

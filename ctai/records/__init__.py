@@ -53,9 +53,9 @@ from ctai.records.model import (
     ContaminationReport,
     Environment,
     ModelProvenance,
+    PromptFormatRates,
     SentinelReport,
     SentinelResult,
-    WorksheetRates,
 )
 from ctai.records.session import (
     BudgetEntry,
@@ -104,6 +104,7 @@ __all__ = [
     "PilotHistory",
     "Preregistration",
     "ProbeJudgement",
+    "PromptFormatRates",
     "QcSummary",
     "Rate",
     "Record",
@@ -121,6 +122,5 @@ __all__ = [
     "TrainingStep",
     "Verdict",
     "VersionedRecord",
-    "WorksheetRates",
     "utc_now",
 ]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 FinishReason = Literal["stop", "eos", "length"]
 Comparison = Literal["<", "<=", ">", ">=", "=="]
@@ -21,7 +21,7 @@ class Record(BaseModel):
 class VersionedRecord(Record):
     """Record that is a whole file or a whole line of a file, and therefore carries its schema version."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
 
 
 class Interval(Record):

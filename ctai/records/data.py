@@ -45,7 +45,7 @@ class Rejection(VersionedRecord):
     """Generated text that was rejected, with phase and reason, so that no loss is silent.
 
     Attributes:
-        repeats: Instruction that a duplicate repeats.
+        duplicate_of: instruction that a duplicate repeats.
         prompt: Prompt of the response, if there was one; those of lists are in the `GenerationRound`.
         seed: Seed of the response, if there was one.
     """
@@ -59,7 +59,7 @@ class Rejection(VersionedRecord):
     critique: Critique | None = None
     shard: int
     item: int
-    repeats: str = ""
+    duplicate_of: str = ""
     prompt: str = ""
     seed: int | None = None
 

@@ -115,7 +115,7 @@ class EvaluationSummary(VersionedRecord):
         overall_strict: The same comparison on strict success, which includes stopping.
         by_type: Comparison by type of item.
         baselines: Success rate of each baseline arm.
-        against: SFT against each baseline arm on content.
+        against_baselines: SFT against each baseline arm on content.
         bh_correction: Benjamini-Hochberg correction over types: `fdr`, number of `tests` and of `significant` ones.
         logit_difference: Maximum difference of a log-probability between the arms (nats).
         noise_floor: Rate of items on whose content two runs of the base in different batches disagree.
@@ -126,7 +126,7 @@ class EvaluationSummary(VersionedRecord):
     overall_strict: PairedComparison
     by_type: dict[str, PairedComparison]
     baselines: dict[str, Rate]
-    against: dict[str, PairedComparison]
+    against_baselines: dict[str, PairedComparison]
     bh_correction: dict[str, float]
     non_regression: dict[str, str]
     arms: dict[str, str]

@@ -40,11 +40,11 @@ class DetectorCalibration(VersionedRecord):
     """Agreement of the detectors with labelled responses, in total and by origin.
 
     Attributes:
-        labels: SHA-256 of the labelled file.
-        everything: Rates on all labelled responses.
-        origins: Rates by origin of the responses.
+        labels_sha256: SHA-256 of the labelled file.
+        overall: Rates on all labelled responses.
+        by_origin: Rates by origin of the responses.
     """
 
-    labels: str
-    everything: DetectorSample
-    origins: dict[str, DetectorSample]
+    labels_sha256: str
+    overall: DetectorSample
+    by_origin: dict[str, DetectorSample]

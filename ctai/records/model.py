@@ -9,7 +9,7 @@ class SentinelResult(Record):
     """Prompt of the sentinel suite with the model's response and its result."""
 
     name: str
-    kind: Literal["completion", "bare_instruction", "control_token", "worksheet"]
+    kind: Literal["completion", "bare_instruction", "control_token", "prompt_format"]
     prompt: str
     response: str
     finish_reason: FinishReason | None
@@ -18,7 +18,7 @@ class SentinelResult(Record):
     detail: str = ""
 
 
-class WorksheetRates(Record):
+class PromptFormatRates(Record):
     """Rates of the sentinel suite on instructions in one prompt format.
 
     Attributes:
@@ -38,7 +38,7 @@ class SentinelReport(Record):
     completion_rate: Rate
     followed_rate: Rate
     followed_and_stopped_rate: Rate
-    worksheets: tuple[WorksheetRates, ...]
+    prompt_formats: tuple[PromptFormatRates, ...]
     control_token_mass: float
     statistic: str
     instruct_weights: bool

@@ -35,12 +35,14 @@ class LoadedPlugins(NamedTuple):
         digest: Digest of their files; empty without plugins.
         families: Their families.
         answers: Their labelled answers.
+        files: Their files, code and labels.
     """
 
     names: tuple[str, ...] = ()
     digest: str = ""
     families: tuple[Family, ...] = ()
     answers: tuple[LabelledAnswer, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
 _active = LoadedPlugins()
@@ -114,8 +116,9 @@ def _load(names: tuple[str, ...]) -> LoadedPlugins:
     errors += _label_errors(families, answers)
     if errors:
         raise ConfigError("generation.families: invalid instruction families:\n  " + "\n  ".join(errors))
-    files = [[path.name, sha256_file(path)] for module in modules for path in _files(module)]
-    return LoadedPlugins(names, digest_of(files), families, tuple(answers))
+    files = tuple(path for module in modules for path in _files(module))
+    digest = digest_of([[path.name, sha256_file(path)] for path in files])
+    return LoadedPlugins(names, digest, families, tuple(answers), files)
 
 
 def _import(name: str) -> ModuleType:

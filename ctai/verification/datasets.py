@@ -67,11 +67,11 @@ def recompute_pilot(
     Raises:
         CtaiError: a record is missing or unreadable.
     """
-    history = read_record(rundir.evidence / "pilot_history.json", PilotHistory)
+    history = read_record(rundir.pilot_history, PilotHistory)
     problems: list[str] = []
     attempts: list[PilotAttempt] = []
     for number in range(max(1, min(len(history.attempts), config.pilot.retries + 1))):
-        name = f"artifacts/pilot-retry-{number}" if number else "artifacts/pilot"
+        name = rundir.relative(rundir.pilot_dir_of(number))
         plan = _plan(config, provenance, "pilot", 0, config.pilot.count)
         artifact = f"{name}/qc_summary.json"
         shard = recompute_shard(rundir.path(name), name, artifact, plan, heldout)
@@ -86,7 +86,7 @@ def recompute_pilot(
             )
         )
         config = retry_generation(config, summary.failed_reasons, number + 1)
-    problems += differences(history, PilotHistory(attempts=tuple(attempts)), "evidence/pilot_history.json")
+    problems += differences(history, PilotHistory(attempts=tuple(attempts)), rundir.relative(rundir.pilot_history))
     return RecomputedPilot(summary, artifact, settings, tuple(problems))
 
 
@@ -134,12 +134,12 @@ def _recompute_merged(
     """Recompute the merged dataset and its QC summary; differences from the stored files are appended to `problems`."""
     jaccard = config.scale.near_duplicate_jaccard
     examples, dropped, rates = _recompute_merge(shards, heldout, jaccard)
-    names = ("data/stage1_sft_data.jsonl", "data/removed.jsonl", "data/qc_summary.json")
-    paths = [rundir.path(name) for name in names]
+    paths = [rundir.dataset, rundir.removed, rundir.dataset_qc]
+    names = [rundir.relative(path) for path in paths]
     problems += differences(read_jsonl(paths[0], Example), examples, names[0])
     problems += differences(read_jsonl(paths[1], Rejection), dropped, names[1])
     stored = read_record(paths[2], QcSummary)
-    manifest = read_record(rundir.path("artifacts", "merge", "manifest.json"), StageManifest)
+    manifest = read_record(rundir.merge_stage_dir / "manifest.json", StageManifest)
     header = SummaryHeader(
         stage="merged",
         run_id=stored.run_id,

@@ -75,7 +75,10 @@ def recompute_base_arms(rundir: RunDir, config: RunConfig, heldout: Sequence[Hel
     Raises:
         CtaiError: a record is missing or unreadable, or an item is of no family.
     """
-    return {arm.name: _recompute_arm(rundir, f"results/headroom/{arm.name}", arm, heldout) for arm in base_arms(config)}
+    return {
+        arm.name: _recompute_arm(rundir, rundir.relative(rundir.base_arm_dir(arm.name)), arm, heldout)
+        for arm in base_arms(config)
+    }
 
 
 def _recompute_arm(rundir: RunDir, folder: str, arm: Arm, heldout: Sequence[HeldoutItem]) -> RecomputedArm:
@@ -196,8 +199,8 @@ def _training_differences(records: EvaluationRecords, attempt: _Attempt) -> Iter
     expected = {
         "dataset": rundir.relative(rundir.dataset),
         "dataset_digest": sha256_file(rundir.dataset),
-        "qc_summary": "data/qc_summary.json",
-        "qc_summary_digest": sha256_file(rundir.path("data", "qc_summary.json")),
+        "qc_summary": rundir.relative(rundir.dataset_qc),
+        "qc_summary_digest": sha256_file(rundir.dataset_qc),
         "scale_verdict": digest_of(scale),
         "base_weights_digest": records.provenance.weights_digest,
         "steps": len(steps),

@@ -34,11 +34,6 @@ def heldout_differences(stored: Sequence[HeldoutItem], config: RunConfig, where:
     yield from differences(list(stored), expected, where)
 
 
-def calibration_name(instrument: str) -> str:
-    """Return the path of the calibration of an instrument, relative to the run directory."""
-    return f"evidence/instruments/{instrument}/calibration.json"
-
-
 def recompute_instruments(rundir: RunDir, config: RunConfig) -> RecomputedInstruments:
     """Calibrate checkers and detectors on the labels of this package, and the critic on its recorded judgements.
 
@@ -48,17 +43,17 @@ def recompute_instruments(rundir: RunDir, config: RunConfig) -> RecomputedInstru
     problems: list[str] = []
     scorers, detectors = calibrate_scorers(config.generation.embedded_world), calibrate_detectors()
     for instrument, calibration in (("scorers", scorers), ("detectors", detectors)):
-        name = calibration_name(instrument)
-        problems += differences(read_record(rundir.path(name), type(calibration)), calibration, name)
+        path = rundir.calibration(instrument)
+        problems += differences(read_record(path, type(calibration)), calibration, rundir.relative(path))
     critics = tuple(_recompute_critic(rundir, config, kind, problems) for kind in KINDS)
     return RecomputedInstruments(scorers, detectors, critics, tuple(problems))
 
 
 def _recompute_critic(rundir: RunDir, config: RunConfig, kind: Kind, problems: list[str]) -> CriticCalibration:
     """Calibrate the critic on one kind of probes; differences are appended to `problems`."""
-    path = rundir.path(calibration_name(f"critic_{kind}"))
-    name = rundir.relative(path.with_name("probes.jsonl"))
-    judgements = read_jsonl(path.with_name("probes.jsonl"), ProbeJudgement)
+    path = rundir.calibration(f"critic_{kind}")
+    name = rundir.relative(rundir.probes(kind))
+    judgements = read_jsonl(rundir.probes(kind), ProbeJudgement)
     if not judgements:
         raise CtaiError(f"{name} holds no judgement")
     stored = [(j.kind, j.fault, j.label, j.instruction, j.response) for j in judgements]

@@ -7,6 +7,7 @@ recomputed without the model is taken from the record and marked in docs/verify.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ctai.config import gate_metrics
+from ctai.evaluate.arms import BASE
 from ctai.evaluate.comparison import evaluation_values
 from ctai.gates.contamination import contamination_values
 from ctai.gates.headroom import headroom_values
@@ -14,36 +15,43 @@ from ctai.gates.instruments import critic_values, detector_values, heldout_value
 from ctai.gates.scale import failed_shards_metric
 from ctai.records import Metric
 from ctai.rundir.diff import differences
-from ctai.verification.instruments import calibration_name, heldout_differences
-from ctai.verification.records import HELDOUT, MODEL_CHECK, RunRecords
+from ctai.verification.instruments import heldout_differences
+from ctai.verification.records import RunRecords
 from ctai.verification.sentinels import model_check_differences
 
 
+def _calibration(records: RunRecords, instrument: str) -> str:
+    """Return the name of the calibration of an instrument."""
+    return records.rundir.relative(records.rundir.calibration(instrument))
+
+
 def _contamination(records: RunRecords) -> tuple[Metric, ...]:
-    values = contamination_values(records.recomputed_model_check, MODEL_CHECK)
+    values = contamination_values(records.recomputed_model_check, records.rundir.relative(records.rundir.model_check))
     return gate_metrics("contamination", records.config("contamination"), values)
 
 
 def _instruments(records: RunRecords) -> tuple[Metric, ...]:
     config, instruments = records.config("instruments"), records.instruments
     values = {
-        **heldout_values(config.heldout, records.heldout, HELDOUT),
-        **scorer_values(instruments.scorers, calibration_name("scorers")),
-        **detector_values(instruments.detectors, calibration_name("detectors")),
+        **heldout_values(config.heldout, records.heldout, records.rundir.relative(records.rundir.heldout)),
+        **scorer_values(instruments.scorers, _calibration(records, "scorers")),
+        **detector_values(instruments.detectors, _calibration(records, "detectors")),
     }
     for critic in instruments.critics:
-        values |= critic_values(critic, calibration_name(f"critic_{critic.kind}"))
+        values |= critic_values(critic, _calibration(records, f"critic_{critic.kind}"))
     return gate_metrics("instruments", config, values)
 
 
 def _headroom(records: RunRecords) -> tuple[Metric, ...]:
     items = {name: arm.items for name, arm in records.base_arms.items()}
-    values = headroom_values(items, "results/headroom/base/items.jsonl")
+    values = headroom_values(items, records.rundir.relative(records.rundir.base_answers(BASE)))
     return gate_metrics("headroom", records.config("headroom"), values)
 
 
 def _scale(records: RunRecords) -> tuple[Metric, ...]:
-    shards = failed_shards_metric(records.scale.failed, records.scale.shards, "data/qc_summary.json")
+    shards = failed_shards_metric(
+        records.scale.failed, records.scale.shards, records.rundir.relative(records.rundir.dataset_qc)
+    )
     return (*records.scale.summary.thresholds, shards)
 
 
@@ -66,13 +74,17 @@ RECOMPUTED_METRICS: Mapping[str, Callable[[RunRecords], tuple[Metric, ...]]] = {
 
 
 def _instrument_differences(records: RunRecords) -> Iterator[str]:
-    yield from heldout_differences(records.heldout, records.config("instruments"), HELDOUT)
+    yield from heldout_differences(
+        records.heldout, records.config("instruments"), records.rundir.relative(records.rundir.heldout)
+    )
     yield from records.instruments.differences
 
 
 _RECORDS: Mapping[str, Callable[[RunRecords], Iterator[str]]] = {
     "contamination": lambda records: model_check_differences(
-        records.model_check, records.recomputed_model_check, MODEL_CHECK
+        records.model_check,
+        records.recomputed_model_check,
+        records.rundir.relative(records.rundir.model_check),
     ),
     "instruments": _instrument_differences,
     "pilot": lambda records: iter(records.pilot.differences),

@@ -21,9 +21,6 @@ from ctai.verification.evaluation import (
 from ctai.verification.instruments import RecomputedInstruments, recompute_instruments
 from ctai.verification.sentinels import recompute_model_check
 
-MODEL_CHECK = "evidence/contamination/model_check.json"
-HELDOUT = "data/heldout.jsonl"
-
 
 class RunRecords:
     """Stored and recomputed records of a run directory. Reading one that is missing or unreadable raises CtaiError.
@@ -68,7 +65,7 @@ class RunRecords:
     @cached_property
     def model_check(self) -> ContaminationReport:
         """Stored record of gate contamination."""
-        return read_record(self.rundir.path(MODEL_CHECK), ContaminationReport)
+        return read_record(self.rundir.model_check, ContaminationReport)
 
     @cached_property
     def provenance(self) -> ModelProvenance:
@@ -85,7 +82,7 @@ class RunRecords:
     @cached_property
     def heldout(self) -> list[HeldoutItem]:
         """Frozen test set."""
-        return read_jsonl(self.rundir.path(HELDOUT), HeldoutItem)
+        return read_jsonl(self.rundir.heldout, HeldoutItem)
 
     @cached_property
     def instruments(self) -> RecomputedInstruments:

@@ -66,11 +66,11 @@ Inputs = Iterator[tuple[Path, dict[str, str]]]
 
 def _instruments_inputs(records: RunRecords) -> Inputs:
     identity = records.provenance.identity()
-    yield records.rundir.path("artifacts", "heldout"), {}
+    yield records.rundir.heldout_stage_dir, {}
     for instrument in ("scorers", "detectors"):
-        yield records.rundir.path("evidence", "instruments", instrument), {}
+        yield records.rundir.instrument_dir(instrument), {}
     for kind in KINDS:
-        yield records.rundir.path("evidence", "instruments", f"critic_{kind}"), identity
+        yield records.rundir.instrument_dir(f"critic_{kind}"), identity
 
 
 def _generation_inputs(records: RunRecords) -> dict[str, str]:
@@ -78,7 +78,7 @@ def _generation_inputs(records: RunRecords) -> dict[str, str]:
 
 
 def _pilot_inputs(records: RunRecords) -> Inputs:
-    for folder in sorted(records.rundir.path("artifacts").glob("pilot*")):
+    for folder in sorted(records.rundir.pilot_dir.parent.glob("pilot*")):
         yield folder, _generation_inputs(records)
 
 
@@ -88,12 +88,12 @@ def _scale_inputs(records: RunRecords) -> Inputs:
     manifests = {
         records.rundir.relative(f): digest_of(read_record(f / "manifest.json", StageManifest)) for f in folders
     }
-    yield records.rundir.path("artifacts", "merge"), {**manifests, "heldout": digest_of(records.heldout)}
+    yield records.rundir.merge_stage_dir, {**manifests, "heldout": digest_of(records.heldout)}
 
 
 def _headroom_inputs(records: RunRecords) -> Inputs:
     for arm in base_arms(records.config("headroom")):
-        yield records.rundir.path("results", "headroom", arm.name), _arm_inputs(records, arm, "none")
+        yield records.rundir.base_arm_dir(arm.name), _arm_inputs(records, arm, "none")
 
 
 def _arm_inputs(records: RunRecords, arm: Arm, adapter: str) -> dict[str, str]:
@@ -104,13 +104,13 @@ def _arm_inputs(records: RunRecords, arm: Arm, adapter: str) -> dict[str, str]:
 
 def _evaluation_inputs(records: RunRecords) -> Inputs:
     config = records.config("evaluation")
-    base = read_jsonl(records.rundir.path("results", "headroom", BASE, "items.jsonl"), EvaluationItem)
+    base = read_jsonl(records.rundir.base_answers(BASE), EvaluationItem)
     for attempt in range(config.evaluation.retries + 1):
         paths = attempt_paths(records.rundir, attempt)
         digest = adapter_digest(paths.adapter)
         training_inputs = {
             "dataset": sha256_file(records.rundir.dataset),
-            "qc_summary": sha256_file(records.rundir.path("data", "qc_summary.json")),
+            "qc_summary": sha256_file(records.rundir.dataset_qc),
             "scale_verdict": digest_of(records.verdict("scale")),
         }
         yield paths.adapter, {**records.provenance.identity(), **training_inputs}

@@ -5,7 +5,7 @@ against their manifests; the JUnit report against the verdicts; and every record
 model, so it cannot show that a model wrote the texts.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -220,15 +220,23 @@ def _outcome_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) 
 
 def _preregistration_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
     """Yield where a verdict depends on thresholds other than the preregistered ones."""
-    name = "evidence/preregistration.json"
-    preregistration = read_record(rundir.path(name), Preregistration)
+    name = rundir.relative(rundir.preregistration)
+    preregistration = read_record(rundir.preregistration, Preregistration)
     for gate, verdict in verdicts.readable.items():
         if verdict.preregistration != digest_of(preregistration):
             yield f"{name}: is not what the verdict of gate {gate} is bound to"
-    if "scale" in verdicts.readable:  # its configuration is the first that holds every threshold
-        yield from differences(
-            preregistration, preregister(RunRecords(rundir, verdicts.readable).config("scale")), name
-        )
+    gates = [gate.name for gate in GATES if gate.name in verdicts.readable and gate.name != GATES[0].name]
+    if gates:  # the first gate names too little of the configuration
+        records = RunRecords(rundir, verdicts.readable)
+        expected = preregister(records.config(gates[-1]))
+        sections = verdicts.readable[gates[-1]].config
+        yield from differences(_of_sections(preregistration, sections), _of_sections(expected, sections), name)
+
+
+def _of_sections(preregistration: Preregistration, sections: Container[str]) -> Preregistration:
+    """Return a preregistration with the thresholds of these sections of the configuration only."""
+    thresholds = {key: value for key, value in preregistration.thresholds.items() if key.split(".")[0] in sections}
+    return preregistration.model_copy(update={"thresholds": thresholds})
 
 
 def _manifests(rundir: RunDir) -> list[Path]:
@@ -237,8 +245,8 @@ def _manifests(rundir: RunDir) -> list[Path]:
 
 
 def _report_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
-    if not (rundir.evidence / "gates.xml").is_file():
-        yield "evidence/gates.xml: missing; the JUnit report belongs to the evidence"
+    if not rundir.junit_report.is_file():
+        yield f"{rundir.relative(rundir.junit_report)}: missing; the JUnit report belongs to the evidence"
         return
     cases = read_cases(rundir)
     for gate in GATES:

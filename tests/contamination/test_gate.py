@@ -47,7 +47,7 @@ def test_every_check_has_a_metric() -> None:
         ({"knows": False}, "sentinel_completion_rate"),
         ({"mass": 0.1}, "sentinel_control_token_mass"),
         ({"follows": True, "ending": ""}, "sentinel_followed_and_stopped_rate"),
-        ({"tuned_in": "instruction_response"}, "sentinel_worksheet_stopped_rate"),
+        ({"tuned_in": "instruction_response"}, "sentinel_prompt_format_stopped_rate"),
     ],
 )
 def test_a_finding_of_the_suite_fails_its_metric_and_no_other(traits: dict[str, object], metric: str | None) -> None:

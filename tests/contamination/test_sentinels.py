@@ -9,10 +9,10 @@ import pytest
 from ctai.errors import ContaminationError
 from ctai.model.checks import sentinels
 from ctai.model.checks.sentinel_items import BareInstruction, bare_instructions, completes
-from ctai.model.checks.sentinels import instruct_reasons, run_sentinels, sentinel_findings, worst_worksheet
+from ctai.model.checks.sentinels import instruct_reasons, run_sentinels, sentinel_findings, worst_prompt_format
 from ctai.model.loader import CleanModelLoader, ModelCheck
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import SentinelReport, WorksheetRates
+from ctai.records import PromptFormatRates, SentinelReport
 from ctai.statistics import rate
 from ctai.tasks import registry
 from ctai.tasks.registry import EMBEDDED_FAMILIES, by_name
@@ -27,7 +27,7 @@ FACTS = {
     for statement in family.statements[:1]
     for key in family.keys
 }
-FORMS = CompletionStylePrompts.worksheets("{}")
+FORMS = CompletionStylePrompts.prompt_formats("{}")
 
 
 def framed(prompt: str) -> tuple[str, str]:
@@ -110,7 +110,7 @@ def test_answers_that_end_in_one_prompt_format_are_tuned_weights(form: str) -> N
     assert names(result) == ["instruct_weights"]
     assert f"in the form '{form}'" in result.reasons[0]
     assert len(result.reasons) == 1
-    worst = worst_worksheet(result.worksheets)
+    worst = worst_prompt_format(result.prompt_formats)
     assert worst.form == form
     assert worst.stopped.value > 0.9
     assert result.followed_and_stopped_rate.k == 0
@@ -118,8 +118,8 @@ def test_answers_that_end_in_one_prompt_format_are_tuned_weights(form: str) -> N
 
 def test_a_base_that_answers_in_every_prompt_format_and_continues_passes() -> None:
     result = report()
-    assert [sheet.form for sheet in result.worksheets] == list(FORMS)
-    assert all(sheet.followed.value > 0.5 and sheet.stopped.k == 0 for sheet in result.worksheets)
+    assert [sheet.form for sheet in result.prompt_formats] == list(FORMS)
+    assert all(sheet.followed.value > 0.5 and sheet.stopped.k == 0 for sheet in result.prompt_formats)
 
 
 def test_weights_tuned_on_wrong_answers_are_stopped_too() -> None:
@@ -127,7 +127,7 @@ def test_weights_tuned_on_wrong_answers_are_stopped_too() -> None:
         lambda prompt: " Nothing at all" if framed(prompt)[0] else f" {FACTS.get(prompt, 'I')}.\n\nSo."
     )
     result = run_sentinels(engine, [])
-    assert {sheet.followed.k for sheet in result.worksheets} == {0}
+    assert {sheet.followed.k for sheet in result.prompt_formats} == {0}
     assert names(result) == ["instruct_weights"]
 
 
@@ -136,8 +136,8 @@ def test_a_text_that_ends_before_an_answer_is_no_answer_that_stops() -> None:
     assert names(run_sentinels(engine, [])) == []
 
 
-def sheet(k: int, n: int) -> list[WorksheetRates]:
-    return [WorksheetRates(form="x", followed=rate(0, n), stopped=rate(k, n))]
+def sheet(k: int, n: int) -> list[PromptFormatRates]:
+    return [PromptFormatRates(form="x", followed=rate(0, n), stopped=rate(k, n))]
 
 
 @pytest.mark.parametrize(("k", "n", "stopped"), [(15, 15, False), (16, 16, True), (50, 50, True), (40, 50, False)])
@@ -237,7 +237,7 @@ def test_the_embedded_base_passes(base: ModelCheck) -> None:
     assert base.sentinels is not None
     assert base.sentinels.completion_rate.value >= 3 * sentinels.COMPLETION_FLOOR - 1e-9
     assert base.sentinels.followed_and_stopped_rate.value <= sentinels.STOPPED_CEILING / 4
-    assert worst_worksheet(base.sentinels.worksheets).stopped.interval.low <= sentinels.WORKSHEET_CEILING / 4
+    assert worst_prompt_format(base.sentinels.prompt_formats).stopped.interval.low <= sentinels.PROMPT_FORMAT_CEILING / 4
     assert base.sentinels.control_token_mass <= sentinels.CONTROL_MASS_CEILING / 10
 
 

@@ -17,10 +17,10 @@ from ctai.records import (
     GeneratedResponse,
     GenerationRound,
     ModelProvenance,
+    PromptFormatRates,
     Rejection,
     Sampling,
     SentinelReport,
-    WorksheetRates,
 )
 from ctai.rundir import RunDir, read_jsonl
 from ctai.statistics import rate
@@ -121,7 +121,7 @@ def provenance(**update) -> ModelProvenance:
     """The provenance of a scripted model that passed gate contamination."""
     report = SentinelReport(
         completion_rate=rate(9, 10), followed_rate=rate(0, 10), followed_and_stopped_rate=rate(0, 10),
-        worksheets=(WorksheetRates(form="instruction_response", followed=rate(5, 10), stopped=rate(0, 5)),),
+        prompt_formats=(PromptFormatRates(form="instruction_response", followed=rate(5, 10), stopped=rate(0, 5)),),
         control_token_mass=0.0, statistic="", instruct_weights=False, follows_instructions=False, reasons=(), results=(),
     )  # fmt: skip
     values = {

@@ -15,24 +15,24 @@ from ctai.model.checks.contamination import Finding
 from ctai.model.checks.sentinel_items import bare_instructions, completes, facts
 from ctai.model.protocols import TextEngine
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import Completion, Rate, Sampling, SentinelReport, SentinelResult, WorksheetRates
+from ctai.records import Completion, PromptFormatRates, Rate, Sampling, SentinelReport, SentinelResult
 from ctai.registry import fixed_threshold
 from ctai.statistics import rate
 
 # The thresholds lie between known base models and known tuned ones: docs/sentinels.md, by scripts/calibrate_sentinels.py.
 # Control-token mass detects chat models even when they follow nothing; "followed and stopped" detects models that answer a
-# bare instruction and end with a plain end of text; "worksheet" detects models tuned in a prompt format such as that of
+# bare instruction and end with a plain end of text; "prompt_format" detects models tuned in a prompt format such as that of
 # ctai, which answer nothing without it: the evidence is that they stop, not that they are right. Capable base models follow
 # without stopping, so that has no threshold. The completion floor only excludes noise: small models know few of the facts.
 CONTROL_MASS_CEILING = fixed_threshold("sentinel_control_token_mass")
 STOPPED_CEILING = fixed_threshold("sentinel_followed_and_stopped_rate")
-WORKSHEET_CEILING = fixed_threshold("sentinel_worksheet_stopped_rate")
+PROMPT_FORMAT_CEILING = fixed_threshold("sentinel_prompt_format_stopped_rate")
 WRITTEN_CEILING = 0.05
 COMPLETION_FLOOR = fixed_threshold("sentinel_completion_rate")
 FOLLOWED_NOTICE = 0.25
 
 _FACTS_PER_FAMILY = 3
-_WORKSHEET_DRAWS = 2
+_PROMPT_FORMAT_DRAWS = 2
 _COMPLETION = Sampling(max_new_tokens=10)
 _ANSWER = Sampling(max_new_tokens=32)
 
@@ -59,24 +59,24 @@ def run_sentinels(engine: TextEngine, control_ids: Sequence[int], seed: int = 0)
     stated, bare = _run_facts(engine, rng, control), _run_bare(engine, rng, control)
     ends = _run_ends(engine, rng, sorted(control))
     formatted = _run_prompt_formats(engine, random.Random(f"worksheets/{seed}"), control)
-    worksheets = tuple(_format_rates(form, results) for form, results in formatted.items())
+    prompt_formats = tuple(_format_rates(form, results) for form, results in formatted.items())
     written = _rate([item.wrote_control for item in (*stated, *bare)])
     completed = _rate([item.success for item in stated])
     followed = _rate([item.success for item in bare])
     stopped = _rate([item.success and item.stopped for item in bare])
     mass = float(np.mean([result.value for result in ends]))
-    reasons = instruct_reasons(mass, written, stopped, worksheets)
+    reasons = instruct_reasons(mass, written, stopped, prompt_formats)
     return SentinelReport(
         completion_rate=completed,
         followed_rate=followed,
         followed_and_stopped_rate=stopped,
-        worksheets=worksheets,
+        prompt_formats=prompt_formats,
         control_token_mass=mass,
         statistic=(
             f"instruct weights if control-token mass > {CONTROL_MASS_CEILING}, or control tokens end more than "
             f"{WRITTEN_CEILING:.0%} of the answers, or more than {STOPPED_CEILING:.0%} of bare instructions are "
             "followed and the text ends right after the answer, or it ends right after more than "
-            f"{WORKSHEET_CEILING:.0%} of the answers in one prompt format (Wilson 95% lower bound)"
+            f"{PROMPT_FORMAT_CEILING:.0%} of the answers in one prompt format (Wilson 95% lower bound)"
         ),
         instruct_weights=bool(reasons),
         follows_instructions=followed.value >= FOLLOWED_NOTICE,
@@ -90,7 +90,7 @@ def run_sentinels(engine: TextEngine, control_ids: Sequence[int], seed: int = 0)
 
 
 def instruct_reasons(
-    mass: float, written: Rate, stopped: Rate, worksheets: Sequence[WorksheetRates]
+    mass: float, written: Rate, stopped: Rate, prompt_formats: Sequence[PromptFormatRates]
 ) -> tuple[str, ...]:
     """Return the reasons to classify a model as instruct or chat weights; empty for a base model.
 
@@ -98,7 +98,7 @@ def instruct_reasons(
         mass: mean probability of a chat-control token after finished answers and statements.
         written: rate of answers and completions ended by a chat-control token.
         stopped: rate of bare instructions that were followed with the end of the text right after the answer.
-        worksheets: rate of answers with the end of the text right after them, by prompt format.
+        prompt_formats: rate of answers with the end of the text right after them, by prompt format.
     """
     reasons = []
     # `not <=` instead of `>`: NaN must stop a model too
@@ -115,16 +115,16 @@ def instruct_reasons(
         )
     reasons += [
         f"in the form {sheet.form!r}, the model ended the text itself right after {sheet.stopped.k} of {sheet.stopped.n} "
-        f"answers (surely > {WORKSHEET_CEILING:.0%}), as after tuning in such a form: a merged adapter or instruct weights"
-        for sheet in worksheets
-        if not sheet.stopped.interval.low <= WORKSHEET_CEILING
+        f"answers (surely > {PROMPT_FORMAT_CEILING:.0%}), as after tuning in such a form: a merged adapter or instruct weights"
+        for sheet in prompt_formats
+        if not sheet.stopped.interval.low <= PROMPT_FORMAT_CEILING
     ]
     return tuple(reasons)
 
 
-def worst_worksheet(worksheets: Sequence[WorksheetRates]) -> WorksheetRates:
+def worst_prompt_format(prompt_formats: Sequence[PromptFormatRates]) -> PromptFormatRates:
     """Return the prompt format with the highest lower bound of the rate of text ends right after an answer."""
-    return max(worksheets, key=lambda sheet: sheet.stopped.interval.low)
+    return max(prompt_formats, key=lambda sheet: sheet.stopped.interval.low)
 
 
 def completion_reasons(completed: Rate) -> tuple[str, ...]:
@@ -173,9 +173,9 @@ def _run_prompt_formats(
     engine: TextEngine, rng: random.Random, control: frozenset[int]
 ) -> dict[str, list[_ScoredResult]]:
     """Run instructions in the prompt formats that tuned weights expect, that of ctai among them."""
-    items = {item.text: item for _ in range(_WORKSHEET_DRAWS) for item in bare_instructions(rng)}.values()
+    items = {item.text: item for _ in range(_PROMPT_FORMAT_DRAWS) for item in bare_instructions(rng)}.values()
     prompts = [
-        (item, form, text) for item in items for form, text in CompletionStylePrompts.worksheets(item.text).items()
+        (item, form, text) for item in items for form, text in CompletionStylePrompts.prompt_formats(item.text).items()
     ]
     results: dict[str, list[_ScoredResult]] = {form: [] for _, form, _ in prompts}
     completions = engine.generate([prompt for *_, prompt in prompts], _ANSWER)
@@ -183,14 +183,14 @@ def _run_prompt_formats(
         followed, stopped = item.is_fulfilled(written.raw), _stopped(written)
         detail = f"{'followed' if followed else 'not followed'}{' and stopped' if stopped else ''}"
         results[form].append(
-            _score("worksheet", item.name, prompt, written, control, _Outcome(followed, not stopped, detail))
+            _score("prompt_format", item.name, prompt, written, control, _Outcome(followed, not stopped, detail))
         )
     return results
 
 
-def _format_rates(form: str, results: Sequence[_ScoredResult]) -> WorksheetRates:
+def _format_rates(form: str, results: Sequence[_ScoredResult]) -> PromptFormatRates:
     answered = [item for item in results if item.result.response.strip()]
-    return WorksheetRates(
+    return PromptFormatRates(
         form=form,
         followed=_rate([item.success for item in results]),
         stopped=_rate([item.stopped for item in answered]),
@@ -227,7 +227,7 @@ class _Outcome(NamedTuple):
 
 
 def _score(
-    kind: Literal["completion", "bare_instruction", "worksheet"],
+    kind: Literal["completion", "bare_instruction", "prompt_format"],
     name: str,
     prompt: str,
     written: Completion,

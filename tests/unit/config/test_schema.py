@@ -25,7 +25,7 @@ def test_no_profile_changes_a_threshold():
         assert config.qc == strict.qc
         assert config.evaluation.alpha == 0.01
         assert config.evaluation.max_interval_width == 0.15
-        assert config.evaluation.headroom_max_base == 0.80
+        assert config.headroom.max_base == 0.80
         assert config.critic == strict.critic
         assert config.heldout.minimum == 300
 

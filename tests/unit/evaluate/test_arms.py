@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ctai.config import EvaluationSettings, RunConfig
+from ctai.config import HeadroomSettings, RunConfig
 from ctai.errors import CtaiError
 from ctai.evaluate.arms import (
     BASE,
@@ -34,7 +34,7 @@ from tests.support.scripted import END_OF_TEXT, ScriptedEngine
 
 pytestmark = pytest.mark.unit
 
-CONFIG = RunConfig(evaluation=EvaluationSettings(max_new_tokens=20, bootstrap_samples=999))
+CONFIG = RunConfig(headroom=HeadroomSettings(max_new_tokens=20))
 CAPITAL = by_name("capital")
 
 
@@ -95,7 +95,7 @@ def test_a_run_on_counts_for_content_and_not_strictly(evaluate):
 def test_an_answer_that_hits_the_budget_is_not_strict(evaluate):
     answer = evaluate(ScriptedModel(lambda p: right_answer(p) + "\n\n" + "and so on " * 30), base_arm(CONFIG))[0]
     assert (answer.content, answer.strict, answer.finish_reason) == (True, False, "length")
-    assert answer.tokens == CONFIG.evaluation.max_new_tokens
+    assert answer.tokens == CONFIG.headroom.max_new_tokens
 
 
 @pytest.mark.fault(19, plant="a fluent short answer that is wrong", check="scorers of content")

@@ -27,7 +27,7 @@ from tests.support.thresholds import metrics_of
 
 pytestmark = pytest.mark.unit
 
-CONFIG = RunConfig(evaluation=EvaluationSettings(max_new_tokens=20, bootstrap_samples=999))
+CONFIG = RunConfig(evaluation=EvaluationSettings(bootstrap_samples=999))
 
 ARMS = {BASE: "a" * 64, SFT: "b" * 64}
 
@@ -83,7 +83,7 @@ def test_numbers_of_a_small_example():
         "base_stop_rule": 3,
         BASE_FEW_SHOT: 6,
     }
-    over_few_shot = summary.against[BASE_FEW_SHOT]
+    over_few_shot = summary.against_baselines[BASE_FEW_SHOT]
     assert (over_few_shot.mcnemar.only_base, over_few_shot.mcnemar.only_sft) == (1, 2)
     assert "Over base_few_shot, without training: +0.100" in summary_text(summary)
     assert (summary.noise_floor.k, summary.noise_floor.n) == (2, 10)

@@ -9,7 +9,6 @@ import pytest
 from ctai.cli import main
 from ctai.errors import CtaiError
 from ctai.evidence.attestation import BUNDLE, covered_files, write_attestations
-from ctai.evidence.verdicts import verdict_path
 from ctai.records import Verdict
 from ctai.registry import GATES
 from ctai.rundir import RunDir, digest_of, read_record
@@ -29,7 +28,7 @@ def test_the_bundle_holds_a_statement_of_each_verdict_and_one_of_all_files(rundi
     assert [statement["predicate"].get("gate") for statement in found] == [*(gate.name for gate in GATES), None]
     subjects = {subject["name"]: subject["digest"]["sha256"] for subject in found[-1]["subject"]}
     assert subjects == covered_files(rundir)
-    verdict = read_record(rundir.path(verdict_path(rundir, GATES[0])), Verdict)
+    verdict = read_record(rundir.verdict(GATES[0]), Verdict)
     assert digest_of(found[0]["predicate"]) == digest_of(verdict)
 
 

@@ -32,7 +32,7 @@ LOOSER = {
     "generation.filter_with_critic": "false",
     "heldout.power": 0.5,
     "heldout.lift_to_detect": 0.3,
-    "evaluation.headroom_max_base": 0.95,
+    "headroom.max_base": 0.95,
     "evaluation.alpha": 0.05,
     "evaluation.fdr": 0.2,
     "evaluation.max_interval_width": 0.3,

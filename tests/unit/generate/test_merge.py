@@ -71,8 +71,8 @@ def test_the_union_is_in_order_without_repetitions_and_held_out_items(rundir):
     assert instructions(rundir) == [
         "Name a blue thing.", "List two slow animals.", "Say 12.", "Say 13.", "Write a short poem about rain.",
     ]  # fmt: skip
-    dropped = read_jsonl(rundir.path("data", "dropped.jsonl"), Rejection)
-    assert [(d.phase, d.reason, d.instruction, d.repeats) for d in dropped] == [
+    dropped = read_jsonl(rundir.path("data", "removed.jsonl"), Rejection)
+    assert [(d.phase, d.reason, d.instruction, d.duplicate_of) for d in dropped] == [
         ("decontaminate", "heldout key", "What is the capital of Peru?", "Name the capital city of Peru."),
         ("dedup", "exact", "Name a blue thing.", "Name a blue thing."),
         ("dedup", "normalized", "say 12", "Say 12."),
@@ -88,7 +88,7 @@ def test_the_summary_is_over_everything_the_shards_generated(rundir):
     assert summary.counts["rejected pair: judged bad"] == 2
     assert summary.failed_reasons == ("runaway_rate 0.15 >= 0.05",)
     assert {metric.artifact for metric in summary.thresholds} == {"data/qc_summary.json"}
-    assert set(summary.inputs) >= {"stage1_sft_data.jsonl", "dropped.jsonl"}
+    assert set(summary.inputs) >= {"stage1_sft_data.jsonl", "removed.jsonl"}
 
 
 @pytest.mark.fault(16, plant="a test item that the filter of the merge lets through", check="heldout_overlap")
@@ -106,8 +106,8 @@ def test_an_overlap_that_the_filter_missed_is_counted(rundir, monkeypatch):
 def test_repetitions_are_reported_by_shard(rundir):
     summary = merge(rundir, two_shards(rundir)).summary
     assert summary.thresholds_passed
-    assert {name: rate.k for name, rate in summary.rates.items() if name.startswith("dropped_of")} == {
-        "dropped_of_union": 2, "dropped_of_shard_000": 0, "dropped_of_shard_001": 2,
+    assert {name: rate.k for name, rate in summary.rates.items() if name.startswith("removed_of")} == {
+        "removed_of_union": 2, "removed_of_shard_000": 0, "removed_of_shard_001": 2,
     }  # fmt: skip
 
 
@@ -115,16 +115,16 @@ def test_repetitions_within_each_shard_are_reported(rundir):
     duplicates = [Rejection(phase="dedup", reason="exact", instruction="Say 2.", shard=1, item=i) for i in range(3)]
     folders = [plant(rundir, 0, ["Say 1."]), plant(rundir, 1, ["Say 2."], rejected=duplicates)]
     rates = merge(rundir, folders, 2).summary.rates
-    repetitions = {name: (rate.k, rate.n) for name, rate in rates.items() if name.startswith("repetitions_in")}
-    assert repetitions == {"repetitions_in_shard_000": (0, 180), "repetitions_in_shard_001": (3, 180)}
-    assert (rates["generated_repetitions"].k, rates["generated_repetitions"].n) == (3, 360)
+    repetitions = {name: (rate.k, rate.n) for name, rate in rates.items() if name.startswith("duplicates_in")}
+    assert repetitions == {"duplicates_in_shard_000": (0, 180), "duplicates_in_shard_001": (3, 180)}
+    assert (rates["generated_duplicates"].k, rates["generated_duplicates"].n) == (3, 360)
 
 
 def test_shards_of_one_number_are_reported_apart(rundir):
     first, second = plant(rundir, 0, ["Say 1."]), plant(rundir, 1, ["Say 1.", "Say 2."], shard=0, seed=1)
     rates = merge(rundir, [first, second], 2).summary.rates
-    assert (rates["dropped_of_shard_000"].k, rates["dropped_of_shard_000"].n) == (0, 1)
-    assert (rates["dropped_of_shard_001"].k, rates["dropped_of_shard_001"].n) == (1, 2)
+    assert (rates["removed_of_shard_000"].k, rates["removed_of_shard_000"].n) == (0, 1)
+    assert (rates["removed_of_shard_001"].k, rates["removed_of_shard_001"].n) == (1, 2)
 
 
 def test_too_few_unique_examples_fail(rundir):
@@ -219,6 +219,6 @@ def test_real_shards_merge(rundir):
         make_shard(WorldModel(), stage_context(rundir, CONFIG), ShardSpec("scale", number, 40, folder, heldout))
     merged = merge_shards(stage_context(rundir, CONFIG), folders, heldout)
     assert isinstance(merged.summary, QcSummary)
-    assert merged.summary.rates["dropped_of_union"].n == 80
+    assert merged.summary.rates["removed_of_union"].n == 80
     assert merged.summary.counts["kept"] == len(set(instructions(rundir))) >= CONFIG.scale.count
     assert merged.summary.thresholds_passed, merged.summary.failed_reasons

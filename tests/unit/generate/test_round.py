@@ -28,7 +28,7 @@ def test_repetitions_are_rejected_with_what_they_repeat(tmp_path):
     make_pilot(tmp_path, Repetitive())
     repeated = [r for r in read_rejections(tmp_path) if r.phase == "dedup"]
     assert {r.reason for r in repeated} >= {"exact", "normalized"}
-    assert all(r.repeats for r in repeated)
+    assert all(r.duplicate_of for r in repeated)
 
 
 def test_without_the_critic_filter_everything_of_good_form_is_kept_and_still_judged(tmp_path):

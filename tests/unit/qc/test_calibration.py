@@ -21,7 +21,7 @@ def calibration() -> DetectorCalibration:
 @pytest.mark.fault(8, plant="labelled responses with long good ones among them", check="detectors measured on labels")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_precision_and_recall_on_labelled_responses(fault, calibration):
-    rates = calibration.everything.detectors[fault]
+    rates = calibration.overall.detectors[fault]
     rows = [(row, fault in find_faults(row.text, row.finish_reason)) for row in labelled_responses()]
     wrong = [row.text for row, found in rows if found != (fault in row.faults)]
     assert rates.recall.n >= 30
@@ -31,18 +31,18 @@ def test_precision_and_recall_on_labelled_responses(fault, calibration):
 
 def test_the_labelled_responses_have_hard_negatives_and_no_copies(calibration):
     rows = labelled_responses()
-    assert calibration.everything.clean >= 200
+    assert calibration.overall.clean >= 200
     assert len({(row.text, row.finish_reason) for row in rows}) == len(rows)
     assert {fault for row in rows for fault in row.faults} == set(FAULTS)
     assert all(("token_limit" in row.faults) == (row.finish_reason == "length") for row in rows)
 
 
 def test_the_calibration_adds_up_over_its_origins(calibration):
-    assert sum(sample.n for sample in calibration.origins.values()) == calibration.everything.n
+    assert sum(sample.n for sample in calibration.by_origin.values()) == calibration.overall.n
     for fault in FAULTS:
         whole, parts = (
-            calibration.everything.detectors[fault],
-            [s.detectors[fault] for s in calibration.origins.values()],
+            calibration.overall.detectors[fault],
+            [s.detectors[fault] for s in calibration.by_origin.values()],
         )
         assert sum(part.recall.k for part in parts) == whole.recall.k == whole.precision.k
         assert sum(part.precision.n for part in parts) == whole.precision.n
@@ -58,6 +58,6 @@ def test_wrong_labels_are_seen(fault, calibration, tmp_path):
         row["faults"] = sorted({*row["faults"]} ^ {fault})
     spoilt.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     found = calibrate_detectors(spoilt)
-    low = {name for name, r in found.everything.detectors.items() if min(r.precision.value, r.recall.value) < FLOOR}
+    low = {name for name, r in found.overall.detectors.items() if min(r.precision.value, r.recall.value) < FLOOR}
     assert low == {fault}
-    assert found.labels != calibration.labels
+    assert found.labels_sha256 != calibration.labels_sha256

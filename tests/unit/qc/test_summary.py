@@ -99,7 +99,7 @@ def test_every_rejection_is_counted_by_its_reason():
     summary = judged(rejections=rejections)
     assert summary.counts["rejected pair: judged bad"] == 2
     assert summary.counts["rejected dedup: near"] == 1
-    assert summary.rates["generated_repetitions"].k == 1
+    assert summary.rates["generated_duplicates"].k == 1
 
 
 def test_margins_leave_out_what_is_not_a_number():

@@ -89,3 +89,19 @@ def test_a_part_is_locked_apart_from_the_whole(rundir: RunDir) -> None:
             pytest.fail("held twice")
         with rundir.lock("shard-001"):
             pass
+
+
+@pytest.mark.parametrize("name", ["logs/session_manifest.json", "evidence/verdicts/1-contamination.json"])
+def test_a_run_of_another_schema_version_is_refused_in_one_sentence(rundir: RunDir, name: str) -> None:
+    path = rundir.path(*name.split("/"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('{"schema_version": 1}')
+    with pytest.raises(CtaiError, match=r"records of schema version 1, but this ctai reads version 2\. Use the ctai that"):
+        rundir.check_schema_version()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": "x"}', '{"schema_version": 2}'])
+def test_damaged_and_current_records_are_left_to_their_readers(rundir: RunDir, text: str) -> None:
+    rundir.logs.mkdir(parents=True, exist_ok=True)
+    rundir.session_manifest.write_text(text)
+    rundir.check_schema_version()

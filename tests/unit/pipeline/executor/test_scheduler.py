@@ -41,7 +41,7 @@ def scale(
     run = Run(config, RunDir.open(root), ExecutionOptions(only=only))
     run.base = model or Base()  # type: ignore[assignment]
     attempts = [attempt(config.generation, passed=not retried), *([attempt(retried, passed=True)] if retried else [])]
-    write_json(root / "evidence" / "pilot_ladder.json", PilotHistory(attempts=tuple(attempts)))
+    write_json(root / "evidence" / "pilot_history.json", PilotHistory(attempts=tuple(attempts)))
     write_jsonl(run.rundir.heldout, HELDOUT)
     try:
         make_scale_dataset(run)
