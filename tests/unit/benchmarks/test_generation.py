@@ -59,7 +59,7 @@ def test_training_runs_on_any_model(subject: Subject) -> None:
     assert by_arm(training.run(subject, steps=2, turns=1))[PRODUCT].rate
 
 
-def test_the_table_of_the_page_is_replaced_and_the_words_stay(tmp_path: Path) -> None:
+def test_the_table_of_the_page_is_replaced_and_the_text_stays(tmp_path: Path) -> None:
     measured = document([Row("critic", "tiny", "peer", "items/s", 12.5, 4.0, 3.5, 4.5, "all the same")], "cuda")
     written = tmp_path / "page.md"
     other = f"{page.BEGIN['cpu']}\nother\n{page.END}\n"
@@ -70,12 +70,12 @@ def test_the_table_of_the_page_is_replaced_and_the_words_stay(tmp_path: Path) ->
     assert text.endswith("\nafter\n")
     assert "| critic | tiny | peer | 12.5 items/s | 4.00x (3.50 to 4.50) | all the same |" in text
     assert "old" not in text
-    written.write_text("no marks", encoding="utf-8")
-    with pytest.raises(ValueError, match="has no marks"):
+    written.write_text("no markers", encoding="utf-8")
+    with pytest.raises(ValueError, match="has no markers"):
         page.update(written, measured)
 
 
-def test_the_page_has_the_marks() -> None:
+def test_the_page_has_the_markers() -> None:
     text = (Path(page.__file__).parents[1] / "docs" / "performance.md").read_text(encoding="utf-8")
     for begin in page.BEGIN.values():
         assert text.index(page.END, text.index(begin))
