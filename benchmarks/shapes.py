@@ -7,6 +7,7 @@ whose words are numbers, and random texts; `benchmarks.shape_parts` measures.
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -93,7 +94,7 @@ def weights(config: Qwen2Config, device: str, dtype: torch.dtype) -> dict[str, L
     if config.tie_word_embeddings:
         del shapes["lm_head.weight"]
     return {
-        name: Lazy(lambda number=number, name=name, shape=shape: _random(number, name, shape, config, device, dtype))
+        name: Lazy(partial(_random, number, name, shape, config, device, dtype))
         for number, (name, shape) in enumerate(shapes.items())
     }
 

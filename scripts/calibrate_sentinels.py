@@ -16,7 +16,7 @@ from ctai.model.loader import CleanModelLoader
 from ctai.records import Rate
 from ctai.rundir import write_text
 from ctai.statistics import rate
-from scripts.build_embedded.controls import Kind, build_control
+from scripts.build_embedded.controls import SEED, STEPS, Kind, build_control
 
 ROOT = Path(__file__).parents[1]
 DATA, PAGE, TEXT = ROOT / "docs/data/sentinels.json", ROOT / "docs/sentinels.md", ROOT / "docs/data/sentinels.in.md"
@@ -37,8 +37,8 @@ class Control(NamedTuple):
 def controls(cache: Path, smollm2: str | None) -> Iterator[Control]:
     """Yield all controls; SmolLM2 only if its file is given."""
 
-    def build(kind: Kind, **options: int) -> Callable[[], str]:
-        return lambda: str(build_control(kind, cache, **options))
+    def build(kind: Kind, steps: int = STEPS, seed: int = SEED) -> Callable[[], str]:
+        return lambda: str(build_control(kind, cache, steps=steps, seed=seed))
 
     yield Control("embedded base", False, lambda: "embedded", main=True)
     yield Control("instruct twin, 160 steps", True, build("instruct"), main=True)

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from scripts.build_embedded import corpus
+from scripts.build_embedded.pages import Document
 
 ROWS_PER_SHARD = 512
 _DOCUMENTS_AT_ONCE = 256
@@ -35,7 +36,7 @@ class Shard(NamedTuple):
             yield tokens[:, :-1], tokens[:, 1:], weights[:, 1:]
 
 
-def _encode(tokenizer: Tokenizer, pages: list[corpus.Document]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _encode(tokenizer: Tokenizer, pages: list[Document]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     texts = ["".join(segment.text for segment in page) for page in pages]
     for page, encoding in zip(pages, tokenizer.encode_batch(texts), strict=True):
         ends = np.fromiter(accumulate(len(segment.text) for segment in page), np.int64)

@@ -5,11 +5,11 @@ Owns the metrics of the model card. Every rate has its counts; intervals are Wil
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
@@ -48,12 +48,12 @@ class Subject:
     control_logps: list[float] = field(default_factory=list)
 
     @cached_property
-    def tokenizer(self):  # type: ignore[no-untyped-def]
+    def tokenizer(self) -> Any:
         """Tokenizer, which pads on the left."""
         return AutoTokenizer.from_pretrained(self.folder, padding_side="left")
 
     @cached_property
-    def model(self):  # type: ignore[no-untyped-def]
+    def model(self) -> Any:
         """Model, loaded in the precision of ctai."""
         config = None
         if self.quantization == "nf4":
@@ -66,7 +66,7 @@ class Subject:
         model = AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32, quantization_config=config)
         return model.eval()
 
-    def _batches(self, prompts: Sequence[str]):  # type: ignore[no-untyped-def]
+    def _batches(self, prompts: Sequence[str]) -> Iterator[Any]:
         for start in range(0, len(prompts), _BATCH):
             batch = list(prompts[start : start + _BATCH])
             yield self.tokenizer(batch, return_tensors="pt", padding=True, add_special_tokens=False)
@@ -210,7 +210,7 @@ def measure_responses(subject: Subject, n: int, seed: int) -> dict[str, object]:
 def _judge(
     subject: Subject,
     name: str,
-    items: Sequence[probes.PairProbe] | Sequence[probes.InstructionProbe],
+    items: Sequence[probes.PairProbe | probes.InstructionProbe],
     prompts: Sequence[str],
 ) -> dict[str, object]:
     """Score labelled probes: balanced accuracy, AUC, and the share of each kind accepted at the margin."""

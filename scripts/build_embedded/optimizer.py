@@ -75,4 +75,4 @@ class MuonAdamW:
     def load(self, state: dict[str, object]) -> None:
         """Restore the state from a checkpoint."""
         self._momenta = state["momenta"]  # type: ignore[assignment]
-        self._adamw.load_state_dict(state["adamw"])  # type: ignore[arg-type]
+        self._adamw.load_state_dict(state["adamw"])

@@ -11,6 +11,6 @@ def coordinates(markup: str) -> list[float]:
     """All x coordinates of a drawing; not a number or an unknown entity raises."""
     root = ElementTree.fromstring(markup)
     names = ("x", "x1", "x2", "cx", "width")
-    found = [float(element.get(name)) for element in root.iter() for name in names if element.get(name) is not None]
+    found = [float(value) for element in root.iter() for name in names if (value := element.get(name)) is not None]
     points = [pair.split(",")[0] for element in root.iter() for pair in (element.get("points") or "").split()]
     return found + [float(x) for x in points]

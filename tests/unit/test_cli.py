@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 def commands() -> dict[str, str]:
     """Help text by command."""
     (action,) = (action for action in build_parser()._actions if action.dest == "==SUPPRESS==" or action.choices)
+    assert isinstance(action.choices, dict)
     return {name: parser.format_help() for name, parser in action.choices.items()}
 
 

@@ -137,8 +137,8 @@ def test_benjamini_hochberg_published() -> None:
 def test_benjamini_hochberg_equals_scipy_and_keeps_the_order(p_values: list[float], fdr: float, rng) -> None:
     rng.shuffle(p_values)
     adjusted = statistics.benjamini_hochberg(p_values, fdr)
-    expected = stats.false_discovery_control(p_values) if p_values else []
-    assert adjusted.p_values == pytest.approx(tuple(expected))
+    expected: tuple[float, ...] = tuple(stats.false_discovery_control(p_values)) if p_values else ()
+    assert adjusted.p_values == pytest.approx(expected)
     assert all(p <= fdr * (1 + 1e-9) for p, significant in zip(*adjusted, strict=True) if significant)
 
 

@@ -53,7 +53,7 @@ def described(module: Any) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = []
     for name, part in module.named_modules():
         weights = [(key, w.dtype, w.shape, w.requires_grad) for key, w in part.named_parameters(recurse=False)]
-        weight = getattr(part, "weight", None)
+        weight: Any = getattr(part, "weight", None)
         state = getattr(weight, "quant_state", None)
         packing = (weight.quant_type, state.blocksize, state.dtype, state.nested, part.compute_dtype) if state else None
         found.append((name, type(part).__name__, part.training, weights, packing))

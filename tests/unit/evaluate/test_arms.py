@@ -55,7 +55,9 @@ def heldout(count: int = 10) -> list[HeldoutItem]:
 
 def right_answer(prompt: str) -> str:
     instruction = prompt.rsplit("Instruction: ", 1)[1].removesuffix("\nResponse:")
-    return f" {CAPITAL.answer(CAPITAL.parse(instruction))}"
+    key = CAPITAL.parse(instruction)
+    assert key is not None
+    return f" {CAPITAL.answer(key)}"
 
 
 def evaluated(root: Path, model, arm: Arm, items=None, progress=None, folder: str = "arm") -> ArmResult:

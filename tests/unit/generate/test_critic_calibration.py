@@ -24,7 +24,7 @@ def knowing_engine(probes, sure=0.9, reads_the_rubric=True):
 
     def probabilities(prompt):
         block = prompt.rsplit("INSTRUCTION: ", 1)[1].removesuffix("\nLabel:")
-        label = labels.get(block.replace("\nRESPONSE: ", ""))
+        label = labels.get(block.replace("\nRESPONSE: ", ""), "")
         p = {"A": sure, "B": 1 - sure}.get(label, 0.5)
         if reads_the_rubric and prompt.split("\n")[1].startswith(("A: wrong", "A: vague")):
             p = 1 - p

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 def test_seeds_are_fixed_spread_and_sensitive_to_every_part() -> None:
     # pinned (SHA-256 of `[0,"pilot",1]`): another value would break the reproduction of every old run
     assert provenance.derive_seed(0, "pilot", 1) == 2750529742236583494
-    parts = [("a", 1), ("b", 1), ("a", 2), ("a", "1"), ("a1",), ("a", 1, 1)]
+    parts: list[tuple[str | int, ...]] = [("a", 1), ("b", 1), ("a", 2), ("a", "1"), ("a1",), ("a", 1, 1)]
     assert len({provenance.derive_seed(seed, *part) for seed in (0, 1) for part in parts}) == 12
     many = [provenance.derive_seed(0, "x", index) for index in range(1000)]
     assert all(0 <= seed < 2**63 for seed in many)

@@ -2,14 +2,16 @@
 
 import io
 import sys
+import time
+from typing import cast
 
 import pytest
 from _pytest._io import TerminalWriter
 
 from ctai.config import QcThresholds
 from ctai.gates.pilot import make_pilot
+from ctai.model.lazy import LazyBaseModel
 from ctai.pipeline.run import Run
-from ctai.pytest_plugin import progress
 from ctai.pytest_plugin.progress import TerminalProgress
 from ctai.rundir import RunDir, write_jsonl
 from ctai.tasks.heldout import build_heldout
@@ -48,7 +50,7 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Clock that a test advances."""
     now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
@@ -107,7 +109,7 @@ def test_a_pilot_that_is_tried_again_says_which_attempt_and_why(tmp_path, tiny_m
     config = CONFIG.model_copy(update={"qc": QcThresholds(median_tokens=0.5)})
     display = TerminalProgress()
     run = Run(config, RunDir.open(tmp_path / "run"), display=display)
-    run.base = ScriptedBase(tiny_model)
+    run.base = cast(LazyBaseModel, ScriptedBase(tiny_model))
     write_jsonl(run.rundir.heldout, build_heldout(300, 0, embedded=True))
     reporter = Reporter(isatty=False)
     display.attach(reporter, None)

@@ -33,6 +33,7 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="no browser is instal
 
 def opened(page: Path, tmp_path: Path, *flags: str) -> str:
     """What a headless browser makes of a page."""
+    assert BROWSER is not None
     command = [
         BROWSER,
         "--headless",

@@ -5,14 +5,15 @@ from itertools import pairwise
 import pytest
 
 from ctai.report.generation import build_funnel, duplicate_clusters
-from ctai.report.reader import RunReader
 from ctai.rundir import write_text
+from ctai.rundir.reader import RunReader
 
 pytestmark = pytest.mark.unit
 
 
 def test_the_funnel_accounts_for_every_loss(finished):
     records = RunReader(finished).scale
+    assert records is not None
     stages = build_funnel(records)
     assert [stage.n for stage in stages] == [60, 54, 48, 40, 40, 38, 34, 32, 29]
     for before, stage in pairwise(stages):
@@ -26,11 +27,16 @@ def test_the_funnel_accounts_for_every_loss(finished):
 
 def test_what_the_records_do_not_explain_is_said(copied):
     write_text(copied.shard_dir(0) / "rejections.jsonl", "")
-    stages = build_funnel(RunReader(copied).scale)
+    records = RunReader(copied).scale
+    assert records is not None
+    stages = build_funnel(records)
     assert ("not explained by the records", 3) in [tuple(rejection) for rejection in stages[2].rejections]
 
 
 def test_repetitions_are_counted_by_what_they_repeat(finished):
-    clusters = duplicate_clusters(RunReader(finished).scale)
+    records = RunReader(finished).scale
+    assert records is not None
+    clusters = duplicate_clusters(records)
+    assert clusters is not None
     assert (clusters.total, clusters.distinct) == (7, 1)
     assert [(cluster.instruction, cluster.duplicates) for cluster in clusters.largest] == [("Name thing 0.", 7)]

@@ -40,7 +40,7 @@ def test_digest_of_a_record_is_that_of_its_content() -> None:
 
 
 def test_tree_digest_sees_names_and_contents(tmp_path: Path) -> None:
-    seen = set()
+    seen: set[str] = set()
     for name, content in [("a/x", "1"), ("a/x", "2"), ("b/x", "2"), ("b/y", "2")]:
         folder = tmp_path / str(len(seen))
         write_text(folder / name, content)

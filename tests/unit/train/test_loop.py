@@ -1,6 +1,7 @@
 """Optimization of an adapter: learning, resumption, losses on packed rows, and the base that stays as it was."""
 
 import math
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -221,7 +222,7 @@ def test_a_model_that_looks_across_the_borders_of_examples_is_not_packed(tiny_mo
 )
 def test_a_leak_that_hardly_changes_the_loss_is_found(architecture, packs):
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    own = {
+    own: dict[str, dict[str, Any]] = {
         "gpt2": {"n_positions": 64},
         "mistral": {"num_key_value_heads": 2, "sliding_window": 8},
         "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},

@@ -20,6 +20,7 @@ from ctai.records import (
     EvaluationSummary,
     Example,
     GenerationRound,
+    Record,
     Rejection,
     StageManifest,
 )
@@ -283,7 +284,7 @@ def test_a_report_that_is_missing_or_no_xml_is_found(rundir):
 # -------------------------------------------------------------------------------------------------- recomputation
 
 
-def edit_line(path: Path, kind: type, index: int, **update: object) -> None:
+def edit_line(path: Path, kind: type[Record], index: int, **update: object) -> None:
     """Change one record of a JSONL file."""
     records = read_jsonl(path, kind)
     records[index] = records[index].model_copy(update=update)
