@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from ctai.explain.offenders import Offender, find_offenders
 from ctai.records import Metric
 from ctai.registry import metric_spec
-from ctai.report.reader import RunReader
 from ctai.report.text import to_plain_text
 from ctai.rundir import RunDir
+from ctai.rundir.reader import RunReader
 
 __all__ = ["Explanation", "explain"]
 

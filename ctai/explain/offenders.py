@@ -12,7 +12,7 @@ from ctai.generate.shard import BEYOND_TARGET
 from ctai.qc.calibration import labelled_responses
 from ctai.qc.faults import find_faults
 from ctai.records import EvaluationItem, Example, ProbeJudgement, Rejection, SentinelResult
-from ctai.report.reader import GenerationData, RunReader
+from ctai.rundir.reader import GenerationData, RunReader
 from ctai.tasks.base import normalize_case_and_spacing
 
 
@@ -72,7 +72,7 @@ def _misjudged_responses(*, missed: bool) -> Rule:
 
 def _misjudged_probes(kind: str) -> Rule:
     def rule(reader: RunReader, _gate: str) -> Iterable[Offender]:
-        probes = reader.read_lines(f"evidence/instruments/critic_{kind}/probes.jsonl", ProbeJudgement)
+        probes = reader.read_lines(reader.rundir.probes(kind), ProbeJudgement)
         wrong = [probe for probe in probes if probe.label and (probe.label == "A") != probe.critique.is_good]
         wrong.sort(key=lambda probe: -probe.critique.margin)
         return (
@@ -105,7 +105,7 @@ def _rejected(*phases: str, reason: str = "") -> Rule:
         generation = _generation(reader, gate)
         rejections = [
             rejection
-            for rejection in ((*generation.rejections, *generation.dropped) if generation else ())
+            for rejection in ((*generation.rejections, *generation.removed) if generation else ())
             if (not phases or rejection.phase in phases)
             and reason in rejection.reason
             and rejection.reason != BEYOND_TARGET

@@ -10,9 +10,9 @@ from ctai.export.adapter import BaseDescription, write_adapter, write_base
 from ctai.export.cards import escape_inline, markdown_table, warning_lines
 from ctai.export.dataset import write_dataset, write_heldout
 from ctai.export.finished_run import FinishedRun, open_finished_run
-from ctai.report.reader import RunReader
 from ctai.report.render import render_report
 from ctai.rundir import copy_file, new_folder, sha256_file, write_text
+from ctai.rundir.reader import RunReader
 
 __all__ = ["export_run"]
 

@@ -12,7 +12,6 @@ from ctai.config import ModelSettings
 from ctai.errors import PreconditionError
 from ctai.evidence.verdicts import verdict_path
 from ctai.records import (
-    ContaminationReport,
     EvaluationItem,
     EvaluationSummary,
     Example,
@@ -23,7 +22,8 @@ from ctai.records import (
     Verdict,
 )
 from ctai.registry import GATES
-from ctai.rundir import RunDir, read_jsonl, read_record
+from ctai.rundir import RunDir
+from ctai.rundir.reader import RunReader, require
 from ctai.verification.verify import find_differences, read_verdicts
 
 LAST_GATE = GATES[-1]
@@ -36,6 +36,10 @@ class FinishedRun:
     rundir: RunDir
     verdicts: dict[str, Verdict]
     provenance: ModelProvenance
+
+    @cached_property
+    def _reader(self) -> RunReader:
+        return RunReader(self.rundir, strict=True)
 
     @property
     def verdict(self) -> Verdict:
@@ -71,7 +75,7 @@ class FinishedRun:
     @cached_property
     def training(self) -> TrainingManifest:
         """Training manifest of the evaluated adapter."""
-        return read_record(self._artifact_of("supervised_tokens"), TrainingManifest)
+        return require(self._reader.read(self._artifact_of("supervised_tokens"), TrainingManifest))
 
     @property
     def adapter(self) -> Path:
@@ -86,22 +90,22 @@ class FinishedRun:
     @cached_property
     def summary(self) -> EvaluationSummary:
         """Comparison of the arms."""
-        return read_record(self._artifact_of("content_lift"), EvaluationSummary)
+        return require(self._reader.read(self._artifact_of("content_lift"), EvaluationSummary))
 
     @cached_property
     def answers(self) -> list[EvaluationItem]:
         """Answers of the trained model."""
-        return read_jsonl(self.results / "sft_items.jsonl", EvaluationItem)
+        return self._reader.read_lines(self.results / "sft_items.jsonl", EvaluationItem)
 
     @cached_property
     def examples(self) -> list[Example]:
         """Examples of the dataset."""
-        return read_jsonl(self.rundir.dataset, Example)
+        return self._reader.dataset
 
     @cached_property
     def heldout(self) -> list[HeldoutItem]:
         """Items of the frozen test set."""
-        return read_jsonl(self.rundir.heldout, HeldoutItem)
+        return self._reader.heldout
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -154,7 +158,7 @@ def open_finished_run(run_dir: Path, *, anyway: bool) -> FinishedRun:
     first = next(find_differences(run_dir), None)
     if first is not None:
         raise PreconditionError(f"the evidence of {run_dir} does not hold, so it is not exported: {first}")
-    report = read_record(rundir.model_check, ContaminationReport)
+    report = require(RunReader(rundir, strict=True).contamination)
     if report.provenance is None:
         raise PreconditionError(f"{run_dir} does not record its base model. Run the gates again")
     return FinishedRun(rundir, verdicts.readable, report.provenance)

@@ -7,9 +7,9 @@ lists them. The report needs no network and no script.
 from pathlib import Path
 
 from ctai.errors import CtaiError
-from ctai.report.reader import RunReader
 from ctai.report.render import render_report
 from ctai.rundir import RunDir, write_text
+from ctai.rundir.reader import RunReader
 
 __all__ = ["write_report"]
 

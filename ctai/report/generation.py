@@ -11,8 +11,8 @@ from markupsafe import Markup
 from ctai.provenance import derive_seed
 from ctai.records import Critique, Example, GenerationRound, Rejection
 from ctai.report.charts import Bin, compute_bins, draw_bar, draw_histogram
-from ctai.report.reader import GenerationData
 from ctai.report.text import format_number, ratio
+from ctai.rundir.reader import GenerationData
 
 SAMPLES = 12
 SAMPLES_PER_REASON = 3
@@ -111,10 +111,10 @@ def build_funnel(generation: GenerationData) -> tuple[FunnelStage, ...]:
         ("Pairs accepted", kept + surplus, pair_reasons),
         ("Kept", kept, {_BEYOND_TARGET: surplus}),
     ]
-    if generation.dropped:
-        dropped = Counter((r.phase, r.reason) for r in generation.dropped)
+    if generation.removed:
+        dropped = Counter((r.phase, r.reason) for r in generation.removed)
         reasons = {f"{PHASE_LABELS[phase]} in another shard ({reason})": n for (phase, reason), n in dropped.items()}
-        counts.append(("Unique across shards", kept - len(generation.dropped), reasons))
+        counts.append(("Unique across shards", kept - len(generation.removed), reasons))
     return tuple(_funnel_stages(counts))
 
 
@@ -200,7 +200,7 @@ def _integer_bins(tokens: Sequence[float]) -> tuple[Bin, ...]:
 
 def duplicate_clusters(generation: GenerationData) -> DuplicateClusters | None:
     """Return the duplicated instructions, the most frequent first; None without duplicates."""
-    rejections = (*generation.rejections, *generation.dropped)
+    rejections = (*generation.rejections, *generation.removed)
     counts = Counter(r.duplicate_of or r.instruction for r in rejections if r.phase == "dedup")
     if not counts:
         return None
@@ -228,7 +228,7 @@ def sample_rejections(generation: GenerationData, seed: int) -> tuple[RejectionS
     """Draw some rejections for each phase and reason, the most frequent reason first."""
     rng = random.Random(derive_seed(seed, "report", "lost"))
     by_reason: dict[tuple[str, str], list[Rejection]] = {}
-    for rejection in (*generation.rejections, *generation.dropped):
+    for rejection in (*generation.rejections, *generation.removed):
         by_reason.setdefault((rejection.phase, rejection.reason), []).append(rejection)
     samples = [
         RejectionSamples(

@@ -12,8 +12,8 @@ from ctai.evidence.verdicts import verdict_path
 from ctai.records import Metric, Phase, Verdict
 from ctai.registry import GATES, METRICS, GateSpec
 from ctai.report.drawing import draw_threshold_axis
-from ctai.report.reader import RunReader
 from ctai.report.text import format_duration, format_interval, format_number, format_short, humanize
+from ctai.rundir.reader import RunReader
 
 _COMPARISONS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least", "==": "exactly"}
 _WITHOUT_VERDICT = ("failed", "interrupted", "running")

@@ -8,9 +8,9 @@ from markupsafe import Markup
 from ctai.records import BudgetEntry, BudgetLedger, Environment, ModelProvenance, Phase, SessionManifest
 from ctai.registry import GATES
 from ctai.report.charts import draw_bar
-from ctai.report.reader import RunReader
 from ctai.report.text import format_duration, format_number, ratio
 from ctai.rundir import digest_of
+from ctai.rundir.reader import RunReader
 
 
 class Field(NamedTuple):

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ctai.records import SentinelResult
 from ctai.report import evaluation, generation, outcome, provenance, text
-from ctai.report.reader import GenerationData, RunReader
+from ctai.rundir.reader import GenerationData, RunReader
 
 _MAX_SENTINELS = 40
 _ARMS = {"base": "base, zero-shot", "base_few_shot": "base with few-shot examples"}

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.records import ContaminationReport, HeldoutItem, ModelProvenance, Verdict
-from ctai.rundir import RunDir, digest_of, read_jsonl, read_record
+from ctai.rundir import RunDir, digest_of
+from ctai.rundir.reader import RunReader, require
 from ctai.tasks import plugins
 from ctai.verification.datasets import RecomputedPilot, RecomputedScale, recompute_pilot, recompute_scale
 from ctai.verification.evaluation import (
@@ -32,6 +33,7 @@ class RunRecords:
 
     def __init__(self, rundir: RunDir, verdicts: Mapping[str, Verdict]) -> None:
         self.rundir = rundir
+        self._reader = RunReader(rundir, strict=True)
         self._verdicts = verdicts
 
     def config(self, gate: str) -> RunConfig:
@@ -65,7 +67,7 @@ class RunRecords:
     @cached_property
     def model_check(self) -> ContaminationReport:
         """Stored record of gate contamination."""
-        return read_record(self.rundir.model_check, ContaminationReport)
+        return require(self._reader.contamination)
 
     @cached_property
     def provenance(self) -> ModelProvenance:
@@ -82,7 +84,7 @@ class RunRecords:
     @cached_property
     def heldout(self) -> list[HeldoutItem]:
         """Frozen test set."""
-        return read_jsonl(self.rundir.heldout, HeldoutItem)
+        return self._reader.heldout
 
     @cached_property
     def instruments(self) -> RecomputedInstruments:

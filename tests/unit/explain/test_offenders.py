@@ -5,8 +5,8 @@ import pytest
 from ctai.explain.offenders import RULES, find_offenders
 from ctai.records import Rejection
 from ctai.registry import METRICS
-from ctai.report.reader import RunReader
 from ctai.rundir import RunDir, write_jsonl
+from ctai.rundir.reader import RunReader
 
 pytestmark = pytest.mark.unit
 
