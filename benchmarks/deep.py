@@ -17,7 +17,7 @@ def write_deeper(folder: Path, times: int) -> int:
 
     The output projections of attention and feed-forward network of the added layers are 0.
     """
-    embedded = sources.resolve(sources.EMBEDDED, None).folder
+    embedded = sources.resolve_model(sources.EMBEDDED, None).folder
     model = AutoModelForCausalLM.from_pretrained(embedded, dtype=torch.float32)
     config = AutoConfig.from_pretrained(embedded)
     few, config.num_hidden_layers = config.num_hidden_layers, times * config.num_hidden_layers

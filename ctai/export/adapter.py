@@ -56,7 +56,7 @@ def write_base(run: FinishedRun, folder: Path, limit_bytes: float) -> BaseDescri
     if provenance.revision is not None:
         note = f"`{escape_inline(provenance.model_id)}` on the hub, at revision `{escape_inline(provenance.revision)}`"
         return BaseDescription(provenance.model_id, provenance.revision, note, is_included=False)
-    source = sources.resolve(run.model.name, run.model.revision)
+    source = sources.resolve_model(run.model.name, run.model.revision)
     files = sources.files_to_share(source)
     size = sum(path.stat().st_size for path in files)
     if size > limit_bytes:

@@ -56,10 +56,10 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> lis
 
 def format_rate(rate: Rate) -> str:
     """Format a rate with its 95% interval."""
-    return f"{rate.value:.3f} {format_interval(rate.interval)}"
+    return f"{rate.value:.3f} {bracket_interval(rate.interval)}"
 
 
-def format_interval(interval: Interval) -> str:
+def bracket_interval(interval: Interval) -> str:
     """Format an interval in brackets."""
     return f"[{interval.low:.3f}, {interval.high:.3f}]"
 
@@ -72,7 +72,7 @@ def comparison_row(name: str, comparison: PairedComparison) -> tuple[str, ...]:
         str(comparison.n),
         format_rate(comparison.base),
         format_rate(comparison.sft),
-        f"{comparison.lift:+.3f} {format_interval(comparison.lift_interval)}",
+        f"{comparison.lift:+.3f} {bracket_interval(comparison.lift_interval)}",
         f"{p_value:.2g}",
     )
 

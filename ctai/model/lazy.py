@@ -41,7 +41,7 @@ class LazyBaseModel:
         location = sources.locate(name, revision)
         if location.missing_bytes:
             self._notify(f"downloading {name}, about {location.missing_bytes / 1e9:.1f} GB, to {hub.cache_folder()}")
-        source = sources.resolve(name, revision)
+        source = sources.resolve_model(name, revision)
         if location.total_bytes > _LARGE:
             self._notify(f"hashing {name}, about {location.total_bytes / 1e9:.1f} GB")
         return source

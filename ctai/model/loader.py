@@ -143,7 +143,7 @@ class CleanModelLoader:
         Raises:
             CtaiError: the model cannot be loaded for reasons other than contamination.
         """
-        source = sources.resolve(self._name, self._revision)
+        source = sources.resolve_model(self._name, self._revision)
         findings = contamination.file_findings(source.folder, source.weight_files)
         findings += contamination.name_findings(source.model_id, source.weight_files)
         if any(finding.name in ("adapter_files", "weight_files") for finding in findings):
@@ -174,7 +174,7 @@ class CleanModelLoader:
             ContaminationError: it adds special tokens.
             CtaiError: it is missing or damaged.
         """
-        checked = self._read_tokenizer(sources.resolve(self._name, self._revision))
+        checked = self._read_tokenizer(sources.resolve_model(self._name, self._revision))
         findings = contamination.special_token_findings(checked.tokenizer, self._allow_bos, checked.control)
         if findings:
             raise ContaminationError("; ".join(finding.message for finding in findings))

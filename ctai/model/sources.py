@@ -60,7 +60,7 @@ class ModelLocation(NamedTuple):
     missing_bytes: int
 
 
-def resolve(name_or_path: str, revision: str | None = None) -> ModelSource:
+def resolve_model(name_or_path: str, revision: str | None = None) -> ModelSource:
     """Resolve a name to files on this disk, downloading them if needed; a local path wins over a hub id.
 
     Raises:
@@ -104,7 +104,7 @@ def find_local(name_or_path: str, revision: str | None = None) -> ModelSource | 
         CtaiError: there is no such folder or file.
     """
     if name_or_path == EMBEDDED or not _may_be_on_hub(name_or_path):
-        return resolve(name_or_path, revision)
+        return resolve_model(name_or_path, revision)
     folder = hub.cached_snapshot(name_or_path, revision)
     return None if folder is None else ModelSource(name_or_path, name_or_path, folder, None, folder.name)
 

@@ -88,10 +88,10 @@ class GateSession:
             return
         if written.is_file():
             link_verdicts(written, self.run.rundir, self.verdicts)
-            whole = self.run.rundir.evidence / "gates.xml"
-            is_whole = tuple(self.selected) == GATE_NAMES or not whole.exists()
-            name = whole.name if is_whole else f"gates-{self.run.session.session_id}.xml"
-            write_bytes(whole.with_name(name), strip_volatile_attributes(written))
+            complete = self.run.rundir.junit_report
+            is_complete = tuple(self.selected) == GATE_NAMES or not complete.exists()
+            name = complete.name if is_complete else f"gates-{self.run.session.session_id}.xml"
+            write_bytes(complete.with_name(name), strip_volatile_attributes(written))
             write_jenkins_report(written, self.run.rundir.report / "junit.xml")
         write_attestations(self.run.rundir)
 

@@ -297,9 +297,9 @@ class RunReader:
         """Every training with its evaluation, retries after the first attempt."""
         folders = (self.rundir.adapter_dir, self.rundir.results_dir)
         suffixes = {
-            found.name.removeprefix(folder.name)
+            attempt.name.removeprefix(folder.name)
             for folder in folders
-            for found in self._folders(f"{self.rundir.relative(folder)}*")
+            for attempt in self._folders(f"{self.rundir.relative(folder)}*")
         }
         return [self._attempt(suffix) for suffix in sorted(suffixes)]
 

@@ -85,7 +85,7 @@ def parameters() -> dict[str, str]:
     return {"families": _active.digest} if _active.digest else {}
 
 
-def require(digest: str) -> None:
+def require_digest(digest: str) -> None:
     """Require that the active plugins are those that a finished run used.
 
     Args:

@@ -51,7 +51,7 @@ class RunRecords:
             raise CtaiError(f"the verdict of gate {gate} names a configuration that is none: {error}") from error
         if "generation" in verdict.config:  # gate contamination uses no families
             # never loads plugins, since code must not run because a run directory names it
-            plugins.require(config.generation.families_sha256)
+            plugins.require_digest(config.generation.families_sha256)
         return config
 
     def verdict(self, gate: str) -> Verdict:

@@ -207,7 +207,7 @@ def with_model(run: FinishedRun, folder: Path, digest: str) -> FinishedRun:
 @pytest.fixture
 def on_tiny(tmp_path, tiny_model_folder) -> FinishedRun:
     run = shared(reported.finished_run(tmp_path / "run"))
-    return with_model(run, tiny_model_folder, sources.weights_digest(sources.resolve(str(tiny_model_folder))))
+    return with_model(run, tiny_model_folder, sources.weights_digest(sources.resolve_model(str(tiny_model_folder))))
 
 
 def test_a_local_base_comes_along_under_a_name_that_is_no_hub_id(on_tiny, tiny_model_folder, tmp_path):
@@ -223,7 +223,7 @@ def test_a_local_base_comes_along_under_a_name_that_is_no_hub_id(on_tiny, tiny_m
 
 def test_a_gguf_base_becomes_a_folder_that_peft_can_load(on_tiny, tiny_model_folder, tmp_path):
     file = write_gguf(tiny_model_folder, tmp_path / "model" / "base.gguf")
-    run = with_model(on_tiny, file, sources.weights_digest(sources.resolve(str(file))))
+    run = with_model(on_tiny, file, sources.weights_digest(sources.resolve_model(str(file))))
     base = write_base(run, tmp_path / "base", 1e9)
     assert (base.name, base.is_included) == (BASE, True)
     assert "a GGUF file, as float32" in base.note

@@ -48,6 +48,6 @@ def test_a_download_that_fails_is_one_sentence(
     monkeypatch.setattr("ctai.model.hub.snapshot_download", fail)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with pytest.raises(CtaiError) as caught:
-        sources.resolve("some/model")
+        sources.resolve_model("some/model")
     assert str(caught.value) == sentence
     assert caught.value.__cause__ is error

@@ -190,4 +190,4 @@ def test_a_run_with_plugins_verifies_with_them_and_runs_no_code_without(finished
 
 def test_a_run_without_plugins_needs_none(module):
     with pytest.raises(CtaiError, match="Leave out --families"):
-        plugins.require("")
+        plugins.require_digest("")

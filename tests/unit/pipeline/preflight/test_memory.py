@@ -27,7 +27,7 @@ def pod(folder: Path, *settings: str) -> RunConfig:
 
 def test_the_need_of_a_32b_model_in_4_bit(tmp_path):
     config = pod(large_model(tmp_path / "large"))
-    need = estimate_memory(config, sources.resolve(config.model.name))
+    need = estimate_memory(config, sources.resolve_model(config.model.name))
     linear, others = 31.2e9, 2 * 152064 * 5120
     assert need.weights == pytest.approx(linear * NF4_BYTES + others * 2, rel=0.01)
     assert need.prompt == 2 * 64 * 8 * 128 * 2 * (1024 + 200)
@@ -38,11 +38,11 @@ def test_the_need_of_a_32b_model_in_4_bit(tmp_path):
 
 def test_without_quantization_it_needs_16_bit_a_parameter(tmp_path):
     config = pod(large_model(tmp_path / "large"), "model.quantization='none'")
-    assert estimate_memory(config, sources.resolve(config.model.name)).weights == pytest.approx(65.5e9, rel=0.01)
+    assert estimate_memory(config, sources.resolve_model(config.model.name)).weights == pytest.approx(65.5e9, rel=0.01)
 
 
 def test_shapes_from_headers_are_those_of_the_model():
-    shapes = list(safetensors_shapes(sources.resolve("embedded")))
+    shapes = list(safetensors_shapes(sources.resolve_model("embedded")))
     loaded = CleanModelLoader("embedded").load(sentinels=False)
     assert sum(shape.parameters for shape in shapes) == loaded.provenance.parameters
     assert not TensorShape("model.embed_tokens.weight", (4, 4)).is_linear
