@@ -277,12 +277,12 @@ class RunConfig(Settings):
         """Load a built-in profile or a TOML file and apply settings to it.
 
         Args:
-            profile: Name of a built-in profile, or path of a TOML file.
+            profile: name of a built-in profile, or path of a TOML file.
             settings: `KEY=VALUE` each, with a dotted key.
-            **top: Values of top-level keys such as `seed` or `control`.
+            **top: values of top-level keys such as `seed` or `control`.
 
         Raises:
-            ConfigError: A key is unknown, a value is invalid or the file is unreadable; lists all problems, one a line.
+            ConfigError: a key is unknown, a value is invalid or the file is unreadable; lists all problems, one a line.
         """
         return resolve(profile, settings, {key: (value, "option") for key, value in top.items()}).config
 
@@ -291,8 +291,8 @@ class ResolvedConfig(NamedTuple):
     """A configuration with the origin of each value.
 
     Attributes:
-        config: The configuration.
-        origins: Origin by dotted key, such as `profile pod` or `--set`; keys that are missing have their default.
+        config: the configuration.
+        origins: origin by dotted key, such as `profile pod` or `--set`; keys that are missing have their default.
     """
 
     config: RunConfig
@@ -305,12 +305,12 @@ def resolve(
     """Resolve a configuration from a profile, settings and options, in order of increasing precedence.
 
     Args:
-        profile: Name of a built-in profile, or path of a TOML file.
+        profile: name of a built-in profile, or path of a TOML file.
         settings: `KEY=VALUE` each; the value is TOML, or else a plain string.
-        options: Dotted key -> (value, name of the option); the value is None if the option was not given.
+        options: dotted key -> (value, name of the option); the value is None if the option was not given.
 
     Raises:
-        ConfigError: The configuration has mistakes; lists all of them, one a line.
+        ConfigError: the configuration has mistakes; lists all of them, one a line.
     """
     sources = ConfigSources()
     sources.read_profile(profile)

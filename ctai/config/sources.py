@@ -28,9 +28,9 @@ class ConfigSources:
     """Merged values of all sources read so far; a later source overrides an earlier one.
 
     Attributes:
-        values: Values as nested dicts.
-        origins: Origin of each dotted key of `values`, such as `profile pod` or `--set`.
-        problems: One sentence for each setting that could not be read.
+        values: values as nested dicts.
+        origins: origin of each dotted key of `values`, such as `profile pod` or `--set`.
+        problems: one sentence for each setting that could not be read.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class ConfigSources:
         """Set all values of a built-in profile or a TOML file.
 
         Raises:
-            ConfigError: The profile does not exist or is not valid TOML.
+            ConfigError: the profile does not exist or is not valid TOML.
         """
         for key, value in leaves(_read_profile(profile)):
             self.set_value(key, value, f"profile {profile}")

@@ -44,9 +44,9 @@ def explain(rundir: RunDir, gate: str, metric: Metric) -> Explanation:
     """Explain a metric that missed its threshold.
 
     Args:
-        rundir: Run directory that holds the records of the gate.
-        gate: Name of the gate.
-        metric: The missed metric.
+        rundir: run directory that holds the records of the gate.
+        gate: name of the gate.
+        metric: the missed metric.
     """
     offenders = find_offenders(RunReader(rundir), gate, metric.name)
     examples = (f"    {_format_offender(offender)}" for offender in offenders[:_MAX_EXAMPLES])

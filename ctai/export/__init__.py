@@ -26,14 +26,14 @@ def export_run(run_dir: Path, target: Path, *, merge: bool, anyway: bool, large:
     """Export a finished run to a new folder and return notes for the user.
 
     Args:
-        run_dir: Run directory.
-        target: Folder that does not exist or is empty.
-        merge: Also write a full model with the adapter merged in.
-        anyway: Export even if the last gate has not passed; every card then starts with a warning.
-        large: Also copy a base model or run directory of more than 2 GB.
+        run_dir: run directory.
+        target: folder that does not exist or is empty.
+        merge: also write a full model with the adapter merged in.
+        anyway: export even if the last gate has not passed; every card then starts with a warning.
+        large: also copy a base model or run directory of more than 2 GB.
 
     Raises:
-        CtaiError: The run may not be exported, the target is not empty, or the disk is full or not writable.
+        CtaiError: the run may not be exported, the target is not empty, or the disk is full or not writable.
     """
     limit = float("inf") if large else LIMIT_BYTES
     with new_folder(target) as folder:

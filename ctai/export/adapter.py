@@ -47,7 +47,7 @@ def write_base(run: FinishedRun, folder: Path, limit_bytes: float) -> BaseDescri
     """Copy the base model unless it is on the hub or larger than the limit.
 
     Raises:
-        CtaiError: The base model is missing or has changed since the run.
+        CtaiError: the base model is missing or has changed since the run.
     """
     from ctai.model import sources
 

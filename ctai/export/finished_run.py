@@ -116,7 +116,7 @@ class FinishedRun:
         """Check that a weights digest is that of the base model of the run.
 
         Raises:
-            PreconditionError: The weights have changed since the run.
+            PreconditionError: the weights have changed since the run.
         """
         if digest != self.provenance.weights_digest:
             raise PreconditionError(
@@ -134,12 +134,12 @@ def open_finished_run(run_dir: Path, *, anyway: bool) -> FinishedRun:
     """Open a run that may be exported.
 
     Args:
-        run_dir: Run directory.
-        anyway: Accept a run whose last gate has not passed.
+        run_dir: run directory.
+        anyway: accept a run whose last gate has not passed.
 
     Raises:
-        PreconditionError: The run is not finished, has not passed, or differs from its evidence.
-        CtaiError: The folder is not a run directory.
+        PreconditionError: the run is not finished, has not passed, or differs from its evidence.
+        CtaiError: the folder is not a run directory.
     """
     rundir = RunDir(run_dir.absolute())
     verdicts = read_verdicts(rundir)

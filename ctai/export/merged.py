@@ -30,7 +30,7 @@ def write_merged(run: FinishedRun, folder: Path) -> MergedModel:
     """Merge base and adapter, compare some answers, and write the model with its tokenizer and card.
 
     Raises:
-        CtaiError: The base model is missing, has changed since the run, or does not fit into memory.
+        CtaiError: the base model is missing, has changed since the run, or does not fit into memory.
     """
     from ctai.model.devices import cuda_available
     from ctai.model.loader import CleanModelLoader, save_model

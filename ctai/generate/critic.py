@@ -141,7 +141,7 @@ def critique_of(logp_a: float, logp_b: float, margin: float, swapped: bool = Fal
         logp_a: log-probability of label A, in nats.
         logp_b: of label B.
         margin: minimum absolute difference of a confident judgement.
-        swapped: A means bad.
+        swapped: a means bad.
     """
     difference = logp_a - logp_b
     is_good = difference < 0 if swapped else difference > 0

@@ -16,11 +16,11 @@ class StageContext:
     """Configuration, run directory, run id, code version and progress, passed on together.
 
     Attributes:
-        config: Configuration that the stage uses.
-        rundir: Run directory.
-        run_id: Run id for the records.
-        git: Commit and state of the working tree of the code.
-        progress: Progress display.
+        config: configuration that the stage uses.
+        rundir: run directory.
+        run_id: run id for the records.
+        git: commit and state of the working tree of the code.
+        progress: progress display.
     """
 
     config: RunConfig

@@ -27,9 +27,9 @@ class DeviceInfo(NamedTuple):
     """Compute device.
 
     Attributes:
-        name: Name such as `cpu` or `cuda: NVIDIA H100`.
+        name: name such as `cpu` or `cuda: NVIDIA H100`.
         cuda: CUDA version; None for a CPU.
-        memory_bytes: Size of the device memory in bytes; None for a CPU.
+        memory_bytes: size of the device memory in bytes; None for a CPU.
     """
 
     name: str

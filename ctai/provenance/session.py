@@ -35,11 +35,11 @@ class Session:
     configuration and environment, then its phases. The caller holds the lock of the run directory.
 
     Args:
-        rundir: Run directory.
-        config: Configuration of the run.
-        environment: Code version and environment.
-        run_id: Run id for the records.
-        planned: Planned artifacts, relative to the run directory.
+        rundir: run directory.
+        config: configuration of the run.
+        environment: code version and environment.
+        run_id: run id for the records.
+        planned: planned artifacts, relative to the run directory.
     """
 
     def __init__(

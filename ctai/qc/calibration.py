@@ -19,7 +19,7 @@ def labelled_responses(path: Path = LABELLED_RESPONSES) -> list[LabelledResponse
     """Return the labelled responses, in the order of the file.
 
     Raises:
-        CtaiError: The file is missing, or a line is not a labelled response.
+        CtaiError: the file is missing, or a line is not a labelled response.
     """
     return read_jsonl(path, LabelledResponse)
 

@@ -53,8 +53,8 @@ def find_faults(text: str, finish_reason: FinishReason | None = None) -> frozens
     """Return the faults of a response, raw or cleaned.
 
     Args:
-        text: The response.
-        finish_reason: Why generation ended, if known; `length` is the fault `token_limit`, and makes a last
+        text: the response.
+        finish_reason: why generation ended, if known; `length` is the fault `token_limit`, and makes a last
             sentence without an end count as truncated.
 
     Returns:

@@ -25,8 +25,8 @@ class MinimumCount(NamedTuple):
     """Minimum number of examples.
 
     Attributes:
-        metric: Name of the gate's metric.
-        at_least: The number.
+        metric: name of the gate's metric.
+        at_least: the number.
     """
 
     metric: str
@@ -37,10 +37,10 @@ class QcInput(NamedTuple):
     """Data of a summary.
 
     Attributes:
-        examples: Kept examples.
-        rejections: Rejected items with their reasons.
-        rounds: Everything that was generated and judged.
-        overlapping: Number of kept examples that overlap the held-out set.
+        examples: kept examples.
+        rejections: rejected items with their reasons.
+        rounds: everything that was generated and judged.
+        overlapping: number of kept examples that overlap the held-out set.
     """
 
     examples: Sequence[Example]
@@ -146,9 +146,9 @@ class SummaryHeader(NamedTuple):
 
     Attributes:
         stage: `pilot`, `scale` or `merged`.
-        run_id: Run that generated the data.
-        inputs: Names and digests of the input files.
-        artifact: Path of the summary relative to the run directory.
+        run_id: run that generated the data.
+        inputs: names and digests of the input files.
+        artifact: path of the summary relative to the run directory.
     """
 
     stage: str
@@ -167,11 +167,11 @@ def summarize(
     """Compute every count, rate and metric.
 
     Args:
-        header: Identity of the summary.
-        data: Everything generated, kept and rejected, or its counts.
-        minimum: Minimum number of examples.
-        thresholds: Threshold of each metric.
-        extra_rates: Further rates, reported without a threshold.
+        header: identity of the summary.
+        data: everything generated, kept and rejected, or its counts.
+        minimum: minimum number of examples.
+        thresholds: threshold of each metric.
+        extra_rates: further rates, reported without a threshold.
     """
     counter = data if isinstance(data, QcCounter) else QcCounter.of(data)
     accepted = counter.pairs.acceptance()

@@ -44,14 +44,14 @@ class Metric(Record):
     """Value that a gate compares with one threshold.
 
     Attributes:
-        name: Name in the registry of gates, such as `runaway_rate`.
-        value: Left side of the comparison; nan never passes.
-        comparison: Operator that must hold.
-        threshold: Right side of the comparison.
+        name: name in the registry of gates, such as `runaway_rate`.
+        value: left side of the comparison; nan never passes.
+        comparison: operator that must hold.
+        threshold: right side of the comparison.
         interval: 95% interval of the value, if there is one.
-        n: Sample size, if there is one.
-        artifact: File from which the value was computed, relative to the run directory.
-        note: Limits of the sample, or the details behind the value.
+        n: sample size, if there is one.
+        artifact: file from which the value was computed, relative to the run directory.
+        note: limits of the sample, or the details behind the value.
     """
 
     name: str
@@ -96,9 +96,9 @@ class Completion(Record):
     """Completion of a prompt by a model.
 
     Attributes:
-        text: Decoded text up to the stop string, which is excluded.
-        raw: Decoded text of everything that was generated, including the stop string, without special tokens.
-        token_ids: All generated token ids, including the end-of-text id.
+        text: decoded text up to the stop string, which is excluded.
+        raw: decoded text of everything that was generated, including the stop string, without special tokens.
+        token_ids: all generated token ids, including the end-of-text id.
         finish_reason: `stop` (stop string), `eos` (end-of-text token) or `length` (token limit).
     """
 
@@ -112,12 +112,12 @@ class Critique(Record):
     """A/B judgement by next-token log-probabilities.
 
     Attributes:
-        is_good: The predicted label is the one that stands for good.
-        predicted_label: Label with the higher log-probability.
-        logp_a: Log-probability of label A (nats).
-        logp_b: Log-probability of label B (nats).
-        margin: Absolute difference of the two log-probabilities (nats).
-        confident: The margin reaches `critic.confident_margin`.
+        is_good: the predicted label is the one that stands for good.
+        predicted_label: label with the higher log-probability.
+        logp_a: log-probability of label A (nats).
+        logp_b: log-probability of label B (nats).
+        margin: absolute difference of the two log-probabilities (nats).
+        confident: the margin reaches `critic.confident_margin`.
     """
 
     is_good: bool

@@ -46,8 +46,8 @@ class Rejection(VersionedRecord):
 
     Attributes:
         duplicate_of: instruction that a duplicate repeats.
-        prompt: Prompt of the response, if there was one; those of lists are in the `GenerationRound`.
-        seed: Seed of the response, if there was one.
+        prompt: prompt of the response, if there was one; those of lists are in the `GenerationRound`.
+        seed: seed of the response, if there was one.
     """
 
     phase: Literal["parse", "instruction", "response", "pair", "dedup", "decontaminate"]
@@ -68,10 +68,10 @@ class GeneratedResponse(Record):
     """Quality control input for one generated response, kept or rejected.
 
     Attributes:
-        tokens: Length of the cleaned text in tokens.
-        heuristic_cut: The cleaner removed more than the stop string and the text after it.
-        faults: Faults of the cleaned text.
-        raw_faults: Faults of the whole completion.
+        tokens: length of the cleaned text in tokens.
+        heuristic_cut: the cleaner removed more than the stop string and the text after it.
+        faults: faults of the cleaned text.
+        raw_faults: faults of the whole completion.
     """
 
     item: int
@@ -96,10 +96,10 @@ class GenerationRound(VersionedRecord):
     """Complete output of one generation round of a shard, so that rates are over everything generated.
 
     Attributes:
-        batch_splits: Number of batches halved because memory was short; another batch size may change the rounding and
+        batch_splits: number of batches halved because memory was short; another batch size may change the rounding and
             so the text.
-        list_lines: Lines in the generated lists.
-        parsed: Instructions parsed from those lines.
+        list_lines: lines in the generated lists.
+        parsed: instructions parsed from those lines.
     """
 
     shard: int
@@ -126,10 +126,10 @@ class ProbeJudgement(VersionedRecord):
 
     Attributes:
         fault: `good`, the fault of the probe, or `content-free`.
-        label: Expected label; empty for a content-free input.
-        critique: Judgement in the form that generation uses.
-        reverse: Judgement with the few-shot examples in reverse order.
-        swapped: Judgement with exchanged letters: B stands for good.
+        label: expected label; empty for a content-free input.
+        critique: judgement in the form that generation uses.
+        reverse: judgement with the few-shot examples in reverse order.
+        swapped: judgement with exchanged letters: B stands for good.
     """
 
     kind: Literal["instructions", "pairs"]
@@ -146,17 +146,17 @@ class CriticCalibration(VersionedRecord):
     """Agreement of the critic with labelled probes on the model in use, computed from `ProbeJudgement`s.
 
     Attributes:
-        n: Number of labelled probes.
-        balanced_accuracy: Balanced accuracy of `is_good`.
-        auroc: Area under the ROC curve of `logp_a - logp_b`.
-        coverage_mean: Mean of P(A) + P(B).
-        coverage_minimum: Minimum of P(A) + P(B).
-        label_bias: Mean of P(A) / (P(A) + P(B)) on content-free inputs; 0.5 is unbiased.
-        order_agreement: Rate of equal judgements when the few-shot examples are reversed.
-        swapped_balanced_accuracy: Balanced accuracy with exchanged letters; at or below about 0.5 the critic knows the
+        n: number of labelled probes.
+        balanced_accuracy: balanced accuracy of `is_good`.
+        auroc: area under the ROC curve of `logp_a - logp_b`.
+        coverage_mean: mean of P(A) + P(B).
+        coverage_minimum: minimum of P(A) + P(B).
+        label_bias: mean of P(A) / (P(A) + P(B)) on content-free inputs; 0.5 is unbiased.
+        order_agreement: rate of equal judgements when the few-shot examples are reversed.
+        swapped_balanced_accuracy: balanced accuracy with exchanged letters; at or below about 0.5 the critic knows the
             letter, not its meaning.
-        swapped_label_bias: Label bias with exchanged letters.
-        acceptance: Rate of accepted probes by fault; only `good` ones should be accepted.
+        swapped_label_bias: label bias with exchanged letters.
+        acceptance: rate of accepted probes by fault; only `good` ones should be accepted.
     """
 
     kind: Literal["instructions", "pairs"]
@@ -179,9 +179,9 @@ class LabelledAnswer(Record):
     """Answer labelled by a reader.
 
     Attributes:
-        content: The answer is correct.
-        strict: The answer is correct, and the model stopped by itself.
-        kind: Kind of answer, such as `hedge`.
+        content: the answer is correct.
+        strict: the answer is correct, and the model stopped by itself.
+        kind: kind of answer, such as `hedge`.
     """
 
     family: str
@@ -206,14 +206,14 @@ class ScorerCalibration(VersionedRecord):
 
     Attributes:
         labels_sha256: SHA-256 of the labelled file.
-        n: Number of labelled answers.
+        n: number of labelled answers.
         kappa: Cohen's kappa on content.
         strict_kappa: Cohen's kappa on strict success.
-        agreement: Rate of equal judgements on content.
-        false_passes: Rate of wrong answers that pass.
-        false_failures: Rate of correct answers that fail.
-        by_family: Agreement by family.
-        by_kind: Agreement by kind of answer.
+        agreement: rate of equal judgements on content.
+        false_passes: rate of wrong answers that pass.
+        false_failures: rate of correct answers that fail.
+        by_family: agreement by family.
+        by_kind: agreement by kind of answer.
     """
 
     labels_sha256: str

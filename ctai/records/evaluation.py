@@ -43,9 +43,9 @@ class EvaluationItem(VersionedRecord):
     """Answer of one arm to one held-out item, scored on the raw output.
 
     Attributes:
-        content: The answer is correct up to the point where a stop rule cuts it.
-        strict: The content is correct, and the model stopped by itself.
-        tokens: Generated tokens.
+        content: the answer is correct up to the point where a stop rule cuts it.
+        strict: the content is correct, and the model stopped by itself.
+        tokens: generated tokens.
     """
 
     arm: str
@@ -67,11 +67,11 @@ class McNemar(Record):
     """McNemar's test on paired outcomes (McNemar 1947), with discordant counts named so that they cannot be swapped.
 
     Attributes:
-        only_base: Pairs in which only the base succeeds.
-        only_sft: Pairs in which only SFT succeeds.
-        statistic: Test statistic.
-        p_value: Two-sided p-value.
-        exact: The p-value is that of the exact binomial test.
+        only_base: pairs in which only the base succeeds.
+        only_sft: pairs in which only SFT succeeds.
+        statistic: test statistic.
+        p_value: two-sided p-value.
+        exact: the p-value is that of the exact binomial test.
     """
 
     only_base: int
@@ -112,14 +112,14 @@ class EvaluationSummary(VersionedRecord):
 
     Attributes:
         overall: SFT against the zero-shot base on content, where a stop rule ends the base's answers.
-        overall_strict: The same comparison on strict success, which includes stopping.
-        by_type: Comparison by type of item.
-        baselines: Success rate of each baseline arm.
+        overall_strict: the same comparison on strict success, which includes stopping.
+        by_type: comparison by type of item.
+        baselines: success rate of each baseline arm.
         against_baselines: SFT against each baseline arm on content.
         bh_correction: Benjamini-Hochberg correction over types: `fdr`, number of `tests` and of `significant` ones.
-        logit_difference: Maximum difference of a log-probability between the arms (nats).
-        noise_floor: Rate of items on whose content two runs of the base in different batches disagree.
-        go: All criteria are met.
+        logit_difference: maximum difference of a log-probability between the arms (nats).
+        noise_floor: rate of items on whose content two runs of the base in different batches disagree.
+        go: all criteria are met.
     """
 
     overall: PairedComparison

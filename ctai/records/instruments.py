@@ -11,7 +11,7 @@ class LabelledResponse(Record):
     Attributes:
         origin: `tuned`: used to develop the detectors. `a`, `b`: labelled later by a reader who did not know the
             detectors, and used to repair them. `c`: labelled likewise and never used for repairs.
-        note: Reason for the labels.
+        note: reason for the labels.
     """
 
     text: str
@@ -41,8 +41,8 @@ class DetectorCalibration(VersionedRecord):
 
     Attributes:
         labels_sha256: SHA-256 of the labelled file.
-        overall: Rates on all labelled responses.
-        by_origin: Rates by origin of the responses.
+        overall: rates on all labelled responses.
+        by_origin: rates by origin of the responses.
     """
 
     labels_sha256: str

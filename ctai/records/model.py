@@ -22,9 +22,9 @@ class PromptFormatRates(Record):
     """Rates of the sentinel suite on instructions in one prompt format.
 
     Attributes:
-        form: Name of the prompt format.
-        followed: Rate of correct answers.
-        stopped: Rate of non-empty answers, correct or not, after which the model stopped by itself.
+        form: name of the prompt format.
+        followed: rate of correct answers.
+        stopped: rate of non-empty answers, correct or not, after which the model stopped by itself.
     """
 
     form: str

@@ -13,8 +13,8 @@ class Preregistration(VersionedRecord):
     """Hypothesis, thresholds and test set that a run is committed to before it measures anything.
 
     Attributes:
-        thresholds: Setting -> value.
-        families: Family of the test set -> digest of the instructions that it can produce.
+        thresholds: setting -> value.
+        families: family of the test set -> digest of the instructions that it can produce.
     """
 
     hypothesis: str
@@ -28,12 +28,12 @@ class Verdict(VersionedRecord):
     """Verdict of a gate, bound by digests to the artifacts that it judged.
 
     Attributes:
-        outcome: Result; `incomplete` if not all tests of the gate ran.
-        key: Digest of everything the gate depends on.
-        artifacts: Path relative to the run directory -> SHA-256.
-        previous: Digest of the verdict before this one.
-        config: Part of the configuration on which the gate depends.
-        preregistration: Digest of the `Preregistration`.
+        outcome: result; `incomplete` if not all tests of the gate ran.
+        key: digest of everything the gate depends on.
+        artifacts: path relative to the run directory -> SHA-256.
+        previous: digest of the verdict before this one.
+        config: part of the configuration on which the gate depends.
+        preregistration: digest of the `Preregistration`.
         relaxed_thresholds: thresholds that are looser than the defaults.
     """
 

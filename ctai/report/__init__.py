@@ -18,7 +18,7 @@ def write_report(run_dir: Path) -> Path:
     """Write `report/index.html` of a run directory and return its path.
 
     Raises:
-        CtaiError: The folder is not a run directory, or the report cannot be written.
+        CtaiError: the folder is not a run directory, or the report cannot be written.
     """
     rundir = RunDir(Path(run_dir).absolute())
     if not any(path.exists() for path in (rundir.evidence, rundir.logs / "session_manifest.json")):

@@ -16,9 +16,9 @@ def differences(stored: Any, recomputed: Any, where: str) -> Iterator[str]:
     """Yield `WHERE.field: is A, but B follows from the records` for each leaf that differs.
 
     Args:
-        stored: Record as it was written, or a list or dict of records.
-        recomputed: Value computed again from other records.
-        where: Name of the stored value, with which each difference begins.
+        stored: record as it was written, or a list or dict of records.
+        recomputed: value computed again from other records.
+        where: name of the stored value, with which each difference begins.
     """
     yield from _differences(jsonable(stored), jsonable(recomputed), where)
 

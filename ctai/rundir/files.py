@@ -25,7 +25,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a file atomically: after a crash either the old or the new file exists, never a part of one.
 
     Raises:
-        CtaiError: The file cannot be written (disk full, read-only, no permission).
+        CtaiError: the file cannot be written (disk full, read-only, no permission).
     """
     _write_atomic(path, (text.encode("utf-8"),))
 
@@ -54,7 +54,7 @@ def copy_file(source: Path, target: Path) -> None:
     """Copy the bytes of a file or of the target of a link; missing folders are created.
 
     Raises:
-        CtaiError: The source cannot be read or the target cannot be written.
+        CtaiError: the source cannot be read or the target cannot be written.
     """
     with disk_errors(f"cannot copy {source} to {target}"):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def read_record(path: Path, kind: type[R]) -> R:
     """Read the record in a JSON file.
 
     Raises:
-        CtaiError: The file is missing or is not a valid record of this kind.
+        CtaiError: the file is missing or is not a valid record of this kind.
     """
     with disk_errors(f"cannot read {path}"):
         data = path.read_bytes()
@@ -101,7 +101,7 @@ def read_jsonl(path: Path, kind: type[R]) -> list[R]:
     """Read the records of a JSONL file, in order.
 
     Raises:
-        CtaiError: The file is missing, or a line is not a valid record; names the file and the line.
+        CtaiError: the file is missing, or a line is not a valid record; names the file and the line.
     """
     return list(stream_jsonl(path, kind))
 

@@ -40,7 +40,7 @@ class RunDir:
         """Create the directory if it is missing and check that it is writeable.
 
         Raises:
-            CtaiError: The directory cannot be created or written.
+            CtaiError: the directory cannot be created or written.
         """
         root = Path(path).expanduser().absolute()
         probe = temporary_name(root / "writeable")
@@ -83,11 +83,11 @@ class RunDir:
         directory first removes temporary files that a crashed process has left behind.
 
         Args:
-            name: Name of the lock; `run` is the whole directory.
-            wait: Seconds to wait while another process holds the lock.
+            name: name of the lock; `run` is the whole directory.
+            wait: seconds to wait while another process holds the lock.
 
         Raises:
-            CtaiError: Another process, or another part of this one, holds the lock, or it cannot be written.
+            CtaiError: another process, or another part of this one, holds the lock, or it cannot be written.
         """
         lock = filelock.FileLock(self.logs / f"{name}.lock", timeout=wait)
         with disk_errors(f"cannot write {self.logs}"):

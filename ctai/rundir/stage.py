@@ -54,11 +54,11 @@ class Stage:
     """Step of a run, keyed by everything it depends on: equal keys mean equal results.
 
     Attributes:
-        rundir: Run directory.
-        name: Name of the stage, also used as a file name.
-        folder: Folder in which no other stage writes.
-        parameters: Parameters, including the digest of the code.
-        inputs: Name of each input -> digest.
+        rundir: run directory.
+        name: name of the stage, also used as a file name.
+        folder: folder in which no other stage writes.
+        parameters: parameters, including the digest of the code.
+        inputs: name of each input -> digest.
     """
 
     rundir: RunDir
@@ -81,7 +81,7 @@ class Stage:
         """Return the manifest if the stage is complete for this key; None if it has to run.
 
         Raises:
-            CtaiError: The stage was finished, but an artifact is missing or has been changed since.
+            CtaiError: the stage was finished, but an artifact is missing or has been changed since.
         """
         with disk_errors(f"cannot read {self.folder}"):
             return self._complete()

@@ -29,9 +29,9 @@ class Score(NamedTuple):
     """Score of one response.
 
     Attributes:
-        content: The response is right up to the point where the cleaner cuts it.
-        strict: The content is right and the model stopped there by itself.
-        reason: Why the content is wrong; empty if it is right.
+        content: the response is right up to the point where the cleaner cuts it.
+        strict: the content is right and the model stopped there by itself.
+        reason: why the content is wrong; empty if it is right.
     """
 
     content: bool
@@ -53,12 +53,12 @@ class Family(ABC):
     """Kind of instruction that asks about many keys and whose answers a program can score.
 
     Attributes:
-        name: Unique identifier.
-        type: One of ``TYPES``.
-        embedded: The embedded model was trained on facts of this family.
-        phrasings: Wordings of the instruction, each with ``{key}``.
-        statements: Sentences that state a fact, with ``{key}`` and ``{answer}``.
-        keys: Items to ask about.
+        name: unique identifier.
+        type: one of ``TYPES``.
+        embedded: the embedded model was trained on facts of this family.
+        phrasings: wordings of the instruction, each with ``{key}``.
+        statements: sentences that state a fact, with ``{key}`` and ``{answer}``.
+        keys: items to ask about.
     """
 
     name: str
@@ -116,12 +116,12 @@ class Family(ABC):
         """Score a raw response.
 
         Args:
-            instruction: An instruction of this family.
-            response: The model's output before any cleaning.
-            finish_reason: Why generation ended, if known; only ``eos`` is a stop by the model itself.
+            instruction: an instruction of this family.
+            response: the model's output before any cleaning.
+            finish_reason: why generation ended, if known; only ``eos`` is a stop by the model itself.
 
         Raises:
-            ValueError: If the instruction is not one of this family.
+            ValueError: the instruction is not one of this family.
         """
         key = self.parse(instruction)
         if key is None:

@@ -34,8 +34,8 @@ def calibrate_scorers(embedded: bool, scorer: Scorer = registry.score) -> Scorer
     """Compare the scorers with the labels: Cohen's kappa, false passes and false failures.
 
     Args:
-        embedded: Only the families of the embedded model; else all. Those of plugins are always included.
-        scorer: Function from an instruction, a raw response and its finish reason to a score.
+        embedded: only the families of the embedded model; else all. Those of plugins are always included.
+        scorer: function from an instruction, a raw response and its finish reason to a score.
     """
     answers = labelled_answers(embedded)
     scores = [scorer(answer.instruction, answer.response, answer.finish_reason) for answer in answers]

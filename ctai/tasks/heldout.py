@@ -70,10 +70,10 @@ def build_heldout(count: int, seed: int, embedded: bool) -> list[HeldoutItem]:
     """Draw the test set: one item per held-out (family, key), stratified round-robin by type, then by family.
 
     Args:
-        count: Number of items; fewer if fewer combinations are held out, since two items with one key would not be
+        count: number of items; fewer if fewer combinations are held out, since two items with one key would not be
             independent.
-        seed: Seed of the draw.
-        embedded: Only the families of the embedded model, and those of plugins; else all.
+        seed: seed of the draw.
+        embedded: only the families of the embedded model, and those of plugins; else all.
     """
     families = select_families(embedded)
     rng = random.Random(f"held-out set/{seed}/{embedded}")

@@ -64,8 +64,8 @@ def bad_instruction(kind: str, families: tuple[Family, ...], rng: random.Random,
     """Draw an instruction with the given fault, one of ``INSTRUCTION_FAULTS``.
 
     Raises:
-        KeyError: If there is no such fault.
-        RuntimeError: If ``MAX_DRAWS`` draws give no text of the split.
+        KeyError: there is no such fault.
+        RuntimeError: ``MAX_DRAWS`` draws give no text of the split.
     """
     maker = _INSTRUCTION_MAKERS[kind]
     for _ in range(MAX_DRAWS):

@@ -31,11 +31,11 @@ class LoadedPlugins(NamedTuple):
     """Active plugins.
 
     Attributes:
-        names: Names by which the user requested them.
-        digest: Digest of their files; empty without plugins.
-        families: Their families.
-        answers: Their labelled answers.
-        files: Their files, code and labels.
+        names: names by which the user requested them.
+        digest: digest of their files; empty without plugins.
+        families: their families.
+        answers: their labelled answers.
+        files: their files, code and labels.
     """
 
     names: tuple[str, ...] = ()
@@ -57,14 +57,14 @@ def activate(names: Sequence[str], digest: str = "") -> str:
     """Activate these plugins in place of the active ones.
 
     Args:
-        names: Entry points of the group ``ctai.families``, modules, or ``.py`` files.
-        digest: Expected digest of their files; any, if it is empty.
+        names: entry points of the group ``ctai.families``, modules, or ``.py`` files.
+        digest: expected digest of their files; any, if it is empty.
 
     Returns:
         The digest of their files.
 
     Raises:
-        ConfigError: A plugin cannot be imported, its families are invalid (all errors are listed), or the digest
+        ConfigError: a plugin cannot be imported, its families are invalid (all errors are listed), or the digest
             differs.
     """
     global _active
@@ -89,10 +89,10 @@ def require_digest(digest: str) -> None:
     """Require that the active plugins are those that a finished run used.
 
     Args:
-        digest: Digest in the run's configuration; empty for a run without plugins.
+        digest: digest in the run's configuration; empty for a run without plugins.
 
     Raises:
-        CtaiError: Other plugins are active.
+        CtaiError: other plugins are active.
     """
     if digest == _active.digest:
         return

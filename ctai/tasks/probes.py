@@ -32,12 +32,12 @@ class PairProbe:
     """Instruction and response with the label that the pair critic should give.
 
     Attributes:
-        instruction: The instruction.
-        response: The response.
+        instruction: the instruction.
+        response: the response.
         label: ``A`` (good) or ``B`` (bad).
         kind: ``good``, or the fault: one of ``negatives.RESPONSE_FAULTS``.
-        family: Name of the family.
-        key: Key of the instruction.
+        family: name of the family.
+        key: key of the instruction.
     """
 
     instruction: str
@@ -53,7 +53,7 @@ class InstructionProbe:
     """Instruction with the label that the instruction critic should give.
 
     Attributes:
-        instruction: The instruction.
+        instruction: the instruction.
         label: ``A`` (good) or ``B`` (bad).
         kind: ``good``, or the fault: one of ``negatives.INSTRUCTION_FAULTS``.
     """
@@ -77,10 +77,10 @@ def pair_probes(n: int, seed: int, heldout: bool, embedded: bool = True) -> list
     """Draw ``n`` different pair probes, half of them good.
 
     Args:
-        n: Number of probes.
-        seed: Seed of the draw.
-        heldout: Only held-out combinations of family and key; else only those that are not held out.
-        embedded: Only the families of the embedded model, and those of plugins; else all.
+        n: number of probes.
+        seed: seed of the draw.
+        heldout: only held-out combinations of family and key; else only those that are not held out.
+        embedded: only the families of the embedded model, and those of plugins; else all.
     """
     families = select_families(embedded)
     rng = random.Random(f"pair probes/{seed}/{heldout}/{embedded}")

@@ -58,7 +58,7 @@ def by_name(name: str) -> Family:
     """Return the family of this name.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: there is none.
     """
     if name not in _registered.by_name:
         raise ValueError(f"no family {name!r}; there are: {', '.join(_registered.by_name)}")
@@ -76,7 +76,7 @@ def score(instruction: str, response: str, finish_reason: str | None = None) -> 
     """Score a raw response to an instruction of any family.
 
     Raises:
-        ValueError: If no family has the instruction.
+        ValueError: no family has the instruction.
     """
     parsed = parse(instruction)
     if parsed is None:

@@ -34,13 +34,13 @@ class _Unit(NamedTuple):
     """Sentence of a response.
 
     Attributes:
-        text: The sentence.
-        labelled: A label stands before it.
+        text: the sentence.
+        labelled: a label stands before it.
         starts: `paragraph`, `line`, or empty within a line.
-        alone: It is the only sentence of its line.
-        question: It is a whole question.
-        tied: It refers to the text before it or to the reader.
-        task: It tells the reader to do an exercise.
+        alone: it is the only sentence of its line.
+        question: it is a whole question.
+        tied: it refers to the text before it or to the reader.
+        task: it tells the reader to do an exercise.
     """
 
     text: str
@@ -60,8 +60,8 @@ def is_task(text: str, *, numbered: bool = False) -> bool:
     """Return whether a sentence is an exercise for the reader, such as "Name the capital of Peru".
 
     Args:
-        text: The sentence.
-        numbered: It has a number that the text does not announce, so that verbs of steps count too.
+        text: the sentence.
+        numbered: it has a number that the text does not announce, so that verbs of steps count too.
     """
     if _GAP.search(text):
         return True
@@ -104,7 +104,7 @@ def asks_followup(text: str) -> bool:
     """Return whether the answer continues with a new question or task.
 
     Args:
-        text: The response without its fenced code.
+        text: the response without its fenced code.
     """
     units = _units(without_quotes(text))
     if len(units) < 2 or announces(units[0].text):

@@ -36,12 +36,12 @@ class TextLine(NamedTuple):
     """Line that is not blank.
 
     Attributes:
-        text: The line, stripped.
-        opens: It is the first line, or a blank line or a rule precedes it.
-        label: Lower-case label of `Label: value`; empty without one.
-        number: Number of a label such as `Question 3:`; 0 without one.
-        value: Text after the label.
-        capital: The label starts with a capital letter.
+        text: the line, stripped.
+        opens: it is the first line, or a blank line or a rule precedes it.
+        label: lower-case label of `Label: value`; empty without one.
+        number: number of a label such as `Question 3:`; 0 without one.
+        value: text after the label.
+        capital: the label starts with a capital letter.
     """
 
     text: str

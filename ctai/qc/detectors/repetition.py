@@ -24,7 +24,7 @@ def repeats(text: str) -> bool:
     """Return whether a text repeats itself more often than human texts do.
 
     Args:
-        text: The response without its fenced code.
+        text: the response without its fenced code.
     """
     checks = (_repeats_signs, _repeats_lines, _repeats_sentences, _repeats_phrase, _repeats_items, _repeats_blocks)
     return any(check(text) for check in checks)

@@ -56,9 +56,9 @@ def is_truncated(text: str, *, out_of_budget: bool = False, runs_on: bool = Fals
     """Return whether a non-empty, stripped response ends within a sentence, bracket or announced list.
 
     Args:
-        text: The response.
-        out_of_budget: Generation ended at the token budget: a last sentence without an end is truncated.
-        runs_on: The text continues with another prompt, so that its last line belongs to a turn of it.
+        text: the response.
+        out_of_budget: generation ended at the token budget: a last sentence without an end is truncated.
+        runs_on: the text continues with another prompt, so that its last line belongs to a turn of it.
     """
     if _CUT_TURN.search(text):
         return True

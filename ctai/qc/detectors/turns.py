@@ -45,7 +45,7 @@ def opens_turn(text: str) -> bool:
     """Return whether the answer continues with a labelled prompt or turn.
 
     Args:
-        text: The response without its fenced code.
+        text: the response without its fenced code.
     """
     if _INLINE_LABEL.search(without_quotes(text)) or _opens_control_turn(text):
         return True

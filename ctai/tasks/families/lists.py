@@ -31,9 +31,9 @@ class ListFamily(Family):
     """Family that asks for a number of different members of a category, such as "two fruits".
 
     Attributes:
-        counts: Number of members that each key asks for.
-        members: Members that sampled answers use, for each key.
-        others: All members that score as correct, for each key: casefolded, in singular and plural.
+        counts: number of members that each key asks for.
+        members: members that sampled answers use, for each key.
+        others: all members that score as correct, for each key: casefolded, in singular and plural.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)

@@ -24,8 +24,8 @@ class RuleFamily(Family):
     """Family whose answers a rule scores.
 
     Attributes:
-        answers: An example of a correct answer for each key.
-        rule: Function from key and response to the reason why it is wrong; an empty string if it is right.
+        answers: an example of a correct answer for each key.
+        rule: function from key and response to the reason why it is wrong; an empty string if it is right.
     """
 
     answers: Mapping[str, str] = field(default_factory=dict)
@@ -213,8 +213,8 @@ class ConversionFamily(TableFamily):
     """Family that asks to convert an amount; the answer may omit the unit, but not state another one.
 
     Attributes:
-        units: Accepted names of the target unit of each key.
-        factors: Number of target units in one source unit, for each key.
+        units: accepted names of the target unit of each key.
+        factors: number of target units in one source unit, for each key.
     """
 
     units: Mapping[str, frozenset[str]] = field(default_factory=dict)

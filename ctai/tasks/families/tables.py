@@ -22,9 +22,9 @@ class TableFamily(Family):
     """Family whose answers are in a table and are matched in free text.
 
     Attributes:
-        table: Accepted answers of each key, the canonical one first.
-        numeric: Compare numbers, also those written as words.
-        case_sensitive: Compare with case, as for chemical symbols.
+        table: accepted answers of each key, the canonical one first.
+        numeric: compare numbers, also those written as words.
+        case_sensitive: compare with case, as for chemical symbols.
     """
 
     table: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -77,9 +77,9 @@ def tokenize(text: str, *, fold: bool = True, numeric: bool = False) -> list[str
     Joins words that are spelled letter by letter, and drops the French article before a vowel.
 
     Args:
-        text: The text.
-        fold: Casefold the text.
-        numeric: Write number words and ``1,000`` in digits.
+        text: the text.
+        fold: casefold the text.
+        numeric: write number words and ``1,000`` in digits.
     """
     text = plain(text.casefold() if fold else text)
     text = _SPELLED.sub(lambda match: re.sub(r"[-, ]", "", match[0]), text)
@@ -124,9 +124,9 @@ def is_negated(tokens: list[str], mention: Mention, allowed: Collection[str]) ->
     """Return whether its clause negates the mention: "not Paris", "Paris is not"; but "Paris, not Rome" affirms it.
 
     Args:
-        tokens: The whole response.
-        mention: The mention that may be negated.
-        allowed: Words that are no negation here, because they belong to the answer or the question.
+        tokens: the whole response.
+        mention: the mention that may be negated.
+        allowed: words that are no negation here, because they belong to the answer or the question.
     """
     start = mention.start
     while start > 0 and tokens[start - 1] not in _CLAUSE_ENDS:
@@ -152,10 +152,10 @@ def has_alternative(tokens: list[str], mention: Mention, question_words: Collect
     """Return whether another content word is offered beside the answer: "Paris or Smurfville", "Lyon/Paris".
 
     Args:
-        tokens: The whole response.
-        mention: The answer.
-        question_words: Words that a comma may join to the answer ("Paris, France") but "or" may not.
-        answer_positions: Positions of all tokens of correct answers, which are no alternatives: "small or little".
+        tokens: the whole response.
+        mention: the answer.
+        question_words: words that a comma may join to the answer ("Paris, France") but "or" may not.
+        answer_positions: positions of all tokens of correct answers, which are no alternatives: "small or little".
     """
     after = range(mention.end, min(len(tokens), mention.end + 3))
     before = range(mention.start - 1, max(0, mention.start - 3) - 1, -1)
@@ -221,8 +221,8 @@ def is_doubted(text: str, correct: Collection[str]) -> bool:
     """Return whether the response hedges: "maybe Paris", "Paris, but I am not sure".
 
     Args:
-        text: The response.
-        correct: Correct answers, whose words are no hedges.
+        text: the response.
+        correct: correct answers, whose words are no hedges.
     """
     folded = plain(text).casefold()
     hedges = (match[0].split()[0] for match in _DOUBTS.finditer(folded))
@@ -233,9 +233,9 @@ def names_another(text: str, answer: Mention, vocabulary: Collection[str]) -> bo
     """Return whether the response gives another name, of no table: "The capital is Split, Zagreb is only larger".
 
     Args:
-        text: The whole response.
-        answer: The first correct answer.
-        vocabulary: Words of the question and of all answers in the table.
+        text: the whole response.
+        answer: the first correct answer.
+        vocabulary: words of the question and of all answers in the table.
     """
     tokens = tokenize(text, fold=False)
     before = ""

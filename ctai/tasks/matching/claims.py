@@ -40,8 +40,8 @@ def find_spans(tokens: Sequence[str], mention_starts: Collection[int]) -> list[S
     """Split a response into claims and explanations.
 
     Args:
-        tokens: Tokens of the whole response.
-        mention_starts: Positions where a correct or wrong answer is mentioned.
+        tokens: tokens of the whole response.
+        mention_starts: positions where a correct or wrong answer is mentioned.
     """
     cuts = _cuts(tokens, mention_starts)
     conclusion = max((at for at in cuts if tokens[at] in _CONCLUDES), default=-1)
@@ -89,10 +89,10 @@ def is_offered(tokens: Sequence[str], at: int, span: Span, question_words: Colle
     """Return whether an explanation offers the answer that it mentions.
 
     Args:
-        tokens: Tokens of the whole response.
-        at: Position where the answer begins.
-        span: The explanation.
-        question_words: Content words of the question; a sentence that repeats them gives another answer.
+        tokens: tokens of the whole response.
+        at: position where the answer begins.
+        span: the explanation.
+        question_words: content words of the question; a sentence that repeats them gives another answer.
     """
     span_tokens = [token.casefold() for token in tokens[span.start : span.end]]
     before = [token for token in span_tokens[: at - span.start] if token not in _ARTICLES]

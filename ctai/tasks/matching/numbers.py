@@ -94,9 +94,9 @@ def drop_working(tokens: Sequence[str], answers: Collection[str], rates: Collect
     """Drop the numbers of the working and keep those that are given as the result.
 
     Args:
-        tokens: Tokens of the whole response, numbers in digits.
-        answers: Correct results, which are never dropped.
-        rates: Conversion factors that the working may state ("24 hours in a day").
+        tokens: tokens of the whole response, numbers in digits.
+        answers: correct results, which are never dropped.
+        rates: conversion factors that the working may state ("24 hours in a day").
     """
     dropped = set()
     last = max((at for at, token in enumerate(tokens) if token in answers), default=-1)
