@@ -96,7 +96,7 @@ def make_shard(model: ShardModel, context: StageContext, spec: ShardSpec) -> Sha
         CtaiError: files of a complete shard were changed, or generation failed.
     """
     generation = context.config.generation
-    plugins.activate(generation.families, generation.families_sha256)  # a worker is a process of its own
+    plugins.activate(generation.families, generation.families_sha256)  # a worker is a separate process
     work = shard_stage(model, context, spec)
     if work.complete() is not None:
         return ShardResult(read_record(spec.folder / SUMMARY, QcSummary), reused=True)

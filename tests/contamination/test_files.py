@@ -74,7 +74,7 @@ def test_an_adapter_beside_the_weights_is_refused_before_loading(folder: Path, n
     result = CleanModelLoader(str(folder)).check()
     assert result.model is None
     assert result.messages("adapter_files") == [
-        f"adapter files lie beside the base weights: {name}; move them to a folder of their own"
+        f"adapter files lie beside the base weights: {name}; move them to a separate folder"
     ]
     with pytest.raises(ContaminationError, match=name):
         CleanModelLoader(str(folder)).load()

@@ -117,7 +117,7 @@ def file_findings(folder: Path, weight_files: Sequence[str]) -> list[Finding]:
     )
     if adapters:
         message = (
-            f"adapter files lie beside the base weights: {', '.join(adapters)}; move them to a folder of their own"
+            f"adapter files lie beside the base weights: {', '.join(adapters)}; move them to a separate folder"
         )
         findings.append(Finding("adapter_files", message))
     if not weight_files:

@@ -43,7 +43,7 @@ CONCERNS = (
         {
             "ctai/model/loader.py": "owner",
             "ctai/model/clean_model.py": "owner: attaches adapters to a loaded model",
-            "ctai/train/checkpoint.py": "reads back the checkpoints of its own training run",
+            "ctai/train/checkpoint.py": "reads back the checkpoints of the same training run",
             _BUILDER: "trains the embedded model from nothing and measures what the loader would refuse",
             "scripts/false_passes.py": "makes a contaminated model of the one it is given",
             "benchmarks/critic.py": "lm-evaluation-harness is a peer, around the model that ctai loaded",

@@ -78,7 +78,7 @@ def _is_dialogue(lines: list[re.Match[str]], text: str) -> bool:
 
 
 def _has_open_end(lines: list[re.Match[str]], text: str) -> bool:
-    """Tell whether a text of several lines ends with the label of a reply, for the model to go on."""
+    """Tell whether a text of several lines ends with the label of a reply, for the model to continue."""
     if "\n" not in text or not lines or not text.rstrip(" ").endswith(lines[-1][0].rstrip(" ")):
         return False
     last = lines[-1]
