@@ -55,7 +55,7 @@ def table(record: dict[str, Any]) -> str:
         "",
         "Command: `CTAI_CRASH_RECORD=record.json pytest -m crash`; each run is "
         f"`pytest -m gates {' '.join(record['arguments'])}`.",
-        f"The uninterrupted run took {seconds['undisturbed'] / 60:.0f} min, all of it {seconds['all'] / 60:.0f} min "
+        f"The uninterrupted run took {seconds['uninterrupted'] / 60:.0f} min, all of it {seconds['all'] / 60:.0f} min "
         "(on a machine with other work).",
         "",
         "| stage | killed at a named moment | killed at a random moment |",

@@ -64,8 +64,8 @@ def instruments(folder: Path) -> Iterator[str]:
     labels = f"{scorers.n} labelled answers"
     content = _value(scorers.kappa, scorers.kappa_interval)
     strict = _value(scorers.strict_kappa, scorers.strict_kappa_interval)
-    yield f"| answer checkers, content | {labels} | Cohen's kappa {content} | 0.9, lower bound |"
-    yield f"| answer checkers, strict | {labels} | Cohen's kappa {strict} | |"
+    yield f"| answer scorers, content | {labels} | Cohen's kappa {content} | 0.9, lower bound |"
+    yield f"| answer scorers, strict | {labels} | Cohen's kappa {strict} | |"
     yield f"| wrong answers that pass | {scorers.false_passes.n} labelled wrong | {_rate(scorers.false_passes)} | |"
     detectors = read_record(folder / "detectors" / "calibration.json", DetectorCalibration)
     yield from _detectors(detectors.overall, "labelled responses", "0.95 each")

@@ -93,7 +93,7 @@ def _graded_pairs(rng: random.Random, length: int) -> Document:
 
 
 def graded_pairs(rng: random.Random) -> Document:
-    """Grade pairs under the rubric over a full row, so that every number of worked examples occurs."""
+    """Grade pairs under the rubric over a full row, so that every number of few-shot examples occurs."""
     rubric = _pair_layout()[0]
     return [Segment(rubric, CONTEXT), *_graded_pairs(rng, FULL_PAGE - len(rubric))]
 

@@ -234,7 +234,7 @@ def _judge(
 
 
 def measure_critics(subject: Subject, n: int, seed: int) -> dict[str, object]:
-    """Measure both critics on labelled probes, with the worked examples of the seeds."""
+    """Measure both critics on labelled probes, with the few-shot examples of the seeds."""
     result: dict[str, object] = {}
     for name, heldout in (("seen", False), ("held-out", True)):
         pairs = probes.pair_probes(n, seed, heldout)

@@ -1,1 +1,1 @@
-"""Runs that are killed, refused and starved of disk, and end in the same bytes (`pytest -m crash`)."""
+"""Crash tests: runs that are killed or run out of disk, and end in the same bytes (`pytest -m crash`)."""

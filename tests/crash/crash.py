@@ -1,6 +1,6 @@
-"""The moments of a write, seen from outside: a process that writes them down, and dies at the one it was told.
+"""Crash points within a write: a process records every point that it reaches, and kills itself at a given one.
 
-Owns no part of ctai: it wraps `os.fsync` and `os.replace` of its own process, which every atomic write goes through.
+Wraps `os.fsync` and `os.replace` of the process, which every atomic write of ctai calls.
 """
 
 import os
@@ -17,7 +17,7 @@ _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 
 
 class Point(NamedTuple):
-    """A moment in the writing of one file; `name` is relative to the run directory."""
+    """Moment in the write of one file; `name` is relative to the run directory."""
 
     moment: str
     name: str
@@ -27,12 +27,12 @@ class Point(NamedTuple):
 
 
 def read_trace(path: Path) -> list[Point]:
-    """The moments that a process wrote down, in order."""
+    """Return the points that a process has recorded, in order."""
     return [Point(*line.split(" ", 1)) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def install(root: Path, trace: Path, target: Point | None) -> None:
-    """From now on write down every moment of a write below `root`, and die at the first that is the target."""
+    """Record every point of a write below `root` from now on, and kill the process at the target."""
     _Crash(root, trace, target).install()
 
 
@@ -83,6 +83,6 @@ class _Crash:
 
 
 def _final(path: Path) -> Path | None:
-    """What a temporary file is going to be; None for any other file."""
+    """Return the final path of a temporary file; None for any other file."""
     match = _TEMPORARY.fullmatch(path.name)
     return path.with_name(match[1]) if match else None

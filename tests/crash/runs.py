@@ -1,4 +1,4 @@
-"""Gates runs as other processes: started, waited for, killed with their whole process group."""
+"""Gates runs in other processes: started, awaited, and killed with their process group."""
 
 import json
 import os
@@ -19,17 +19,17 @@ _LONGEST_RUN_SECONDS = 3600
 
 
 def environment() -> dict[str, str]:
-    """One thread: a fork must find no threads, and bits must not depend on how many there are."""
+    """Return an environment with one thread: forks need it, and results must not depend on the number of threads."""
     return os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
 
 
 def gates(root: Path, *more: str) -> list[str]:
-    """The arguments of pytest for a gates run in a directory."""
+    """Return the arguments of pytest for a gates run in a directory."""
     return ["-m", "gates", f"--run-dir={root}", "-p", "no:cacheprovider", "-q", *more]
 
 
 class Server:
-    """Starts runs by forking; a context manager."""
+    """Context manager that starts runs by forking."""
 
     def __enter__(self) -> "Server":
         self._process = subprocess.Popen(
@@ -54,14 +54,14 @@ class Server:
         target: Point | None,
         until: Callable[[], bool] | None = None,
     ) -> int:
-        """One run to its end; returns its exit status, negative when a signal ended it.
+        """Run the gates to their end and return the exit status, negative if a signal ended the process.
 
         Args:
-            arguments: of pytest.
-            root: the run directory.
-            folder: gets `trace` (of this run alone) and `log` (of all).
-            target: where the process kills itself.
-            until: asked all the time; its process group is killed when it says so.
+            arguments: arguments of pytest.
+            root: run directory.
+            folder: folder of `trace` (of this run) and `log` (of all runs).
+            target: point at which the process kills itself.
+            until: polled during the run; the process group is killed when it returns True.
         """
         trace = folder / "trace"
         trace.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Starts gates runs as processes of their own that need not import torch again: a fork is a second, an import ten.
+"""Server that forks gates runs, which saves the import of torch: a fork takes a second, an import ten.
 
-Reads one JSON object a line, `{"arguments", "root", "trace", "target", "log"}`, starts pytest with these arguments in a
-new process group, and writes the process id, then, when it has ended, its exit status (negative: the signal).
+Reads one JSON object per line, `{"arguments", "root", "trace", "target", "log"}`, starts pytest with these arguments in a
+new process group, and writes the process id and, after its end, the exit status (negative: the signal).
 """
 
 import json
@@ -32,7 +32,7 @@ def _serve() -> None:
 
 
 def _run(request: dict[str, Any]) -> None:
-    """In the child: one gates run, after which the process ends."""
+    """Run the gates in the child process and exit."""
     import pytest
 
     from tests.crash import crash

@@ -1,4 +1,4 @@
-"""Which stage a file of a run directory belongs to."""
+"""Stages of a run by the files of a run directory."""
 
 import re
 
@@ -7,12 +7,12 @@ _STAGES = (
     (r"evidence/contamination/", "contamination"),
     (r"artifacts/heldout/|data/heldout\.jsonl", "held-out set"),
     (r"evidence/instruments/", "instruments"),
-    (r"artifacts/pilot|evidence/pilot_ladder\.json", "pilot"),
+    (r"artifacts/pilot|evidence/pilot_history\.json", "pilot"),
     (r"artifacts/shards/(shard-\d+)/", ""),
     (r"artifacts/merge/|data/", "merge"),
     (r"results/headroom/", "headroom"),
     (r"checkpoints/", "training"),
-    (r"results/sft_eval/|evidence/evaluation/|evidence/looks\.jsonl", "evaluation"),
+    (r"results/sft_eval/|evidence/evaluation/|evidence/test_set_comparisons\.jsonl", "evaluation"),
     (r"evidence/verdicts/", "verdicts"),
     (r"report/", "report"),
     (r"evidence/gates\.xml", "JUnit report"),
@@ -22,7 +22,7 @@ _STAGES = (
 
 
 def stage_of(name: str) -> str:
-    """The stage of a file, by its name relative to the run directory."""
+    """Return the stage of a file, by its name relative to the run directory."""
     for pattern, stage in _STAGES:
         if match := re.match(pattern, name):
             return stage or match[1]

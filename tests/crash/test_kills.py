@@ -1,4 +1,4 @@
-"""A whole gates run, killed at more than fifty moments, ends in the bytes of a run that nobody disturbed."""
+"""A gates run that is killed at more than fifty moments ends in the same bytes as an uninterrupted run."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from tests.crash.stages import stage_of
 
 pytestmark = pytest.mark.crash
 
-# Checkpoints every few seconds, so that the run gets on however often it is killed; only the gates are collected.
+# Frequent checkpoints, so that the run makes progress between kills; only the gates are collected.
 ARGUMENTS = ("--set", "limits.checkpoint_seconds=2", "tests/gates")
 RANDOM_SHARE, LONGEST_WAIT = 0.5, 3.0
 SIGKILLED = -9
@@ -33,14 +33,14 @@ RECORD = "CTAI_CRASH_RECORD"
 
 
 class Kill(NamedTuple):
-    """One death of the run: at a named moment or at a random one."""
+    """Kill of the run at a named or a random moment."""
 
     stage: str
     where: str
 
 
 class RandomMoment:
-    """Says that a run should die some seconds after it has finished something new."""
+    """Predicate that becomes true some seconds after a run has finished a new artifact."""
 
     def __init__(self, trace: Path, rng: random.Random) -> None:
         self._trace, self._wait = trace, rng.uniform(0.0, LONGEST_WAIT)
@@ -53,13 +53,13 @@ class RandomMoment:
 
 
 def files_of(root: Path) -> dict[str, str]:
-    """SHA-256 of every file of a run directory that must be the same in every such run, by name."""
-    found = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
-    return {name: sha256_file(path) for name, path in sorted(found.items()) if not name.startswith(WITH_TIMES)}
+    """Return the SHA-256 of every file of a run directory that must be the same in every run, by name."""
+    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    return {name: sha256_file(path) for name, path in sorted(files.items()) if not name.startswith(WITH_TIMES)}
 
 
 def assert_nothing_torn(root: Path, whole: dict[str, str]) -> None:
-    """Every file is what the whole run made of it, but for what no reader takes for a file yet."""
+    """Assert that every file is that of the uninterrupted run; temporary files do not count."""
     differing = [
         name
         for name, digest in files_of(root).items()
@@ -69,15 +69,17 @@ def assert_nothing_torn(root: Path, whole: dict[str, str]) -> None:
 
 
 def assert_manifest_valid(root: Path) -> None:
-    """The session manifest can be read, and says of at most one phase, the last, that it is still running."""
+    """Assert that the session manifest can be read and that no phase but the last one is running."""
     path = root / "logs" / "session_manifest.json"
     if path.exists():
         outcomes = [phase.outcome for phase in read_record(path, SessionManifest).phases]
         assert "running" not in outcomes[:-1]
 
 
-def kill_repeatedly(server: Server, root: Path, folder: Path, targets: list[Point], trace: list[Point], whole: dict[str, str]):
-    """Kill the run at every target, and at random moments in between; returns the kills."""
+def kill_repeatedly(
+    server: Server, root: Path, folder: Path, targets: list[Point], trace: list[Point], whole: dict[str, str]
+):
+    """Kill the run at every target, and at random moments in between; return the kills."""
     rng, kills, left = random.Random(SEED), list[Kill](), list(targets)
     while left:
         at_random = RandomMoment(folder / "trace", rng) if rng.random() < RANDOM_SHARE else None
@@ -99,30 +101,30 @@ def kill_repeatedly(server: Server, root: Path, folder: Path, targets: list[Poin
 
 
 def is_named(target: Point, done: list[Point]) -> bool:
-    """Whether a run died at its target rather than at a random moment: it is the last thing that it wrote down."""
+    """Return whether a run died at its target and not at a random moment: the last recorded point tells."""
     seen = {"torn": "written", "unrenamed": "renamed"}.get(target.moment, target.moment)
     return bool(done) and done[-1] == Point(seen, target.name)
 
 
 @pytest.fixture(scope="module")
 def killed_run(tmp_path_factory: pytest.TempPathFactory):
-    """Two finished run directories, one of them undisturbed, and the record of what was done to the other."""
+    """Uninterrupted run, killed run, the kills, and seconds."""
     folder = tmp_path_factory.mktemp("crash")
-    undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
+    uninterrupted, killed = folder / "uninterrupted", folder / "killed"
     started = time.monotonic()
     with Server() as server:
         trace_folder = folder / "whole"
         trace_folder.mkdir()
-        assert server.run(gates(undisturbed, *ARGUMENTS), undisturbed, trace_folder, None) == 0
-        undisturbed_seconds = time.monotonic() - started
-        whole, trace = files_of(undisturbed), read_trace(trace_folder / "trace")
-        everything = {path.relative_to(undisturbed).as_posix() for path in undisturbed.rglob("*") if path.is_file()}
-        kills = kill_repeatedly(server, disturbed, folder, choose(trace, everything), trace, whole)
-    # the last session is a process like any other, which has not even been forked
-    command = [sys.executable, "-m", "pytest", *gates(disturbed, *ARGUMENTS)]
+        assert server.run(gates(uninterrupted, *ARGUMENTS), uninterrupted, trace_folder, None) == 0
+        uninterrupted_seconds = time.monotonic() - started
+        whole, trace = files_of(uninterrupted), read_trace(trace_folder / "trace")
+        everything = {path.relative_to(uninterrupted).as_posix() for path in uninterrupted.rglob("*") if path.is_file()}
+        kills = kill_repeatedly(server, killed, folder, choose(trace, everything), trace, whole)
+    # the last session is a separate process without a fork
+    command = [sys.executable, "-m", "pytest", *gates(killed, *ARGUMENTS)]
     last = subprocess.run(command, cwd=CHECKOUT, env=environment(), capture_output=True, text=True)
     assert last.returncode == 0, last.stdout + last.stderr
-    return undisturbed, disturbed, kills, {"undisturbed": undisturbed_seconds, "all": time.monotonic() - started}
+    return uninterrupted, killed, kills, {"uninterrupted": uninterrupted_seconds, "all": time.monotonic() - started}
 
 
 def test_every_stage_was_killed_and_more_than_fifty_times(killed_run):
@@ -133,39 +135,39 @@ def test_every_stage_was_killed_and_more_than_fifty_times(killed_run):
     assert sum(kill.where == "random moment" for kill in kills) >= 5
 
 
-def test_the_killed_run_is_the_undisturbed_one_byte_for_byte(killed_run):
-    undisturbed, disturbed, _, _ = killed_run
-    expected, found = files_of(undisturbed), files_of(disturbed)
+def test_the_killed_run_equals_the_uninterrupted_one_byte_for_byte(killed_run):
+    uninterrupted, killed, _, _ = killed_run
+    expected, found = files_of(uninterrupted), files_of(killed)
     assert found.keys() == expected.keys()
     assert {name for name in expected if found[name] != expected[name]} == set()
 
 
-def test_the_log_tells_every_interruption(killed_run):
-    _, disturbed, kills, _ = killed_run
-    manifest = read_record(disturbed / "logs" / "session_manifest.json", SessionManifest)
+def test_the_session_manifest_records_the_interruptions(killed_run):
+    _, killed, kills, _ = killed_run
+    manifest = read_record(killed / "logs" / "session_manifest.json", SessionManifest)
     outcomes = Counter(phase.outcome for phase in manifest.phases)
     assert outcomes["running"] == 0
     assert 0 < outcomes["interrupted"] <= len(kills)
-    # killed before it could write the log, a session leaves no trace there
+    # a session that is killed before it writes the manifest leaves no phase
     assert len(kills) - KILLS["log"] <= sum("began" in note for note in manifest.notes) <= len(kills)
 
 
-def test_a_stranger_can_check_the_killed_run(killed_run):
-    _, disturbed, _, _ = killed_run
+def test_the_killed_run_can_be_verified(killed_run):
+    _, killed, _, _ = killed_run
     command = [
         sys.executable,
         "-c",
         "import sys; from ctai.cli import main; sys.exit(main())",
         "verify",
-        str(disturbed),
+        str(killed),
     ]
     done = subprocess.run(command, cwd=CHECKOUT, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_record_is_kept_where_it_is_asked_for(killed_run):
-    """`CTAI_CRASH_RECORD` names the file from which `scripts.crash_table` makes docs/crash_tests.md."""
-    undisturbed, _, kills, seconds = killed_run
+def test_the_record_of_the_kills_is_written(killed_run):
+    """`CTAI_CRASH_RECORD` names the file from which `scripts.crash_table` generates docs/crash_tests.md."""
+    uninterrupted, _, kills, seconds = killed_run
     record = {
         "commit": git_state().commit,
         "dirty": git_state().dirty,
@@ -173,7 +175,7 @@ def test_the_record_is_kept_where_it_is_asked_for(killed_run):
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, one thread",
         "python": platform.python_version(),
         "arguments": list(ARGUMENTS),
-        "files": len(files_of(undisturbed)),
+        "files": len(files_of(uninterrupted)),
         "kills": [list(kill) for kill in kills],
         "seconds": seconds,
     }

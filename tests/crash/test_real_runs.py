@@ -1,4 +1,4 @@
-"""Real gates runs, on the embedded model: the lock between two of them, and a disk that is too small."""
+"""Gates runs on the embedded model: the lock between two of them, and a disk that is too small."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ def command(root: Path, *more: str) -> list[str]:
 
 
 def start(root: Path, output: Path) -> "subprocess.Popen[bytes]":
-    """A run in the background, once it holds the lock and is at work."""
+    """Start a run in the background and wait until it holds the lock and a phase is running."""
     with output.open("wb") as log:
         run = subprocess.Popen(command(root), cwd=CHECKOUT, env=environment(), stdout=log, stderr=log)
     sessions = len(begun(root))
@@ -37,7 +37,7 @@ def start(root: Path, output: Path) -> "subprocess.Popen[bytes]":
 
 
 def begun(root: Path) -> list[str]:
-    """The outcomes of all phases that any session has begun."""
+    """Return the outcomes of all phases of all sessions."""
     path = root / "logs" / "session_manifest.json"
     return [phase.outcome for phase in read_record(path, SessionManifest).phases] if path.exists() else []
 
@@ -53,7 +53,7 @@ def test_two_runs_on_one_directory_and_a_third_after_the_death_of_the_first(tmp_
         second = run(root)
         assert second.returncode == pytest.ExitCode.USAGE_ERROR
         said = [line for line in (second.stdout + second.stderr).splitlines() if line.strip()]
-        assert said == [f"ERROR: another process is at work in {root}; wait until it ends or choose another --run-dir"]
+        assert said == [f"ERROR: {root} is in use by another process. Wait until it ends or choose another --run-dir"]
     finally:
         first.kill()
         first.wait()
@@ -75,12 +75,12 @@ def test_a_real_gate_on_a_disk_that_is_too_small(tmp_path):
         done = run(disk, *arguments)
         assert done.returncode == pytest.ExitCode.TESTS_FAILED
         output = done.stdout + done.stderr
-        assert re.search(r"cannot write \S+/examination\.json: No space left on device", output)
+        assert re.search(r"cannot write \S+/model_check\.json: No space left on device", output)
         assert "Traceback" not in output
         remount(disk, "size=64m")
         done = run(disk, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
-        # of a part of the gates each session files a report of its own, also the one that failed
+        # a session over a part of the gates writes a separate report, also the one that failed
         expected, found = files_of(tmp_path / "whole"), files_of(disk)
         reports = ("evidence/gates", "evidence/attestations")
         kept = {name: digest for name, digest in expected.items() if not name.startswith(reports)}

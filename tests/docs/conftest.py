@@ -1,4 +1,4 @@
-"""A folder as a reader of the pages has it: a finished run, a model, families, and the programs on the PATH."""
+"""Workspace for the commands of the documentation: a finished run, a model, families, and programs on the PATH."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ RIGHT, WRONG = (4, "IV"), (9, "XI")
 
 
 def write_families(folder: Path, labels: int = 16) -> Path:
-    """The module of docs/own_families.md with its labels, and more labels of the same kinds; returns the module."""
+    """Write the plugin of docs/own_families.md with its labels and more of the same kinds; return its path."""
     page = PAGE.read_text(encoding="utf-8")
     module = folder / "my_families.py"
     module.write_text(blocks(page, "python")[0], encoding="utf-8")
@@ -36,7 +36,7 @@ def write_families(folder: Path, labels: int = 16) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_with_families(tiny_model, tmp_path_factory) -> Path:
-    """A finished run with the families of docs/own_families.md."""
+    """Finished run with the families of docs/own_families.md."""
     folder = tmp_path_factory.mktemp("finished families")
     name = str(write_families(folder))
     update = {"families": (name,), "families_sha256": plugins.activate([name])}
@@ -49,7 +49,7 @@ def finished_with_families(tiny_model, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def workspace(finished, finished_with_families, tmp_path) -> Path:
-    """The working directory of a reader."""
+    """Working directory for the commands of the documentation."""
     shutil.copytree(finished, tmp_path / "runs" / "embedded-embedded-seed0")
     shutil.copytree(finished_with_families, tmp_path / "runs" / "mine")
     shutil.copytree(str(resources.files("ctai.model") / "embedded"), tmp_path / "my-base-model")

@@ -1,4 +1,4 @@
-"""What the pages hold: fenced blocks, commands, links, headings."""
+"""Parser of the documentation pages: fenced blocks, commands, links."""
 
 import itertools
 import re
@@ -7,17 +7,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-# Pages that other commands write show how; their commands stand in indented blocks.
+# Generated pages name their command in an indented block.
 _INDENTED = re.compile(r"(?:^ {4}(?:python|pytest|ctai|pip) .*\n)+", re.MULTILINE)
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """The fenced blocks of a language, in order."""
+    """Return the fenced blocks of a language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def shell_blocks(page: Path) -> list[str]:
-    """The shell blocks of a page, in order; indented ones that hold commands count too."""
+    """Return the shell blocks of a page, in order, also indented ones that hold commands."""
     text = page.read_text(encoding="utf-8")
     found = [(match.start(), match[1]) for match in re.finditer(r"^```sh\n(.*?)^```$", text, re.M | re.S)]
     found += [(match.start(), re.sub(r"^ {4}", "", match[0], flags=re.M)) for match in _INDENTED.finditer(text)]
@@ -25,7 +25,7 @@ def shell_blocks(page: Path) -> list[str]:
 
 
 def commands(page: Path) -> list[list[str]]:
-    """Every single command of a page, as words; comments and redirections are left out."""
+    """Return every command of a page as words, without comments and redirections."""
     found = []
     for block in shell_blocks(page):
         for line in block.replace("\\\n", " ").splitlines():
@@ -38,6 +38,6 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def links(page: Path) -> list[str]:
-    """The relative links of a page, without anchors."""
+    """Return the relative links of a page, without anchors."""
     found = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     return [link for link in found if "://" not in link]

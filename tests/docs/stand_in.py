@@ -1,7 +1,7 @@
-"""Stands in for the programs of the pages' commands: `main` is the real one, and what costs too much is read, not run.
+"""Stand-in for the programs in the documentation: runs cheap commands and only checks the arguments of expensive ones.
 
-A test puts it on the PATH under the names of these programs. It exits with 0 when the command is one that would work here;
-a command that it only reads must be in `READ_ONLY`, with the reason.
+A test puts it on the PATH under the names of these programs. It exits with 0 if the command would work; `READ_ONLY` lists
+the commands that it does not run, with the reason.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-# The variable that names a folder, for the whole session of tests.
+# Environment variable with the folder of finished collections, for the whole test session.
 COLLECTED = "CTAI_DOCS_COLLECTED"
 # Command -> why it is not run, and what is done instead.
 READ_ONLY = {
@@ -29,7 +29,7 @@ READ_ONLY = {
 
 
 def how(words: list[str]) -> str:
-    """Which row of `READ_ONLY` a command belongs to; empty if it is run."""
+    """Return the key of `READ_ONLY` that a command belongs to; empty if it is run."""
     program, arguments = Path(words[0]).name, words[1:]
     if program == "pip":
         return "pip install"
@@ -41,7 +41,7 @@ def how(words: list[str]) -> str:
 
 
 def main(words: list[str]) -> int:
-    """Run or read one command."""
+    """Run or check one command and return its exit status."""
     program, arguments = Path(words[0]).name, words[1:]
     readers = {
         "pip install": _pip,
@@ -54,7 +54,7 @@ def main(words: list[str]) -> int:
     reader = readers.get(how(words))
     if reader is not None:
         return reader(arguments)
-    assert program == "ctai", f"what is {program}?"
+    assert program == "ctai", f"{program} has no stand-in"
     from ctai.cli import main as ctai
 
     return ctai(arguments)
@@ -105,14 +105,14 @@ def _gates(arguments: list[str]) -> int:
 
 
 def _collect(arguments: list[str]) -> int:
-    """Collect the tests that arguments select; what was collected once in this session of tests is not collected again."""
-    known = Path(os.environ[COLLECTED]) / hashlib.sha256("\0".join(arguments).encode()).hexdigest()
-    if known.exists():
+    """Collect the tests that the arguments select, once per test session."""
+    marker = Path(os.environ[COLLECTED]) / hashlib.sha256("\0".join(arguments).encode()).hexdigest()
+    if marker.exists():
         return 0
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", *arguments]
     code = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL).returncode
     if code == 0:
-        known.touch()
+        marker.touch()
     return code
 
 
@@ -130,7 +130,7 @@ def _preflight(arguments: list[str]) -> int:
 
 
 def write(path: Path) -> None:
-    """Put a stand-in there."""
+    """Write an executable stand-in."""
     path.write_text(
         f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" "{path.name}" "$@"\n', encoding="utf-8"
     )

@@ -1,6 +1,6 @@
-"""Every command of the pages works: the blocks of each page are given to a shell, in their order, in one folder.
+"""Every command of the documentation works: a shell runs the blocks of each page in order, in one folder.
 
-`ctai` and the system's own programs are run; what costs too much is read by a stand-in, and `READ_ONLY` says which and why.
+`ctai` and programs of the system are run; a stand-in checks expensive commands, and `READ_ONLY` lists these with the reason.
 """
 
 import os
@@ -13,15 +13,15 @@ from tests.docs.pages import PAGES, ROOT, commands, shell_blocks
 from tests.docs.stand_in import COLLECTED, READ_ONLY, how
 
 pytestmark = pytest.mark.docs
-# A page says /workspace where a pod has its durable disk.
+# Durable disk of a pod in the documentation.
 DURABLE = "/workspace"
-# What the shell and the system bring; run as they are.
+# Programs of the shell and the system, which are run.
 SYSTEM = ("export", "openssl")
 
 
 @pytest.fixture(scope="session")
 def shell(tmp_path_factory):
-    """Gives a script to bash, with the stand-ins of a workspace before the system's programs."""
+    """Function that runs a script in bash, with the stand-ins of a workspace first on the PATH."""
     collected = tmp_path_factory.mktemp("collected")
 
     def run(script: str, workspace: Path) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Documentation agrees with the code: metrics, thresholds, layers, tree, messages and options; and its links lead somewhere."""
+"""Agreement of the documentation with the code: metrics, thresholds, layers, tree, messages, options and links."""
 
 import ast
 import configparser
@@ -86,8 +86,8 @@ def test_every_path_of_the_code_that_a_page_names_is_there():
 
 
 @cache
-def said_by_the_code() -> tuple[str, ...]:
-    """Every text of the package, with `…` for what is put into it."""
+def texts_of_the_code() -> tuple[str, ...]:
+    """Return every string of the package, with `…` for the variable parts."""
     texts = []
     for path in (ROOT / "ctai").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -103,19 +103,19 @@ def messages() -> list[str]:
     return [" ".join(found.strip("`").split()) for found in re.findall(r"^### (`.+`)$", page, re.M)]
 
 
-def is_said(message: str) -> bool:
-    """Whether a text of the code can read like this: its pieces between `…` are in one text, in this order."""
+def is_in_code(message: str) -> bool:
+    """Return whether a string of the code matches: it has the pieces between `…` in this order."""
     pattern = re.compile(".*".join(re.escape(piece.strip()) for piece in message.split("…")))
-    return any(pattern.search(text) for text in said_by_the_code())
+    return any(pattern.search(text) for text in texts_of_the_code())
 
 
 def test_every_message_of_the_page_is_in_the_code():
     assert len(messages()) > 25
-    assert [message for message in messages() if not is_said(message)] == []
+    assert [message for message in messages() if not is_in_code(message)] == []
 
 
-def test_a_message_that_nobody_says_is_found():
-    assert not is_said("the moon is in the wrong …: wait")
+def test_a_message_that_is_not_in_the_code_is_found():
+    assert not is_in_code("the moon is in the wrong …: wait")
 
 
 # ------------------------------------------------------------------------------------------- options, settings
@@ -129,7 +129,7 @@ def test_the_quick_start_names_every_option_of_a_run(request):
 
 
 def settings(model: type[BaseModel] = RunConfig, prefix: str = "") -> dict[str, str | None]:
-    """Every setting with its description."""
+    """Return every setting with its description."""
     found: dict[str, str | None] = {}
     for name, field in model.model_fields.items():
         kind = field.annotation

@@ -1,4 +1,4 @@
-"""Model folders with a fault in them, made from the embedded model by means that users have too."""
+"""Faulty model folders, made from the embedded model by means that a user has too."""
 
 import json
 import shutil
@@ -15,21 +15,21 @@ EMBEDDED = Path(ctai.__file__).parent / "model" / "embedded"
 
 
 def copied(folder: Path) -> Path:
-    """The embedded model in another folder, its own account of itself left out."""
+    """Copy the embedded model to another folder, without its card and build record."""
     return Path(shutil.copytree(EMBEDDED, folder, ignore=shutil.ignore_patterns("README.md", "build.json")))
 
 
 def merged(adapter: Path, folder: Path) -> Path:
-    """The embedded model with an adapter merged into its weights."""
+    """Write the embedded model with an adapter merged into its weights."""
     copied(folder)
     base = AutoModelForCausalLM.from_pretrained(EMBEDDED, dtype=torch.float32)
-    whole: Any = PeftModel.from_pretrained(base, str(adapter))
-    whole.merge_and_unload().save_pretrained(folder)
+    model: Any = PeftModel.from_pretrained(base, str(adapter))
+    model.merge_and_unload().save_pretrained(folder)
     return folder
 
 
 def blind_to_labels(folder: Path) -> Path:
-    """The embedded model with one and the same embedding for A and B: it cannot say which it means."""
+    """Write the embedded model with the same embedding for A and B, so that its labels cannot differ."""
     copied(folder)
     tokenizer = AutoTokenizer.from_pretrained(EMBEDDED)
     model = AutoModelForCausalLM.from_pretrained(EMBEDDED, dtype=torch.float32)
@@ -42,7 +42,7 @@ def blind_to_labels(folder: Path) -> Path:
 
 
 def adds(token: str, folder: Path) -> Path:
-    """Let the tokenizer in a folder put a token before every text, and call it the beginning of the sequence."""
+    """Make the tokenizer in a folder add a token before every text, as its BOS token."""
     path = folder / "tokenizer.json"
     tokenizer = json.loads(path.read_text(encoding="utf-8"))
     number = next(added["id"] for added in tokenizer["added_tokens"] if added["content"] == token)

@@ -1,4 +1,4 @@
-"""Copies of the finished run in which faults are planted, and what pytest says of the gates run in them."""
+"""Copies of the finished run for fault injection, and the results of gates sessions in them."""
 
 import hashlib
 import os
@@ -16,12 +16,12 @@ from ctai.registry import gate_named, gates_after
 from ctai.rundir import RunDir
 
 ROOT = Path(__file__).parents[2]
-# What costs money to make; verdicts and reports are written anew by every session.
+# Expensive outputs; every session writes verdicts and reports again.
 WORK = ("artifacts", "data", "checkpoints", "results")
 
 
 class Done(NamedTuple):
-    """A session of pytest over gates: how it ended, what it said, and the message of each test, by file and outcome."""
+    """Result of a gates session: exit status, output, and the messages of failed and skipped tests by file and name."""
 
     code: int
     output: str
@@ -30,11 +30,11 @@ class Done(NamedTuple):
 
 
 class RunCopy:
-    """A copy of the finished run that a test may spoil.
+    """Copy of the finished run that a test may damage.
 
     Attributes:
-        root: the copy.
-        rundir: the same, as a run directory.
+        root: folder of the copy.
+        rundir: its run directory.
     """
 
     def __init__(self, finished: Path, root: Path) -> None:
@@ -44,7 +44,7 @@ class RunCopy:
         self.before = digests(root)
 
     def settle(self) -> "RunCopy":
-        """Take what lies there now for the state that nothing may be lost of."""
+        """Take the current files as the state that must not lose anything."""
         self.before = digests(self.root)
         return self
 
@@ -60,33 +60,33 @@ class RunCopy:
         return Done(done.returncode, done.stdout + done.stderr, failed, skipped)
 
     def verdict(self, gate: str) -> Verdict | None:
-        """The verdict of a gate as it lies there."""
+        """Return the verdict of a gate on disk."""
         return read_verdict(self.rundir, gate_named(gate))
 
     def lost(self) -> list[str]:
-        """Files of the finished run's work whose content is nowhere in the copy any more, not even superseded."""
-        there = set(digests(self.root).values())
-        return [name for name, digest in self.before.items() if name.split("/")[0] in WORK and digest not in there]
+        """Return the outputs of the finished run whose content is no longer in the copy, not even superseded."""
+        contents = set(digests(self.root).values())
+        return [name for name, digest in self.before.items() if name.split("/")[0] in WORK and digest not in contents]
 
     def left_after(self, gate: str) -> list[str]:
-        """What lies where gates after this one put their work; `superseded/` is another place."""
+        """Return the outputs in place of the gates after this one; files in `superseded/` do not count."""
         patterns = [pattern for later in gates_after(gate) for pattern in later.outputs]
         return sorted(self.rundir.relative(path) for pattern in patterns for path in self.root.glob(pattern))
 
 
 def command(root: Path, *arguments: str) -> list[str]:
-    """The command of a gates run on a run directory."""
-    fixed = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "-m", "gates", f"--run-dir={root}"]
-    return [sys.executable, *fixed, *arguments, "tests/gates"]
+    """Return the command of a gates run on a run directory."""
+    options = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "-m", "gates", f"--run-dir={root}"]
+    return [sys.executable, *options, *arguments, "tests/gates"]
 
 
 def environment(code: Path = ROOT) -> dict[str, str]:
-    """The environment of a gates run: offline, and with the code of a checkout."""
+    """Return the environment of a gates run: offline, and with the code of a checkout."""
     return os.environ | {"PYTHONPATH": str(code), "HF_HUB_OFFLINE": "1"}
 
 
 def checkout(folder: Path) -> Path:
-    """A copy of what a gates run needs of this checkout, without its repository."""
+    """Copy the files that a gates run needs from this checkout, without its repository."""
     folder.mkdir()
     for name in ("conftest.py", "pytest.ini"):
         shutil.copy(ROOT / name, folder)
@@ -98,14 +98,16 @@ def checkout(folder: Path) -> Path:
 
 
 def stopped(copy: RunCopy, done: Done, gate: str, *metrics: str) -> str:
-    """Assert that a gate failed for these metrics, blocked all after it and lost nothing; returns its reasons.
+    """Assert that a gate failed on these metrics, blocked all later gates and lost nothing; return its reasons.
 
-    The metrics are all those whose tests failed, unless none is named.
+    Tests of other metrics of the gate may fail too, tests of other gates not.
     """
-    own = {name.removeprefix("test_threshold[").removesuffix("]") for file, name in done.failed if file == f"test_{gate}"}
+    failed_metrics = {
+        name.removeprefix("test_threshold[").removesuffix("]") for file, name in done.failed if file == f"test_{gate}"
+    }
     assert done.code == 1, done.output
-    assert own >= set(metrics), done.output
-    assert len(own) == len(done.failed), f"other gates failed too:\n{done.output}"
+    assert failed_metrics >= set(metrics), done.output
+    assert len(failed_metrics) == len(done.failed), f"other gates failed too:\n{done.output}"
     verdict = copy.verdict(gate)
     assert verdict is not None
     assert verdict.outcome == "failed"
@@ -118,37 +120,37 @@ def stopped(copy: RunCopy, done: Done, gate: str, *metrics: str) -> str:
 
 
 def said_by(done: Done, gate: str, metric: str) -> str:
-    """What the failed test of a metric said."""
+    """Return the message of the failed test of a metric."""
     return done.failed[f"test_{gate}", f"test_threshold[{metric}]"]
 
 
 def blocked(copy: RunCopy, done: Done, gate: str, reason: str) -> None:
     """Assert that all tests of later gates were skipped for this reason, and that nothing was lost."""
     for later in gates_after(gate):
-        said = {why for (file, _), why in done.skipped.items() if file == f"test_{later.name}"}
-        assert said, f"gate {later.name} was not skipped:\n{done.output}"
-        assert all(why.startswith(reason) for why in said), said
+        messages = {message for (file, _), message in done.skipped.items() if file == f"test_{later.name}"}
+        assert messages, f"gate {later.name} was not skipped:\n{done.output}"
+        assert all(message.startswith(reason) for message in messages), messages
     assert copy.lost() == []
 
 
 def refused(copy: RunCopy, done: Done, sentence: str) -> None:
-    """Assert that pytest refused to start, with this sentence, and left everything as it was."""
+    """Assert that pytest refused to start with this sentence and changed nothing but the logs."""
     assert done.code == 4, done.output
     assert sentence in done.output
     assert "Traceback" not in done.output
-    there = digests(copy.root)
-    changed = {name for name, digest in copy.before.items() if there.get(name) != digest}
+    current = digests(copy.root)
+    changed = {name for name, digest in copy.before.items() if current.get(name) != digest}
     assert changed <= {"logs/session_manifest.json", "logs/budget_ledger.json"}
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file below a folder, by its relative path."""
+    """Return the SHA-256 of each file below a folder, by its relative path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _cases(report: Path) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
-    """The messages of tests that failed or could not be set up, and of those that were skipped."""
+    """Return the messages of tests that failed or had an error, and of those that were skipped."""
     failed: dict[tuple[str, str], str] = {}
     skipped: dict[tuple[str, str], str] = {}
     if not report.is_file():
@@ -157,7 +159,7 @@ def _cases(report: Path) -> tuple[dict[tuple[str, str], str], dict[tuple[str, st
         key = (case.attrib["classname"].rpartition(".")[2], case.attrib["name"])
         for child in case:
             if child.tag in ("failure", "error"):
-                # what a fixture raised is framed by pytest, what a test asserted is not
+                # pytest adds a prefix to the message of an error in a fixture, but not to that of a failure
                 failed[key] = child.attrib["message"].removeprefix('failed on setup with "').removesuffix('"')
             elif child.tag == "skipped":
                 skipped[key] = child.attrib["message"]

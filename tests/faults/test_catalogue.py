@@ -1,4 +1,4 @@
-"""The table of faults is whole: every fault has a test that plants it, and the document lists these tests."""
+"""Completeness of fault injection: every fault has a test that injects it, and docs/faults.md lists the injections."""
 
 import ast
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ DOCUMENT = TESTS.parent / "docs" / "faults.md"
 
 
 class Mark(NamedTuple):
-    """A `fault` mark as it is written in a test file."""
+    """`fault` mark of a test file."""
 
     where: str
     number: Any
@@ -23,32 +23,32 @@ class Mark(NamedTuple):
 
 
 def marks(text: str, where: str) -> Iterator[Mark]:
-    """All `pytest.mark.fault(...)` in a source text."""
+    """Yield every `pytest.mark.fault(...)` in a source text."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault":
             keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
             yield Mark(where, ast.literal_eval(node.args[0]), keywords)
 
 
-FOUND = [
+MARKS = [
     mark for path in sorted(TESTS.rglob("test_*.py")) for mark in marks(path.read_text(encoding="utf-8"), path.name)
 ]
 
 
 @pytest.mark.parametrize("number", FAULTS)
-def test_every_fault_has_a_test_that_plants_it(number: int) -> None:
-    assert number in {mark.number for mark in FOUND}
+def test_every_fault_has_a_test_that_injects_it(number: int) -> None:
+    assert number in {mark.number for mark in MARKS}
 
 
-def test_every_mark_names_a_known_fault_its_plant_and_its_check() -> None:
+def test_every_mark_names_a_known_fault_its_injection_and_its_check() -> None:
     assert sorted(FAULTS) == list(range(1, 29))
-    wrong = [m for m in FOUND if m.number not in FAULTS or set(m.keywords) != {"plant", "check"}]
+    wrong = [m for m in MARKS if m.number not in FAULTS or set(m.keywords) != {"plant", "check"}]
     assert wrong == []
 
 
-def test_the_document_lists_what_the_tests_plant() -> None:
+def test_the_document_lists_every_injection() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    missing = [m for m in FOUND if f"| {m.keywords['plant']} | {m.keywords['check']} |" not in text]
+    missing = [m for m in MARKS if f"| {m.keywords['plant']} | {m.keywords['check']} |" not in text]
     assert missing == [], "run python -m scripts.fault_table"
     assert [title for title in FAULTS.values() if title not in text] == []
 

@@ -1,4 +1,4 @@
-"""Faults in the data, planted in a run by its settings or in the files of its shards."""
+"""Faults in the data, injected into a run by its settings or in the files of its shards."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_repetitions_do_not_count_as_examples(copy: RunCopy, says) -> None:
     summary = pilot_summary(copy)
     repeated = [r for r in read_jsonl(copy.rundir.pilot_dir / "rejections.jsonl", Rejection) if r.phase == "dedup"]
     assert len(repeated) > summary.counts["kept"]
-    assert all(one.repeats for one in repeated)
+    assert all(rejection.duplicate_of for rejection in repeated)
     assert summary.rates["duplicate"].value == 0
 
 
@@ -99,10 +99,10 @@ def test_a_test_item_in_a_shard_does_not_reach_the_dataset(copy: RunCopy, says) 
     done = copy.gates("-k", "scale")
     assert done.code == 0, done.output
     assert item.instruction not in {one.instruction for one in read_jsonl(copy.rundir.dataset, Example)}
-    dropped = read_jsonl(copy.rundir.path("data", "dropped.jsonl"), Rejection)
+    dropped = read_jsonl(copy.rundir.path("data", "removed.jsonl"), Rejection)
     (found,) = (one for one in dropped if one.instruction == item.instruction)
     assert found.phase == "decontaminate"
-    assert found.repeats == item.instruction
+    assert found.duplicate_of == item.instruction
     says(f"dropped, {found.phase}: {found.reason}")
 
 
@@ -126,7 +126,7 @@ def test_an_example_without_its_critique_stops_the_run(copy: RunCopy, says) -> N
 
 
 def vouch_for_shard(copy: RunCopy) -> None:
-    """Let the manifest of shard 1 say that its dataset is what the shard made, and take that as the copy's own state."""
+    """Forge the manifest of shard 1 to match its dataset, and take that as the state of the copy."""
     folder = copy.rundir.shard_dir(1)
     manifest = read_record(folder / "manifest.json", StageManifest)
     name = copy.rundir.relative(folder / "dataset.jsonl")

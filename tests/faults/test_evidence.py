@@ -1,4 +1,4 @@
-"""Faults in where evidence comes from: code, edited files, killed processes, evidence of another run."""
+"""Faults in the provenance of evidence: code, edited files, killed processes, evidence of another run."""
 
 import shutil
 import subprocess
@@ -39,7 +39,9 @@ def test_code_of_an_unknown_commit_shows_in_the_verdict(tmp_path: Path, says) ->
 # ----------------------------------------------------------------------------------------------------- edited files
 
 
-@pytest.mark.fault(26, plant="one word of the training data changed after gate 3", check="digest at each use, verify")
+@pytest.mark.fault(
+    26, plant="one word of the training data changed after gate scale", check="digest at each use, verify"
+)
 def test_edited_training_data_is_not_used(copy: RunCopy, says, capsys) -> None:
     data = copy.rundir.dataset
     spoil(copy, data)
@@ -61,7 +63,9 @@ def test_edited_training_data_is_not_used(copy: RunCopy, says, capsys) -> None:
     says(reason)
 
 
-@pytest.mark.fault(26, plant="one byte of the adapter changed after gate 4", check="digest at each use, verify")
+@pytest.mark.fault(
+    26, plant="one byte of the adapter changed after gate evaluation", check="digest at each use, verify"
+)
 def test_an_edited_adapter_is_not_used(copy: RunCopy, says, capsys) -> None:
     adapter = copy.rundir.adapter_dir / "adapter_model.safetensors"
     content = bytearray(adapter.read_bytes())
@@ -80,7 +84,7 @@ def test_an_edited_adapter_is_not_used(copy: RunCopy, says, capsys) -> None:
 
 
 def spoil(copy: RunCopy, path: Path) -> None:
-    """Change one answer in a dataset, and take that as the copy's own state."""
+    """Change one answer in a dataset, and take that as the state of the copy."""
     text = path.read_text(encoding="utf-8")
     answer = read_jsonl(path, Example)[0].response
     path.write_text(text.replace(f'"response":"{answer}"', '"response":"something else"', 1), encoding="utf-8")
@@ -121,7 +125,7 @@ def test_a_killed_pilot_goes_on_after_its_last_round(copy: RunCopy, finished_run
 
 
 def made(folder: Path) -> list[dict[str, Any]]:
-    """The examples of a shard, but for the state of the repository, which may differ between the two sessions."""
+    """Return the examples of a shard without the state of the repository, which may differ between the sessions."""
     where = {"metadata": {"git_commit", "git_dirty", "loader_version"}}
     return [example.model_dump(exclude=where) for example in read_jsonl(folder / "dataset.jsonl", Example)]
 
@@ -129,14 +133,14 @@ def made(folder: Path) -> list[dict[str, Any]]:
 # ------------------------------------------------------------------------------------------------- other runs' evidence
 
 
-@pytest.mark.fault(28, plant="gate 4 of another seed on this run's evidence", check="verdict: preregistration")
+@pytest.mark.fault(28, plant="later gates of another seed on this run's evidence", check="verdict: preregistration")
 def test_evidence_of_another_seed_does_not_count(copy: RunCopy, says) -> None:
     sentence = "gate headroom cannot start: the verdict of gate contamination is stale"
     refused(copy, copy.gates("--seed", "1", "-k", "headroom"), sentence)
     says(sentence)
 
 
-@pytest.mark.fault(28, plant="gate 4 with other settings of generation", check="verdict: configuration")
+@pytest.mark.fault(28, plant="later gates with other settings of generation", check="verdict: configuration")
 def test_evidence_of_other_settings_does_not_count(copy: RunCopy, says) -> None:
     sentence = "the verdict of gate instruments is stale: the configuration has changed since"
     refused(copy, copy.gates("--set", "generation.few_shot_examples=2", "-k", "headroom"), sentence)

@@ -1,4 +1,4 @@
-"""The export of a finished run in the hands of somebody who has only `datasets` and `peft`, in another place."""
+"""Export of a finished run, used elsewhere with only `datasets` and `peft`."""
 
 import os
 import shutil

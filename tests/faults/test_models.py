@@ -1,4 +1,4 @@
-"""Faults in the model, planted in a run: other weights, other tokens, a critic that cannot judge."""
+"""Faults in the model of a run: other weights, other tokens, a critic that cannot judge."""
 
 import shutil
 from pathlib import Path
@@ -45,13 +45,15 @@ def test_an_adapter_beside_the_weights_stops_the_run(copy: RunCopy, base_copy: P
 def test_an_adapter_merged_into_the_package_is_refused(copy: RunCopy, merged_model: Path, tmp_path: Path, says) -> None:
     spoiled = checkout(tmp_path / "checkout")
     shutil.copy(merged_model / "model.safetensors", spoiled / "ctai" / "model" / "embedded")
-    sentence = "model.safetensors of the embedded model is not what its build wrote"
+    sentence = "model.safetensors of the embedded model has changed"
     refused(copy, copy.gates(code=spoiled), sentence)
     says(sentence)
 
 
 @pytest.mark.fault(
-    3, plant="the trained adapter merged into the model's folder once gate 1 had passed", check="loader: weights digest"
+    3,
+    plant="the trained adapter merged into the model's folder after gate contamination passed",
+    check="loader: weights digest",
 )
 def test_an_adapter_merged_after_gate_1_is_refused(copy: RunCopy, base_copy: Path, merged_model: Path, says) -> None:
     first = copy.gates("--model", str(base_copy), "-k", "contamination")
@@ -72,11 +74,9 @@ def test_an_adapter_merged_before_gate_1_stops_the_run(copy: RunCopy, merged_mod
     says(said_by(done, "contamination", "instruct_weights_findings"))
 
 
-@pytest.mark.fault(
-    20, plant="a base that answers more items rightly than evaluation.headroom_max_base", check="gate headroom"
-)
+@pytest.mark.fault(20, plant="a base that answers more items rightly than headroom.max_base", check="gate headroom")
 def test_a_base_that_can_do_the_task_is_stopped_before_training(copy: RunCopy, says) -> None:
-    done = copy.gates("--set", "evaluation.headroom_max_base=0.5")
+    done = copy.gates("--set", "headroom.max_base=0.5")
     says(stopped(copy, done, "headroom", "base_zero_shot_content"))
     assert not copy.rundir.adapter_dir.exists()
 

@@ -1,4 +1,4 @@
-"""Faults that a record or a call shows: planted without a run, in seconds."""
+"""Faults in records and calls, injected without a run, in seconds."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.unit
 
 
 def read_back(folder: Path, **changes: Any) -> list[Example]:
-    """Read a dataset whose only example was changed in its file; None takes a field away."""
+    """Read a dataset whose only example was changed in its file; None removes a field."""
     record = json.loads(example(0).model_dump_json())
     for name, value in changes.items():
         holder = record["metadata"] if name in record["metadata"] else record
@@ -105,7 +105,7 @@ def test_code_that_cannot_be_checked_out_is_doubted() -> None:
 
 
 def shard(root: Path, model: WorldModel) -> Any:
-    """Make a pilot shard with a scripted model; returns its summary."""
+    """Make a pilot shard with a scripted model and return its summary."""
     rundir = RunDir.open(root)
     spec = ShardSpec("pilot", 0, 20, rundir.pilot_dir, [])
     return make_shard(model, stage_context(rundir, CONFIG), spec).summary

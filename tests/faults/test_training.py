@@ -1,4 +1,4 @@
-"""Faults in training and evaluation, planted in a run."""
+"""Faults in training and evaluation of a run."""
 
 import pytest
 
