@@ -31,7 +31,9 @@ class BundleLine(NamedTuple):
 
     def is_signed_by(self, key: "SSlibKey") -> bool:
         """Return whether one of the signatures names this key and verifies with it."""
-        return any(_verifies(key, self.statement, keyid, signature) for keyid, signature in self.signatures)
+        # compared here first: the key id of an envelope may be any JSON value, and the library takes hashable ones only
+        own = (signature for keyid, signature in self.signatures if keyid == key.keyid)
+        return any(_verifies(key, self.statement, signature) for signature in own)
 
 
 # By hand, and not by securesystemslib: an unsigned bundle is no envelope, reading must work without the extra, and one
@@ -72,13 +74,13 @@ def sign(statement: bytes, signer: "CryptoSigner") -> bytes:
     return canonical_json(envelope.to_dict())
 
 
-def _verifies(key: "SSlibKey", statement: bytes, keyid: str, signature: bytes) -> bool:
+def _verifies(key: "SSlibKey", statement: bytes, signature: bytes) -> bool:
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import VerificationError
     from securesystemslib.signer import Signature
 
     # one envelope for each signature: the library's holds one signature for a key id
-    envelope = Envelope(statement, PAYLOAD_TYPE, {keyid: Signature(keyid, signature.hex())})
+    envelope = Envelope(statement, PAYLOAD_TYPE, {key.keyid: Signature(key.keyid, signature.hex())})
     try:
         envelope.verify([key], threshold=1)
     except VerificationError:

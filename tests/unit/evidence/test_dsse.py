@@ -76,9 +76,10 @@ def test_a_signature_of_the_wrong_length_does_not_verify(public, signature):
     assert not parse_line(canonical_json(value)).is_signed_by(public)
 
 
-def test_a_valid_signature_under_another_key_id_does_not_verify(public):
+@pytest.mark.parametrize("keyid", ["0" * 64, "", None, 7, ["0"], {"0": "0"}])
+def test_a_valid_signature_under_another_key_id_does_not_verify(public, keyid):
     value = json.loads(LINE)
-    value["signatures"][0]["keyid"] = "0" * 64
+    value["signatures"][0]["keyid"] = keyid
     assert not parse_line(canonical_json(value)).is_signed_by(public)
 
 
