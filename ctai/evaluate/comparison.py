@@ -135,7 +135,13 @@ def _compare(answers: ArmAnswers, config: RunConfig) -> _Comparisons:
 
 
 def noise_floor(first: Sequence[EvaluationItem], second: Sequence[EvaluationItem]) -> Rate:
-    """Return the rate of items whose content score differs between two runs of one model in different batches."""
+    """Return the rate of items whose content score differs between two runs of one model in different batches.
+
+    Raises:
+        CtaiError: one run answered more items than the other.
+    """
+    if len(first) != len(second):
+        raise CtaiError(f"the noise floor needs two answers to each item, but there are {len(first)} and {len(second)}")
     return rate(sum(a.content != b.content for a, b in zip(first, second, strict=True)), len(first))
 
 

@@ -16,6 +16,7 @@ from ctai.evaluate.comparison import (
     REGRESSION,
     ArmAnswers,
     ArmIdentity,
+    noise_floor,
     regression_value,
     summarize_evaluation,
     summary_text,
@@ -202,6 +203,8 @@ def test_arms_on_other_items_are_refused():
         summarize(base, sft, baselines={"few": base[:2]})
     with pytest.raises(CtaiError, match="noise floor"):
         summarize(base, sft, noise_items=base[::-1])
+    with pytest.raises(CtaiError, match="noise floor"):
+        noise_floor(base, base[1:])
 
 
 def test_files_and_text(tmp_path):
