@@ -281,7 +281,7 @@ def _schema_version(path: Path) -> int | None:
     """Return the schema version of a JSON record; None if there is none that can be read."""
     try:
         record = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     version = record.get("schema_version") if isinstance(record, dict) else None
     return version if isinstance(version, int) else None

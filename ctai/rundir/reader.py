@@ -164,10 +164,11 @@ class RunReader:
             return None
 
     def _inside(self, name: str) -> Path | None:
-        """Return the path that a record names; None when it leads out of the run directory."""
+        """Return the path that a record names; None when it leads out of the run directory, or into it by a link."""
         path = self.rundir.path(name)
         try:
-            return path if path.resolve().is_relative_to(self.rundir.root.resolve()) else None
+            inside = path.is_relative_to(self.rundir.root) and path.resolve().is_relative_to(self.rundir.root.resolve())
+            return path if inside else None
         except (OSError, ValueError):
             return None
 

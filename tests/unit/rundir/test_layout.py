@@ -100,7 +100,10 @@ def test_a_run_of_another_schema_version_is_refused_in_one_sentence(rundir: RunD
         rundir.check_schema_version()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": "x"}', '{"schema_version": 2}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", pytest.param("[" * 100_000, id="deep"), '{"schema_version": "x"}', '{"schema_version": 2}'],
+)
 def test_damaged_and_current_records_are_left_to_their_readers(rundir: RunDir, text: str) -> None:
     rundir.logs.mkdir(parents=True, exist_ok=True)
     rundir.session_manifest.write_text(text)

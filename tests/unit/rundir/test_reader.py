@@ -55,3 +55,13 @@ def test_a_folder_that_leads_out_of_the_run_directory_is_not_read(rundir: RunDir
     write_jsonl(rundir.root.parent / "outside" / "dataset.jsonl", [])
     write_json(rundir.pilot_history, history(folder))
     assert RunReader(rundir).pilot is None
+
+
+def test_a_folder_that_leads_into_the_run_directory_by_a_link_is_not_read(rundir: RunDir) -> None:
+    rundir.pilot_dir.mkdir(parents=True)
+    link = rundir.root.parent / "link"
+    link.symlink_to(rundir.root)
+    write_json(rundir.pilot_history, history(str(link / "artifacts" / "pilot")))
+    pilot = RunReader(rundir).pilot
+    assert pilot is not None
+    assert pilot.folders == ("artifacts/pilot",)
