@@ -266,6 +266,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     Raises:
         UsageError: the folder is named and its mark is not selected.
     """
-    folders = [session.config.invocation_params.dir / argument for argument in session.config.args]
-    if session.config.rootpath / "tests" / "gates" in folders and not _selects_gates(session.config.option.markexpr):
+    folders = [(session.config.invocation_params.dir / argument).resolve() for argument in session.config.args]
+    gates = (session.config.rootpath / "tests" / "gates").resolve()
+    if gates in folders and not _selects_gates(session.config.option.markexpr):
         raise pytest.UsageError("tests/gates runs only with `-m gates`, because a plain run leaves the gates out")
