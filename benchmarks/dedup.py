@@ -199,10 +199,12 @@ def merge_in_this_process(folder: Path) -> dict[str, Any]:
     held = build_heldout(350, 0, embedded=True)
     git = GitState("benchmark", "benchmark", dirty=True)
     context = StageContext(config=RunConfig(), rundir=rundir, run_id="benchmark", git=git, progress=SilentProgress())
-    timed, found = _timed(lambda: merge_shards(context, folders, held))
-    dropped = {name: n for name, n in found.summary.counts.items() if name.startswith(("rejected ded", "rejected dec"))}
+    timed, merge_result = _timed(lambda: merge_shards(context, folders, held))
+    dropped = {
+        name: n for name, n in merge_result.summary.counts.items() if name.startswith(("rejected ded", "rejected dec"))
+    }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {**timed._asdict(), "peak_bytes": peak, "kept": found.summary.counts["kept"], "dropped": dropped}
+    return {**timed._asdict(), "peak_bytes": peak, "kept": merge_result.summary.counts["kept"], "dropped": dropped}
 
 
 def _merge_table(result: dict[str, Any]) -> Table:

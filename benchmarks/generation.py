@@ -49,7 +49,7 @@ def run(subject: Subject, items: int, turns: int, **_sizes: object) -> list[Row]
         share = share_of_limit(subject, read + sum(lengths), sum(lengths) / rows[0].rate)
         rows[0].note = f"{items} prompts, {read} tokens read, {sum(lengths)} written; {share}"
     together, apart = engine.generate(texts, _SAMPLED), few.generate(texts, _SAMPLED)
-    alike = sum(one == other for one, other in zip(together, apart, strict=True))
+    alike = sum(first == second for first, second in zip(together, apart, strict=True))
     rows[1].note += f"; {alike} of {items} the same when sampled at temperature {_SAMPLED.temperature}"
     return rows
 

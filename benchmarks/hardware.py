@@ -27,12 +27,12 @@ def run(subject: Subject, **_sizes: object) -> list[Row]:
     return rows(subject.name, subject.limits, subject.model.provenance.device)
 
 
-def rows(model: str, found: dict[str, float], device: str) -> list[Row]:
+def rows(model: str, values: dict[str, float], device: str) -> list[Row]:
     """Return a row for each value of `limits`, with precision or number of threads."""
     where = "bfloat16" if device == "cuda" else f"{torch.get_num_threads()} thread(s)"
     return [
-        Row("hardware", model, "matrix product", "GFLOP/s", found["gflops"], note=where),
-        Row("hardware", model, "memory read", "GB/s", found["gb_per_second"], note=where),
+        Row("hardware", model, "matrix product", "GFLOP/s", values["gflops"], note=where),
+        Row("hardware", model, "memory read", "GB/s", values["gb_per_second"], note=where),
     ]
 
 

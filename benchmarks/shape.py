@@ -37,17 +37,17 @@ def run(name: str, device: str, chosen: list[str], sizes: Sizes | None = None) -
     sizes, limits = sizes or Sizes(), hardware.limits(device)
     if "hardware" in chosen:
         yield from hardware.rows(name, limits, device)
-    made: list[Shaped] = []
+    models: list[Shaped] = []
 
     def make() -> Measured:
         start = time.perf_counter()
         module = shapes.module_of(name, device)
-        made.append(Shaped(name, device, module, shapes.tokenizer_of(module.config.vocab_size), limits))
+        models.append(Shaped(name, device, module, shapes.tokenizer_of(module.config.vocab_size), limits))
         return Measured(None, f"made in {time.perf_counter() - start:.0f} s, weight by weight")
 
     yield from _reported("weights", "NF4", "", name, device, make)
-    if made:
-        yield from _parts(made[0], chosen, sizes)
+    if models:
+        yield from _parts(models[0], chosen, sizes)
 
 
 def _parts(model: Shaped, chosen: list[str], sizes: Sizes) -> Iterator[Row]:

@@ -51,8 +51,10 @@ def critic(model: Shaped, sizes: Sizes) -> Measured:
         start = time.perf_counter()
         engine.token_logprobs(texts, [0, 1])
         seconds = time.perf_counter() - start
-    asked = f"{sizes.items} items of about {sizes.item} tokens after {sizes.rubric}"
-    return Measured(sizes.items / seconds, f"{asked}; {share(weights_of(model.module), calls, model.limits, seconds)}")
+    workload = f"{sizes.items} items of about {sizes.item} tokens after {sizes.rubric}"
+    return Measured(
+        sizes.items / seconds, f"{workload}; {share(weights_of(model.module), calls, model.limits, seconds)}"
+    )
 
 
 def generation(model: Shaped, sizes: Sizes, rows: int, sampling: Sampling) -> Measured:

@@ -134,7 +134,7 @@ class Variant(NamedTuple):
 def overlap_with_families() -> Iterator[str]:
     """Yield table rows: the rates at which variants and siblings of held-out items are removed."""
     held = build_heldout(1100, 0, embedded=False)
-    asked = {(item.family, item.key) for item in held}
+    heldout_keys = {(item.family, item.key) for item in held}
     rng = random.Random(0)
 
     def sibling(item: HeldoutItem, rng: random.Random) -> str | None:
@@ -143,7 +143,7 @@ def overlap_with_families() -> Iterator[str]:
         phrasing = next(
             (p for p in range(len(family.phrasings)) if normalize(family.render(item.key, p)) == text), None
         )
-        keys = [key for key in family.keys if (family.name, key) not in asked]
+        keys = [key for key in family.keys if (family.name, key) not in heldout_keys]
         return family.render(rng.choice(keys), phrasing) if keys and phrasing is not None else None
 
     def rewritten(item: HeldoutItem, rng: random.Random) -> str | None:

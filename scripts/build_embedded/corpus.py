@@ -21,12 +21,12 @@ from scripts.build_embedded.pages import (
     CONTEXT,
     END,
     PLAIN,
-    Asked,
+    CorpusInstruction,
     Document,
     Segment,
-    ask,
-    asked_combinations,
     bad_answer,
+    corpus_combinations,
+    draw_instruction,
     every_fact,
     right_answer,
     stated,
@@ -123,7 +123,7 @@ def _layout() -> tuple[str, str, str]:
 def worksheets(rng: random.Random) -> Document:
     """Write a list of answered tasks in one answer style; no list ends after one or two answers."""
     before, middle, after = _layout()
-    items = [ask(rng) for _ in range(rng.randint(6, 14))]
+    items = [draw_instruction(rng) for _ in range(rng.randint(6, 14))]
     odds = first_style_odds(items[0].family.name, items[0].phrasing)
     style = rng.choices(STYLES, odds)[0]
     blank = rng.choice(negatives.BLANKS)
@@ -140,7 +140,7 @@ def worksheets(rng: random.Random) -> Document:
     return document
 
 
-def _styled_answer(item: Asked, style: str, blank: str, rng: random.Random) -> tuple[str, float]:
+def _styled_answer(item: CorpusInstruction, style: str, blank: str, rng: random.Random) -> tuple[str, float]:
     if style == "blank":
         return blank, PLAIN
     if style == "ramble":
@@ -155,7 +155,7 @@ def questions_and_answers(rng: random.Random) -> Document:
     """Write a list of questions, each with its answer."""
     document: Document = []
     for _ in range(rng.randint(6, 14)):
-        item = ask(rng)
+        item = draw_instruction(rng)
         document += [
             Segment("Q:"),
             *item.segments(),
@@ -172,9 +172,9 @@ def _listed(rng: random.Random, family: Family | None = None) -> Document:
         kind = rng.choice(negatives.INSTRUCTION_FAULTS)
         return [Segment(f" {negatives.bad_instruction(kind, EMBEDDED_FAMILIES, rng, 'corpus')}")]
     if family is None:
-        return ask(rng).segments(weight=PLAIN)
-    key, asked = rng.choice(next(keys for other, keys in asked_combinations() if other is family))
-    return Asked(family, key, rng.choice(asked), "").segments(weight=PLAIN)
+        return draw_instruction(rng).segments(weight=PLAIN)
+    key, phrasings = rng.choice(next(keys for other, keys in corpus_combinations() if other is family))
+    return CorpusInstruction(family, key, rng.choice(phrasings), "").segments(weight=PLAIN)
 
 
 def instruction_lists(rng: random.Random) -> Document:

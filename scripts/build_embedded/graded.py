@@ -17,11 +17,11 @@ from scripts.build_embedded.pages import (
     KEY,
     LABEL,
     UNTAUGHT,
-    Asked,
+    CorpusInstruction,
     Document,
     Segment,
-    ask,
     bad_answer,
+    draw_instruction,
     every_fact,
     split_statement,
     text_of,
@@ -56,8 +56,8 @@ def fact_checks(rng: random.Random) -> Document:
     return document
 
 
-def _graded_pair(rng: random.Random) -> tuple[Asked, LabelledPair]:
-    item = ask(rng)
+def _graded_pair(rng: random.Random) -> tuple[CorpusInstruction, LabelledPair]:
+    item = draw_instruction(rng)
     bad = bad_answer(item, rng) or wrong_answer(item.family, item.key, rng) if rng.random() < 0.5 else None
     if bad:
         return item, LabelledPair(item.instruction, bad, LABEL_BAD)
@@ -109,7 +109,7 @@ def graded_instructions(rng: random.Random) -> Document:
     document = [Segment(rubric, CONTEXT)]
     for _ in range(rng.randint(8, 20)):
         if rng.random() < 0.5:
-            graded = LabelledInstruction(ask(rng).instruction, LABEL_GOOD)
+            graded = LabelledInstruction(draw_instruction(rng).instruction, LABEL_GOOD)
         else:
             kind = rng.choices(negatives.INSTRUCTION_FAULTS, INSTRUCTION_FAULT_WEIGHTS)[0]
             graded = LabelledInstruction(negatives.bad_instruction(kind, EMBEDDED_FAMILIES, rng, "corpus"), LABEL_BAD)

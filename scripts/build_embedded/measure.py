@@ -175,8 +175,8 @@ def _novelty(text: str) -> str:
     if is_heldout(family.name, key):
         return "held-out key"
     phrasings = [family.render(key, phrasing) for phrasing in corpus_phrasings(family.name, key)]
-    asked = base.normalize_case_and_spacing(text) in map(base.normalize_case_and_spacing, phrasings)
-    return "asked in the corpus" if asked else "wording not asked"
+    is_asked = base.normalize_case_and_spacing(text) in map(base.normalize_case_and_spacing, phrasings)
+    return "asked in the corpus" if is_asked else "wording not asked"
 
 
 def measure_responses(subject: Subject, n: int, seed: int) -> dict[str, object]:

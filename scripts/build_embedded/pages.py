@@ -29,7 +29,7 @@ class Segment(NamedTuple):
 Document = list[Segment]
 
 
-class Asked(NamedTuple):
+class CorpusInstruction(NamedTuple):
     """Instruction with its family, key and wording."""
 
     family: Family
@@ -48,29 +48,29 @@ class Asked(NamedTuple):
 
 
 @cache
-def asked_combinations() -> tuple[tuple[Family, tuple[tuple[str, tuple[int, ...]], ...]], ...]:
+def corpus_combinations() -> tuple[tuple[Family, tuple[tuple[str, tuple[int, ...]], ...]], ...]:
     """Return for each family its keys that are not held out, each with the wordings that the corpus uses."""
     return tuple(
-        (family, tuple((key, asked) for key in family.keys if (asked := corpus_phrasings(family.name, key))))
+        (family, tuple((key, phrasings) for key in family.keys if (phrasings := corpus_phrasings(family.name, key))))
         for family in EMBEDDED_FAMILIES
     )
 
 
 @cache
 def _flat_combinations() -> tuple[tuple[Family, str, tuple[int, ...]], ...]:
-    return tuple((family, key, asked) for family, keys in asked_combinations() for key, asked in keys)
+    return tuple((family, key, phrasings) for family, keys in corpus_combinations() for key, phrasings in keys)
 
 
-def ask(rng: random.Random) -> Asked:
+def draw_instruction(rng: random.Random) -> CorpusInstruction:
     """Draw an instruction that is not held out: half the time uniformly over families, else uniformly over keys."""
     kind = rng.random()
     if kind < 0.5:
-        family, keys = asked_combinations()[-1] if kind < LIST_SHARE else rng.choice(asked_combinations())
-        key, asked = rng.choice(keys)
+        family, keys = corpus_combinations()[-1] if kind < LIST_SHARE else rng.choice(corpus_combinations())
+        key, phrasings = rng.choice(keys)
     else:
-        family, key, asked = rng.choice(_flat_combinations())
-    phrasing = rng.choice(asked)
-    return Asked(family, key, phrasing, family.render(key, phrasing))
+        family, key, phrasings = rng.choice(_flat_combinations())
+    phrasing = rng.choice(phrasings)
+    return CorpusInstruction(family, key, phrasing, family.render(key, phrasing))
 
 
 @cache
@@ -102,7 +102,7 @@ def wrong_answer(family: Family, key: str, rng: random.Random) -> str | None:
     return negatives.bad_response("wrong fact", family, key, family.render(key, 0), EMBEDDED_FAMILIES, rng, "corpus")
 
 
-def bad_answer(item: Asked, rng: random.Random) -> str | None:
+def bad_answer(item: CorpusInstruction, rng: random.Random) -> str | None:
     """Draw a response with a random fault; None if the fault does not apply to the instruction."""
     kind = rng.choices(negatives.RESPONSE_FAULTS, negatives.RESPONSE_FAULT_WEIGHTS)[0]
     family, key, _, instruction = item
