@@ -284,7 +284,8 @@ def _schema_version(path: Path) -> int | None:
     except (OSError, ValueError, RecursionError):
         return None
     version = record.get("schema_version") if isinstance(record, dict) else None
-    return version if isinstance(version, int) else None
+    is_plausible = type(version) is int and 0 < version < 1000  # any other value is damage, which readers report
+    return version if is_plausible else None
 
 
 def _retry_suffix(attempt: int) -> str:

@@ -102,7 +102,11 @@ def test_a_run_of_another_schema_version_is_refused_in_one_sentence(rundir: RunD
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", pytest.param("[" * 100_000, id="deep"), '{"schema_version": "x"}', '{"schema_version": 2}'],
+    [
+        *("", "{", "[]", pytest.param("[" * 100_000, id="deep"), '{"schema_version": "x"}', '{"schema_version": 2}'),
+        *('{"schema_version": true}', '{"schema_version": 0}', '{"schema_version": -1}'),
+        pytest.param('{"schema_version": ' + "9" * 400 + "}", id="huge"),
+    ],
 )
 def test_damaged_and_current_records_are_left_to_their_readers(rundir: RunDir, text: str) -> None:
     rundir.logs.mkdir(parents=True, exist_ok=True)
