@@ -56,7 +56,7 @@ class Pair(NamedTuple):
 
 
 class LabelledPair(NamedTuple):
-    """A worked example for the pair critic: an instruction, a response and the label it deserves (`A` or `B`)."""
+    """A few-shot example of the pair critic: an instruction, a response and the label it deserves (`A` or `B`)."""
 
     instruction: str
     response: str
@@ -64,7 +64,7 @@ class LabelledPair(NamedTuple):
 
 
 class LabelledInstruction(NamedTuple):
-    """A worked example for the instruction critic: an instruction and the label it deserves (`A` or `B`)."""
+    """A few-shot example of the instruction critic: an instruction and the label it deserves (`A` or `B`)."""
 
     instruction: str
     label: str
@@ -119,10 +119,10 @@ class CompletionStylePrompts:
 
     @staticmethod
     def instruction_critic_prefix(examples: Sequence[LabelledInstruction], swapped: bool = False) -> str:
-        """Return rubric and worked examples, the constant part of all instruction judgements.
+        """Return rubric and few-shot examples, the constant part of all instruction judgements.
 
         Args:
-            examples: worked examples, with the labels they deserve.
+            examples: few-shot examples, with the labels they deserve.
             swapped: exchange the meaning of the letters in rubric and examples.
         """
         blocks = "".join(f"{_instruction_block(e.instruction)} {_letter(e.label, swapped)}\n\n" for e in examples)
@@ -130,19 +130,19 @@ class CompletionStylePrompts:
 
     @staticmethod
     def instruction_critic(instruction: str, examples: Sequence[LabelledInstruction], swapped: bool = False) -> str:
-        """Return rubric, worked examples and the instruction to judge; the next token is the label."""
+        """Return rubric, few-shot examples and the instruction to judge; the next token is the label."""
         prefix = CompletionStylePrompts.instruction_critic_prefix(examples, swapped)
         return prefix + _instruction_block(instruction)
 
     @staticmethod
     def pair_critic_prefix(examples: Sequence[LabelledPair], swapped: bool = False) -> str:
-        """Return rubric and worked examples of all pair judgements; see `instruction_critic_prefix`."""
+        """Return rubric and few-shot examples of all pair judgements; see `instruction_critic_prefix`."""
         blocks = "".join(f"{_pair_block(e.instruction, e.response)} {_letter(e.label, swapped)}\n\n" for e in examples)
         return PAIR_RUBRIC.text(swapped) + blocks
 
     @staticmethod
     def pair_critic(instruction: str, response: str, examples: Sequence[LabelledPair], swapped: bool = False) -> str:
-        """Return rubric, worked examples and the pair to judge; the next token is the label."""
+        """Return rubric, few-shot examples and the pair to judge; the next token is the label."""
         return CompletionStylePrompts.pair_critic_prefix(examples, swapped) + _pair_block(instruction, response)
 
     @staticmethod
@@ -199,5 +199,5 @@ def _pair_block(instruction: str, response: str) -> str:
 
 
 def _letter(label: str, swapped: bool) -> str:
-    """Return the letter that a worked example shows."""
+    """Return the letter that a few-shot example shows."""
     return label if not swapped else LABEL_BAD if label == LABEL_GOOD else LABEL_GOOD

@@ -1,4 +1,7 @@
-"""Metrics held against thresholds: registry rows resolved with a configuration."""
+"""Computed metric values, and their comparison with thresholds.
+
+Declares no threshold: `ctai.registry` has the fixed ones and names the settings of `ctai.config.schema` for the rest.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,14 +12,14 @@ from ctai.registry import MetricSpec, gate_named
 
 
 class MetricValue(NamedTuple):
-    """A computed metric before it is held against its threshold.
+    """Computed value of a metric, before the comparison with its threshold.
 
     Attributes:
         value: the number that is compared; nan meets no threshold.
-        interval: its 95% interval.
+        interval: 95% interval of the value.
         n: size of the sample.
         artifact: the file that it was computed from, relative to the run directory.
-        note: what the sample can and cannot show.
+        note: limits of the sample.
     """
 
     value: float
@@ -35,7 +38,7 @@ def setting_value(config: RunConfig, key: str) -> Any:
 
 
 def threshold_of(spec: MetricSpec, config: RunConfig) -> float:
-    """Return the threshold of a metric: that of its setting, or the fixed one."""
+    """Return the threshold of a metric: the value of its setting, or the fixed threshold."""
     return float(setting_value(config, spec.setting)) if spec.setting else spec.threshold
 
 
@@ -59,7 +62,7 @@ def gate_metrics(gate: str, config: RunConfig, values: Mapping[str, MetricValue]
     """Return the metrics of a gate, in the order of the registry.
 
     Args:
-        gate: its name.
+        gate: name of the gate.
         config: with the thresholds.
         values: one for every metric of the gate.
     """

@@ -83,7 +83,7 @@ def sft_arm(config: RunConfig) -> Arm:
 
 
 def few_shot_arm(config: RunConfig, examples: Sequence[Pair]) -> Arm:
-    """Return the few-shot baseline: worked examples before the instruction, and stop strings."""
+    """Return the few-shot baseline: few-shot examples before the instruction, and stop strings."""
 
     def prompt(instruction: str) -> str:
         return CompletionStylePrompts.response_prompt(instruction, examples)

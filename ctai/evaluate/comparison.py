@@ -41,7 +41,7 @@ class ArmIdentity(NamedTuple):
     """Evidence that two arms are two models.
 
     Attributes:
-        digests: of what the arms ran on, under `base` and `sft`.
+        digests: digest of the model of each arm, under `base` and `sft`.
         logit_difference: from `ctai.evaluate.arms.arm_check`, in nats.
     """
 

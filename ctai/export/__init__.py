@@ -127,7 +127,7 @@ def _guide(run: FinishedRun, base: BaseDescription, *, merge: bool, includes_run
 
 
 def _verification(commit: str, *, signed: bool, includes_run: bool) -> list[str]:
-    """Return the commands that check the export, and what each of them proves."""
+    """Return the commands that check the export, with explanations."""
     key = " --public-key KEY.pem" if signed else ""
     lines = [
         f"    sha256sum -c --quiet {CHECKSUMS}",

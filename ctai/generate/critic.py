@@ -1,6 +1,6 @@
 """Critic of instructions and pairs: single-token A/B judgements by next-token log-probabilities.
 
-Owns the scoring of the labels; nothing is sampled. Does not own the rubrics (`ctai.prompts`), the worked examples
+Owns the scoring of the labels; nothing is sampled. Does not own the rubrics (`ctai.prompts`), the few-shot examples
 (`ctai.tasks`) or the measurement of its accuracy (`ctai.generate.critic_calibration`).
 """
 
@@ -37,8 +37,8 @@ class InstructionCritic:
     Args:
         engine: the model that judges.
         margin: minimum |logp_a - logp_b| of a confident judgement, in nats.
-        instruction_examples: worked examples of the instruction critic; by default those of `ctai.tasks.seeds`.
-        pair_examples: worked examples of the pair critic; likewise.
+        instruction_examples: few-shot examples of the instruction critic; by default those of `ctai.tasks.seeds`.
+        pair_examples: few-shot examples of the pair critic; likewise.
         swapped: exchange the meaning of the letters in rubric and examples; for calibration only.
 
     Raises:
@@ -97,7 +97,7 @@ class InstructionCritic:
         return CompletionStylePrompts.pair_critic(instruction, response, self._pair_examples, self._swapped)
 
     def with_reversed_examples(self) -> "InstructionCritic":
-        """Return this critic with its worked examples in reverse order."""
+        """Return this critic with its few-shot examples in reverse order."""
         reverse = (self._instruction_examples[::-1], self._pair_examples[::-1])
         return InstructionCritic(self._engine, self._margin, *reverse, self._swapped)
 

@@ -1,6 +1,6 @@
 """A gates run: its context, the results of its gates and their verdicts.
 
-What a gate computes is in `ctai.gates`; how a session of pytest shows a run is in `ctai.pytest_plugin`.
+Gates are computed in `ctai.gates` and displayed in a pytest session by `ctai.pytest_plugin`.
 """
 
 import os
@@ -46,7 +46,7 @@ class Run(RunContext):
     Args:
         config: of the run.
         rundir: the run directory.
-        execution: how the shards of the scale gate are executed.
+        execution: options for executing the shards of the scale gate.
         display: shows progress.
     """
 

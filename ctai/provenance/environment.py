@@ -88,7 +88,9 @@ def loader_version() -> str:
 def version_warnings(version: str) -> tuple[str, ...]:
     """Return warnings for a `loader_version` whose code cannot be checked out from a commit."""
     if "+code." in version:
-        return (f"the code's commit is unknown: {version} holds only a digest of the code, which cannot be checked out",)
+        return (
+            f"the code's commit is unknown: {version} holds only a digest of the code, which cannot be checked out",
+        )
     if version.endswith(".dirty"):
         return (f"the code was changed after its commit: {version} cannot be checked out",)
     return ()

@@ -54,7 +54,7 @@ def find_faults(text: str, finish_reason: FinishReason | None = None) -> frozens
 
     Args:
         text: the response.
-        finish_reason: why generation ended, if known; `length` is the fault `token_limit`, and makes a last
+        finish_reason: finish reason, if known; `length` is the fault `token_limit`, and makes a last
             sentence without an end count as truncated.
 
     Returns:

@@ -194,7 +194,7 @@ class LabelledAnswer(Record):
 
 
 class FamilyAgreement(Record):
-    """Agreement of one family's checker with the labels on content; `disagreements` lists the responses."""
+    """Agreement of one family's scorer with the labels on content; `disagreements` lists the responses."""
 
     n: int
     kappa: float
@@ -202,7 +202,7 @@ class FamilyAgreement(Record):
 
 
 class ScorerCalibration(VersionedRecord):
-    """Agreement of the families' checkers with labelled answers.
+    """Agreement of the families' scorers with labelled answers.
 
     Attributes:
         labels_sha256: SHA-256 of the labelled file.
@@ -261,7 +261,7 @@ class QcSummary(VersionedRecord):
 
 
 class HeldoutItem(VersionedRecord):
-    """Instruction of the frozen test set; the checker of its family scores the answers."""
+    """Instruction of the frozen test set; the scorer of its family scores the answers."""
 
     item: int
     family: str

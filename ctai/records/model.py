@@ -93,7 +93,7 @@ class ModelProvenance(Record):
     sentinels: SentinelReport | None = None
 
     def identity(self) -> dict[str, str]:
-        """Return the stage inputs that determine what the base computes; an adapter is not included."""
+        """Return the stage inputs that determine the outputs of the base; an adapter is not included."""
         return {
             "weights_digest": self.weights_digest,
             "tokenizer_digest": self.tokenizer_digest,

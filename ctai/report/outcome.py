@@ -66,7 +66,7 @@ class MetricGroup(NamedTuple):
 
 
 class GateView(NamedTuple):
-    """Gate in the report. `reasons` holds what the metric table does not show."""
+    """Gate in the report. `reasons` holds the reasons that the metric table does not show."""
 
     spec: GateSpec
     status: GateStatus

@@ -31,7 +31,7 @@ class Score(NamedTuple):
     Attributes:
         content: the response is right up to the point where the cleaner cuts it.
         strict: the content is right and the model stopped there by itself.
-        reason: why the content is wrong; empty if it is right.
+        reason: reason why the content is wrong; empty if it is right.
     """
 
     content: bool
@@ -118,7 +118,7 @@ class Family(ABC):
         Args:
             instruction: an instruction of this family.
             response: the model's output before any cleaning.
-            finish_reason: why generation ended, if known; only ``eos`` is a stop by the model itself.
+            finish_reason: finish reason, if known; only ``eos`` is a stop by the model itself.
 
         Raises:
             ValueError: the instruction is not one of this family.

@@ -34,7 +34,7 @@ class DuplicateMatch(NamedTuple):
     Attributes:
         reason: the rule that matched.
         number: index of the repeated instruction among those kept, or among the held-out items.
-        repeated_instruction: its text.
+        repeated_instruction: text of the repeated instruction.
     """
 
     reason: Reason

@@ -55,7 +55,7 @@ def bag_of_words(normal: str, salient: SalientTokens) -> tuple[tuple[str, ...], 
 
     Args:
         normal: a normalized text.
-        salient: its salient tokens.
+        salient: salient tokens of the text.
     """
     words = (word for word in _PUNCTUATION.sub("", normal).split() if word not in _STOP_WORDS)
     return tuple(sorted(map(_digits, words))), salient.numbers, salient.quoted, salient.letters

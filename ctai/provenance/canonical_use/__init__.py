@@ -1,4 +1,4 @@
-"""The check for second owners: code that does what one module of ctai owns, found by reading syntax trees.
+"""The check for second owners: code outside the module that owns its concern, found in syntax trees.
 
 Owns the concerns, their finders and the allow-list. Runs none of the code that it reads. A finder sees one module at a
 time, so what is hidden on purpose (text put together character by character, `exec`) is not found.

@@ -15,7 +15,7 @@ MAX_SNIPPET = 100
 
 
 class Violation(NamedTuple):
-    """A line of a module that does what another module owns."""
+    """Line of a module whose code belongs in another module."""
 
     concern: str
     path: str
@@ -29,10 +29,10 @@ class Violation(NamedTuple):
 
 
 def canonical_use_findings(plugin_files: Iterable[Path] = ()) -> tuple[ContaminationFinding, ...]:
-    """Return what stops gate contamination: the second owners in the installed package and in a user's plug-ins.
+    """Return the findings that stop gate contamination: second owners in the package and in plugins.
 
     Args:
-        plugin_files: files of the active plug-ins; those that are no Python are left out.
+        plugin_files: files of the active plugins; those that are no Python are left out.
     """
     violations = find_violations(chain(package_sources(), plugin_sources(plugin_files)))
     return tuple(ContaminationFinding(name=FINDING_NAME, message=violation.message()) for violation in violations)

@@ -82,7 +82,7 @@ CONCERNS = (
             "ctai/generate/critic_calibration.py": "compares the critic's labels with those of probes",
             "ctai/prompts.py": "owner of the labels' letters",
             "ctai/tasks/probes.py": "states which label a probe deserves",
-            "ctai/tasks/seeds.py": "states which label a worked example deserves",
+            "ctai/tasks/seeds.py": "states which label a few-shot example deserves",
             "ctai/model/inference/": "the engine, which all log-probabilities come from",
             "ctai/model/checks/sentinels.py": "asks for the probability of control tokens",
             "ctai/evaluate/arms.py": "compares two arms over the whole vocabulary",

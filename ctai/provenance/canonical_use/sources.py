@@ -23,7 +23,7 @@ def tree_sources(folder: Path) -> Iterator[Source]:
 
 
 def plugin_sources(paths: Iterable[Path]) -> Iterator[Source]:
-    """Yield the Python files among a plug-in's files; their names match no allowance of the package's modules."""
+    """Yield the Python files among a plugin's files; their names match no allowance of the package's modules."""
     for path in sorted({path.resolve() for path in paths if path.suffix == ".py"}):
         yield Source(f"{PLUGIN_PREFIX}{path.parent.name}/{path.name}", _read(path))
 

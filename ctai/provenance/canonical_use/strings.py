@@ -1,4 +1,4 @@
-"""Texts of string expressions: f-strings, concatenations, formatting and joins, with holes for what is filled in later."""
+"""Texts of string expressions: f-strings, concatenations, formatting and joins, with holes for values filled in later."""
 
 import ast
 import re

@@ -78,7 +78,7 @@ class ParsedModule:
 
     @cached_property
     def scopes(self) -> tuple[Scope, ...]:
-        """The outermost functions, and what is outside of all functions."""
+        """Outermost functions, and the code outside of all functions."""
         functions: list[Scope] = []
         outside: list[ast.AST] = []
         parents: list[ast.AST] = [self._tree]

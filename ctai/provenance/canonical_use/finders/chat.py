@@ -14,7 +14,7 @@ _SETTERS = {"setattr", "__setattr__"}
 
 
 def assigned_templates(module: ParsedModule) -> Iterator[ast.AST]:
-    """Yield what gives a tokenizer a chat template: an attribute, an item, an argument or an entry of that name."""
+    """Yield assignments of a chat template: an attribute, an item, an argument or an entry of that name."""
     for kind in (ast.Attribute, ast.Subscript, ast.Dict, ast.Call):
         yield from (node for node in module.of(kind) if _assigns_template(node))
 

@@ -47,7 +47,7 @@ def last_logits(module: ParsedModule) -> Iterator[ast.AST]:
 
 
 def last_probabilities(module: ParsedModule) -> Iterator[ast.AST]:
-    """Yield softmaxes of what was taken from a last position, and last positions of what a softmax gave.
+    """Yield softmaxes of logits at a last position, and last positions of the output of a softmax.
 
     Values are followed through the names of a function; what a called function does with them is not seen.
     """

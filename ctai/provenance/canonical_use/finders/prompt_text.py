@@ -89,7 +89,7 @@ def _has_open_end(lines: list[re.Match[str]], text: str) -> bool:
 
 
 def _is_rubric(lines: list[re.Match[str]]) -> bool:
-    """Tell whether two lines say what the labels A and B mean."""
+    """Tell whether two lines define the labels A and B."""
     labels = [line["label"] for line in lines if line["colon"]]
     return any(pair == ("A", "B") for pair in pairwise(labels))
 

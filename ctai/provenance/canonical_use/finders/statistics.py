@@ -117,7 +117,7 @@ def _is_share_of_length(index: ast.expr) -> bool:
 
 
 def _rounds(loop: ast.AST) -> list[ast.expr]:
-    """Return what the rounds of a loop are counted by: the n of range(n), or the values of `for _ in values`."""
+    """Return the iteration count of a loop: the n of range(n), or the values of `for _ in values`."""
     iterables = [part.iter for part in getattr(loop, "generators", ())]
     if isinstance(loop, ast.For):
         iterables = [loop.iter]
@@ -178,7 +178,7 @@ def _is_length_of(node: ast.expr, values: ast.expr) -> bool:
 
 
 def _roots(module: ParsedModule) -> dict[ast.AST, ast.expr]:
-    """Return the square roots of a module, each with what it is taken of: by `sqrt`, by `** 0.5` or by `pow`."""
+    """Return the square roots of a module, each with its operand: by `sqrt`, by `** 0.5` or by `pow`."""
     roots: dict[ast.AST, ast.expr] = {}
     for power in module.of(ast.BinOp):
         if isinstance(power.op, ast.Pow) and _is_half(power.right):
