@@ -40,7 +40,7 @@ Each command has --help; the options of a run are in `pytest --help` under 'ctai
 
 _EXIT_CODES = {
     "preflight": "0: the run can start. 1: a check failed, see the lines with FAIL. 2: invalid usage or configuration.",
-    "config": "0: printed. 2: invalid usage or configuration; all mistakes are listed.",
+    "config": "0: printed. 2: invalid usage or configuration; all errors are listed.",
     "verify": "0: no differences. 1: differences, one a line. 2: no evidence found, or unusable key.",
     "attest": "0: written. 2: the evidence does not verify, or unusable key.",
     "report": "0: written. 2: not a run directory, or not writeable.",
@@ -103,9 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_families(verify)
     verify.set_defaults(command=_verify)
-    attest = _add(
-        commands, "attest", "attest the evidence of a run directory, signed if a key is given"
-    )
+    attest = _add(commands, "attest", "attest the evidence of a run directory, signed if a key is given")
     attest.add_argument("run_dir", metavar="DIR", type=Path, help="run directory")
     attest.add_argument("--key", metavar="FILE", type=Path, help="ed25519 private key (PEM) to sign with")
     _add_families(attest)

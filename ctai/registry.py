@@ -17,14 +17,14 @@ class MetricSpec(NamedTuple):
 
     Attributes:
         name: as in verdicts, tests and JUnit.
-        comparison: how the value is compared with the threshold.
+        comparison: operator between value and threshold.
         setting: dotted key of the setting that holds the threshold; empty for a fixed threshold.
-        meaning: what the metric shows when it meets the threshold.
-        remedy: what to try when it does not; no remedy loosens a threshold.
+        meaning: description of the metric, or of a met threshold.
+        remedy: advice for a missed threshold; no remedy loosens a threshold.
         threshold: the fixed threshold, where no setting holds one.
         bound: `lower` where the lower end of the 95% interval is compared instead of the point value.
-        is_preregistered: whether a looser setting is reported as a relaxed threshold.
-        is_key: whether the table at the end of a session shows it when its gate passes.
+        is_preregistered: a looser setting is reported as a relaxed threshold.
+        is_key: the summary of a session shows the metric also when its gate passes.
     """
 
     name: str
@@ -42,12 +42,12 @@ class GateSpec(NamedTuple):
     """One gate.
 
     Attributes:
-        number: its place in the order of the run.
+        number: position in the order of the run.
         name: as in verdicts and JUnit.
-        title: what it proves.
-        metrics: what it judges; all of them, or it has not passed.
+        title: claim that the gate proves.
+        metrics: metrics that must all meet their thresholds.
         sections: parts of the configuration that it depends on, besides those of the gates before it.
-        outputs: patterns of what it leaves in the run directory.
+        outputs: glob patterns of its files in the run directory.
     """
 
     number: str
@@ -64,11 +64,11 @@ class GateSpec(NamedTuple):
 
 
 class RelaxableSetting(NamedTuple):
-    """A setting that decides what passes without being the threshold of a metric.
+    """A setting that affects the outcome of a gate without being the threshold of a metric.
 
     Attributes:
         key: dotted key.
-        looser: which values are looser than the default.
+        looser: direction in which values are looser than the default.
     """
 
     key: str
@@ -79,12 +79,12 @@ _PUBLISHED = "use the base model's published weights and tokenizer, in a folder 
 _INSTRUMENT = "the instrument is wrong, not the model: revert or repair the change of its code or labels"
 _FORM = (
     "the pilot's retries have raised generation.few_shot_examples and lowered the temperature already; a larger base model "
-    "keeps the form better"
+    "follows the prompt format more reliably"
 )
 _VARIETY = "raise generation.max_batches_per_item, and generation.instruction_sampling.temperature if acceptance allows"
 _LEARN = (
-    "read the loss curve and the samples in the report: a flat loss asks for another training.learning_rate, a low one with "
-    "wrong answers for better data; either is another comparison on the test set, which has to reach a smaller p-value"
+    "read the loss curve and the samples in the report: change training.learning_rate if the loss is flat; if it is low with "
+    "wrong answers, improve the data. Either is another comparison on the test set and has to reach a smaller p-value"
 )
 _REGRESSION = "read the answers of this type in the report; add instruction families of this type to the data"
 _REMAKE = "run the gates again in a new run directory"
@@ -98,7 +98,7 @@ _CONTAMINATION = (
     ),
     MetricSpec(
         "canonical_use_findings", "==",
-        meaning="no second owner of loading, templates, prompts, scoring, statistics or file writing in ctai or a plug-in",
+        meaning="no second owner of loading, templates, prompts, scoring, statistics or file writing in ctai or a plugin",
         remedy="use the owner that the finding names; docs/architecture.md lists them",
     ),
     MetricSpec(
@@ -108,8 +108,8 @@ _CONTAMINATION = (
     ),
     MetricSpec(
         "names_findings", "==",
-        meaning="no name says Instruct or Chat",
-        remedy=f"the name says that it was tuned on instructions: {_PUBLISHED}",
+        meaning="no name contains Instruct or Chat",
+        remedy=f"the name indicates instruction tuning: {_PUBLISHED}",
     ),
     MetricSpec(
         "adapter_files_findings", "==",
@@ -125,12 +125,12 @@ _CONTAMINATION = (
     MetricSpec(
         "instruct_weights_findings", "==",
         meaning="the sentinel suite as a whole finds no instruct or contaminated weights",
-        remedy=f"the weights act like tuned ones, whatever their name: {_PUBLISHED}",
+        remedy=f"the weights behave like tuned weights, whatever their name: {_PUBLISHED}",
     ),
     MetricSpec(
         "sentinel_completion_rate", ">=", threshold=0.2,
-        meaning="plain facts are completed: it is a working language model",
-        remedy="it does not complete plain facts: check that weights and tokenizer belong together", is_key=True,
+        meaning="plain facts are completed, as by a working language model",
+        remedy="the model does not complete plain facts: check that weights and tokenizer belong together", is_key=True,
     ),
     MetricSpec(
         "sentinel_control_token_mass", "<=", threshold=0.02,
@@ -158,7 +158,7 @@ _INSTRUMENTS = (
         remedy="raise heldout.count",
     ),
     MetricSpec(
-        "scorer_kappa", ">=", "instruments.scorer_kappa", "the checkers agree with labelled answers: Cohen's kappa",
+        "scorer_kappa", ">=", "instruments.scorer_kappa", "Cohen's kappa of scorers and labelled answers",
         remedy=_INSTRUMENT, bound="lower",
     ),
     MetricSpec(
@@ -190,25 +190,25 @@ _INSTRUMENTS = (
 _HEADROOM = (
     MetricSpec(
         "base_zero_shot_content", "<=", "headroom.max_base",
-        "right answers of the base before anything is generated or trained",
-        remedy="the base does this already: train on something that it cannot do yet", is_key=True,
+        "correct answers of the base before anything is generated or trained",
+        remedy="the base model already answers these items: choose instruction families that it cannot answer yet", is_key=True,
     ),
 )
 
 QC_METRICS = (
-    MetricSpec("runaway_rate", "<", "qc.runaway", "responses run on into other prompts or repeat themselves", remedy=_FORM),
+    MetricSpec("runaway_rate", "<", "qc.runaway", "responses that run on into other prompts or repeat themselves", remedy=_FORM),
     MetricSpec(
-        "token_limit_rate", "<", "qc.token_limit", "responses use up their token budget",
-        remedy="raise generation.response_sampling.max_new_tokens, or ask for briefer answers in the examples",
+        "token_limit_rate", "<", "qc.token_limit", "responses that reach the token limit",
+        remedy="raise generation.response_sampling.max_new_tokens, or use shorter few-shot examples",
     ),
-    MetricSpec("delimiter_rate", "<=", "qc.delimiter", "responses contain the delimiter or a piece of it", remedy=_FORM),
+    MetricSpec("delimiter_rate", "<=", "qc.delimiter", "responses that contain the delimiter or a piece of it", remedy=_FORM),
     MetricSpec(
-        "truncated_rate", "<", "qc.truncated", "responses are cut off",
+        "truncated_rate", "<", "qc.truncated", "responses that are cut off",
         remedy=f"raise generation.response_sampling.max_new_tokens; {_FORM}",
     ),
     MetricSpec(
         "median_tokens", "<", "qc.median_tokens", "median length of a response in tokens",
-        remedy="give briefer worked examples: responses are as long as those in the prompt",
+        remedy="use shorter few-shot examples: responses are as long as those in the prompt",
     ),
     MetricSpec(
         "instruction_acceptance", ">=", "qc.instruction_acceptance", "instructions that the critic accepts",
@@ -223,7 +223,7 @@ QC_METRICS = (
         remedy=f"deduplication has a fault or was left out: {_REMAKE}",
     ),
     MetricSpec(
-        "heldout_overlap", "<=", "qc.overlap", "examples that ask what the test set asks",
+        "heldout_overlap", "<=", "qc.overlap", "examples that overlap the test set",
         remedy=f"decontamination has a fault or was left out: {_REMAKE}",
     ),
     MetricSpec(
@@ -235,7 +235,7 @@ QC_METRICS = (
 
 KEPT_EXAMPLES = MetricSpec(
     "kept_examples", ">=", "pilot.count", "examples kept",
-    remedy=f"{_VARIETY}; if most are lost to one reason, change that", is_preregistered=False, is_key=True,
+    remedy=f"{_VARIETY}; if one rejection reason dominates, address it first", is_preregistered=False, is_key=True,
 )
 UNIQUE_EXAMPLES = MetricSpec(
     "unique_examples", ">=", "scale.count", "examples after merging and deduplication",
@@ -251,7 +251,7 @@ _FAILED_SHARDS = MetricSpec(
 _EVALUATION = (
     MetricSpec(
         "supervised_tokens", ">",
-        meaning="training had tokens to learn from",
+        meaning="supervised tokens of the training data",
         remedy="every pair was too long or empty: raise training.max_tokens",
     ),
     MetricSpec(
@@ -261,12 +261,12 @@ _EVALUATION = (
     ),
     MetricSpec(
         "content_lift", ">",
-        meaning="right answers of SFT minus those of its base; learning to stop does not count",
+        meaning="correct answers of SFT minus those of its base; learning to stop does not count",
         remedy=_LEARN, is_key=True,
     ),
     MetricSpec(
         "content_p_value", "<", "evaluation.alpha",
-        "McNemar's test; the n-th comparison on the test set, in whatever session, has the n-th part of alpha",
+        "p-value of McNemar's test; alpha is divided by the number of comparisons on the test set, over all sessions",
         remedy=f"{_LEARN}; a small gain needs a larger heldout.count to show", is_key=True,
     ),
     MetricSpec(
@@ -299,7 +299,7 @@ GATES: tuple[GateSpec, ...] = (
     GateSpec(
         "2",
         "instruments",
-        "the test set is large enough, and checkers, detectors and critic agree with labels",
+        "the test set is large enough, and scorers, detectors and critic agree with labels",
         _INSTRUMENTS,
         ("seed", "critic", "heldout", "generation", "instruments"),
         ("evidence/instruments", "artifacts/heldout", "data/heldout.jsonl"),
@@ -383,7 +383,7 @@ def fixed_threshold(name: str) -> float:
 
 
 def relaxable_settings() -> tuple[RelaxableSetting, ...]:
-    """Return every setting that a run preregisters: thresholds of metrics, then the other ones, without repetition."""
+    """Return every setting that a run preregisters: thresholds of metrics, then other settings, without duplicates."""
     thresholds = (
         RelaxableSetting(metric.setting, "higher" if metric.comparison in ("<", "<=") else "lower")
         for gate in GATES

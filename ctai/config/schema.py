@@ -142,7 +142,7 @@ class CriticSettings(Settings):
 
 
 class InstrumentSettings(Settings):
-    """Gate instruments: agreement of checkers and detectors with labelled texts."""
+    """Gate instruments: agreement of scorers and detectors with labelled texts."""
 
     scorer_kappa: float = Field(
         0.9, ge=0, le=1, description="threshold: minimum lower 95% bound of Cohen's kappa over all families"
@@ -310,7 +310,7 @@ def resolve(
         options: dotted key -> (value, name of the option); the value is None if the option was not given.
 
     Raises:
-        ConfigError: the configuration has mistakes; lists all of them, one a line.
+        ConfigError: the configuration is invalid; lists all of them, one a line.
     """
     sources = ConfigSources()
     sources.read_profile(profile)
@@ -327,5 +327,5 @@ def resolve(
         details = [dict(detail) for detail in error.errors()]
         problems += [error_message(d, RunConfig, sources.origins) for d in details if not is_repeated(d, details)]
     if problems:
-        raise ConfigError("the configuration has mistakes:\n  " + "\n  ".join(problems))
+        raise ConfigError("invalid configuration:\n  " + "\n  ".join(problems))
     return ResolvedConfig(config, sources.origins)

@@ -19,7 +19,7 @@ from ctai.registry import GATES
 from ctai.rundir import RunDir, canonical_json, disk_errors, jsonable, sha256_bytes, sha256_file, write_bytes
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-VERDICT_TYPE = "urn:ctai:gate-verdict:v1"
+VERDICT_TYPE = "urn:ctai:gate-verdict:v2"
 RUN_TYPE = "urn:ctai:run:v1"
 BUNDLE = "evidence/attestations.intoto.jsonl"
 # Folders that are no evidence: times and host names; the report on the evidence and opinions on it; replaced files.
@@ -113,11 +113,11 @@ def attestation_differences(rundir: RunDir) -> Iterator[str]:
     except CtaiError:  # a verdict that cannot be read is a difference in itself
         return
     if len(lines) != len(expected):
-        yield f"{BUNDLE}: holds {len(lines)} statements, the run directory makes {len(expected)}"
+        yield f"{BUNDLE}: has {len(lines)} statements, but {len(expected)} follow from the run directory"
     # statements name files: where files differ, so do they
     for number, (line, statement) in enumerate(zip(lines, expected, strict=False), start=1):
         if line.statement != statement and not differing:
-            yield f"{BUNDLE} line {number}: is not the statement that the run directory makes"
+            yield f"{BUNDLE} line {number}: does not match the statement that follows from the run directory"
 
 
 def _file_differences(rundir: RunDir, statement: bytes) -> Iterator[str]:
@@ -130,11 +130,11 @@ def _file_differences(rundir: RunDir, statement: bytes) -> Iterator[str]:
     files = covered_files(rundir)
     for name in sorted(stated.keys() | files.keys()):
         if name not in files:
-            yield f"{name}: missing; it was there when the evidence was stated"
+            yield f"{name}: missing, but the attestations list it"
         elif name not in stated:
-            yield f"{name}: not covered by the evidence; it was not there when the evidence was stated"
+            yield f"{name}: not covered by the attestations"
         elif files[name] != stated[name]:
-            yield f"{name}: changed since the evidence was stated"
+            yield f"{name}: changed since the attestations were written"
 
 
 def read_bundle(rundir: RunDir) -> list[BundleLine]:

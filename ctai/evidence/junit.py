@@ -129,7 +129,7 @@ def junit_differences(rundir: RunDir, gate: GateSpec, verdict: Verdict, cases: I
     linked = [case for case in cases if case.properties.get("verdict_sha256") == digest]
     missing = {metric.name for metric in verdict.metrics} - {case.properties.get("metric") for case in linked}
     if missing and verdict.passed:
-        yield f"evidence/gates.xml: names the verdict of gate {gate.name} in no test case of {', '.join(sorted(missing))}"
+        yield f"evidence/gates.xml: lacks a test case with the verdict of gate {gate.name} for {', '.join(sorted(missing))}"
     for metric in verdict.metrics:
         for case in (case for case in linked if case.properties.get("metric") == metric.name):
             yield from (f"{case.report}: {case.name} {text}" for text in _case_differences(case, gate, metric, verdict))

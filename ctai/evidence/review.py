@@ -82,7 +82,7 @@ def write_packet(rundir: RunDir, result: GateResult, context: ReviewContext) -> 
         "",
         *(_history_lines(context.history) or ["one attempt, as configured"]),
         "",
-        "## Samples of what went wrong",
+        "## Samples that count against the gate",
         "",
         *_sample_lines(context.samples),
     ]

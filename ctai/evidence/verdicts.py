@@ -146,7 +146,7 @@ def read_verdict(rundir: RunDir, gate: GateSpec) -> Verdict | None:
     except CtaiError as error:
         reason = str(error).removeprefix(f"{path} is not a Verdict: ")
         remedy = "restore it, or remove it and run the gates again"
-        raise CtaiError(f"{name}: holds no verdict that can be read ({reason}); {remedy}") from error
+        raise CtaiError(f"{name}: unreadable verdict ({reason}); {remedy}") from error
 
 
 def previous_digest(rundir: RunDir, gate: GateSpec) -> str | None:

@@ -157,7 +157,7 @@ def open_finished_run(run_dir: Path, *, anyway: bool) -> FinishedRun:
         )
     first = next(find_differences(run_dir), None)
     if first is not None:
-        raise PreconditionError(f"the evidence of {run_dir} does not hold, so it is not exported: {first}")
+        raise PreconditionError(f"{run_dir} was not exported, because its evidence does not verify: {first}")
     report = require(RunReader(rundir, strict=True).contamination)
     if report.provenance is None:
         raise PreconditionError(f"{run_dir} does not record its base model. Run the gates again")

@@ -41,7 +41,7 @@ def check_base_model(run: Run) -> GateResult:
 
 
 def _to_record(code: tuple[ContaminationFinding, ...], check: Any) -> ContaminationReport:
-    """Return the record of the findings in code and plug-ins, then of those on the model."""
+    """Return the record of the findings in code and plugins, then of those on the model."""
     findings = tuple(ContaminationFinding(name=f.name, message=f.message) for f in check.findings)
     return ContaminationReport(findings=(*code, *findings), provenance=check.provenance)
 
@@ -61,7 +61,7 @@ def contamination_values(report: ContaminationReport, artifact: str) -> dict[str
 
     Args:
         report: the record.
-        artifact: its path, relative to the run directory.
+        artifact: path of the record, relative to the run directory.
     """
     template_disabled = report.provenance is not None and report.provenance.template_disabled
     values = {"template_disabled": MetricValue(float(template_disabled))}
@@ -99,6 +99,6 @@ def _prompt_format_value(worst: PromptFormatRates | None) -> MetricValue:
         return MetricValue(math.nan, note="no prompt format was tried")
     note = (
         f"value is the lower bound; form {worst.form!r}: after {worst.stopped.k} of {worst.stopped.n} answers the model "
-        f"ended the text itself; {worst.followed.k} answers were right"
+        f"ended the text itself; {worst.followed.k} answers were correct"
     )
     return _rate_value(worst.stopped, note)

@@ -1,4 +1,4 @@
-"""Gate instruments: the frozen test set, and calibration of checkers, detectors and critic on labelled examples."""
+"""Gate instruments: the frozen test set, and calibration of scorers, detectors and critic on labelled examples."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ _CRITIC_METRICS = {
 }
 _PROBES = "probes.jsonl"
 _NOT_CALIBRATED = (
-    f"; its checker is not calibrated: it takes {MIN_LABELS} labelled answers or more, of them {MIN_PER_CLASS} right "
+    f"; its scorer is not calibrated: at least {MIN_LABELS} labelled answers are required, {MIN_PER_CLASS} right "
     f"and {MIN_PER_CLASS} wrong"
 )
 # Expected discordant pairs beyond the lift, as a share of the items: noise that costs power.
@@ -38,7 +38,7 @@ _EXTRA_DISCORDANCE = 0.10
 
 
 def calibrate_instruments(run: Run) -> GateResult:
-    """Freeze the test set; compute its power, and calibrate checkers, detectors and critic on labelled examples."""
+    """Freeze the test set; compute its power, and calibrate scorers, detectors and critic on labelled examples."""
     with run.phase("instruments", probes=run.config.critic.probes, heldout=run.config.heldout.count) as phase:
         heldout, heldout_reused = freeze_heldout(run)
         embedded = run.config.generation.embedded_world
@@ -122,7 +122,7 @@ def heldout_values(settings: HeldoutSettings, heldout: Sequence[HeldoutItem], ar
     """Compute the size of the test set, and its power (McNemar's test) for the lift `heldout.lift_to_detect`."""
     lift = settings.lift_to_detect
     power = mcnemar_power(len(heldout), lift, lift + _EXTRA_DISCORDANCE)
-    note = f"to see a lift of {lift:g} with {_EXTRA_DISCORDANCE:g} of the items discordant by chance"
+    note = f"to detect a lift of {lift:g} with {_EXTRA_DISCORDANCE:g} of the items discordant by chance"
     return {
         "heldout_items": MetricValue(len(heldout), artifact=artifact),
         "heldout_power": MetricValue(power, n=len(heldout), artifact=artifact, note=note),
@@ -130,7 +130,7 @@ def heldout_values(settings: HeldoutSettings, heldout: Sequence[HeldoutItem], ar
 
 
 def scorer_values(scorers: ScorerCalibration, artifact: str) -> dict[str, MetricValue]:
-    """Compute Cohen's kappa of checkers and labels: over all answers (lower bound), and in the worst family.
+    """Compute Cohen's kappa of scorers and labels: over all answers (lower bound), and in the worst family.
 
     A family has few labels, so its point value is compared.
     """

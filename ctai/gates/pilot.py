@@ -41,7 +41,7 @@ def make_pilot(run: Run) -> GateResult:
 def _retry_message(config: RunConfig, retry: int, summary: QcSummary) -> str:
     """Return the progress message with the number of the next attempt and the reasons for it."""
     reasons = "; ".join(summary.failed_reasons)
-    return f"pilot: attempt {retry + 1} of {config.pilot.retries + 1}, because the one before failed: {reasons}"
+    return f"pilot: attempt {retry + 1} of {config.pilot.retries + 1}, because the previous one failed: {reasons}"
 
 
 def _attempt(run: Run, config: RunConfig, folder: Path, summary: QcSummary) -> PilotAttempt:

@@ -77,5 +77,5 @@ class InputGuard:
             token = sequence[position]
             raise ContaminationError(
                 f"chat-control token {self._control[token]!r} (id {token}) at position {position} of input {row}: "
-                "a base model in completion mode is never sent template text; take it out of the prompt"
+                "a base model in completion mode is never sent template text. Remove it from the prompt"
             )

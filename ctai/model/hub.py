@@ -63,7 +63,7 @@ def download(name: str, revision: str | None) -> Path:
         raise _unavailable(name, revision, error) from error
     except Exception as error:  # the download libraries below the client share no error class
         message = (
-            f"the download of model {name!r} broke off ({short_error(error)}); run the same command again, it resumes"
+            f"the download of model {name!r} was interrupted ({short_error(error)}). Rerun the same command to resume"
         )
         raise CtaiError(disk_error_message(error) or message) from error
 
@@ -106,7 +106,9 @@ def _unavailable(name: str, revision: str | None, error: Exception) -> CtaiError
     at = f" at revision {revision!r}" if revision else ""
     if constants.HF_HUB_OFFLINE:
         return CtaiError(
-            f"model {name!r}{at} is no local folder and not in the hub's cache {constants.HF_HUB_CACHE}, and "
-            "HF_HUB_OFFLINE forbids to download it: unset HF_HUB_OFFLINE, or set HF_HOME to where it is"
+            f"model {name!r}{at} is neither a local folder nor in the hub cache {constants.HF_HUB_CACHE}, and "
+            "HF_HUB_OFFLINE forbids downloads. Unset HF_HUB_OFFLINE, or set HF_HOME to the cache that holds it"
         )
-    return CtaiError(f"model {name!r}{at} is no local folder, and the hub does not give it ({short_error(error)})")
+    return CtaiError(
+        f"model {name!r}{at} is not a local folder, and cannot be fetched from the hub ({short_error(error)})"
+    )

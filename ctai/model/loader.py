@@ -121,7 +121,7 @@ class CleanModelLoader:
         """Load the model and run every check.
 
         Args:
-            sentinels: whether to run the sentinel suite, the slowest check. False is for a model whose weights digest
+            sentinels: run the sentinel suite, the slowest check. False is for a model whose weights digest
                 has passed gate contamination before; all other checks still run.
 
         Raises:
@@ -190,7 +190,7 @@ class CleanModelLoader:
         else:
             resolved = self._requested
         if resolved == "nf4" and source.gguf is not None:
-            raise CtaiError("a GGUF file is quantized in its own way: load it with quantization none")
+            raise CtaiError("a GGUF file is already quantized: choose quantization none")
         if resolved == "nf4" and importlib.util.find_spec("bitsandbytes") is None:
             raise CtaiError("quantization nf4 needs bitsandbytes, which is not installed; install it or choose none")
         return resolved
@@ -221,7 +221,7 @@ class CleanModelLoader:
         if missing := sorted(loading["missing_keys"]):
             raise CtaiError(f"the weights of {source.requested} lack {len(missing)} tensor(s), such as {missing[0]}")
         if mismatched := sorted(name for name, *_shapes in loading["mismatched_keys"]):
-            problem = f"{len(mismatched)} tensor(s) of another shape than its config.json says, such as {mismatched[0]}"
+            problem = f"{len(mismatched)} tensor(s) whose shape differs from config.json, such as {mismatched[0]}"
             raise CtaiError(f"the weights of {source.requested} have {problem}")
         return prepare_module(module, self._device)
 

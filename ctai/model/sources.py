@@ -85,14 +85,14 @@ def _embedded() -> ModelSource:
     """
     folder = Path(str(resources.files("ctai.model").joinpath("embedded")))
     if not (folder / "build.json").is_file():
-        raise CtaiError("this installation of ctai lacks the embedded model; install it again")
+        raise CtaiError("this installation of ctai lacks the embedded model. Reinstall ctai")
     build = json.loads((folder / "build.json").read_text(encoding="utf-8"))
     for name, key in (("model.safetensors", "weights_sha256"), ("tokenizer.json", "tokenizer_sha256")):
         digest = _file_digest(folder / name) if (folder / name).is_file() else "nothing"
         if digest != build[key]:
             raise CtaiError(
-                f"{name} of the embedded model is not what its build wrote ({digest[:12]} instead of "
-                f"{build[key][:12]}): install ctai again, and keep other weights in another folder"
+                f"{name} of the embedded model has changed (SHA-256 {digest[:12]}, expected "
+                f"{build[key][:12]}). Reinstall ctai, and keep other weights in another folder"
             )
     return ModelSource(EMBEDDED, EMBEDDED, folder, None, None)
 
@@ -168,7 +168,7 @@ def _local(requested: str, path: Path) -> ModelSource:
             raise CtaiError(f"model {requested!r} holds {len(ggufs)} .gguf files; name one of them: {', '.join(ggufs)}")
         return ModelSource(requested, name, path, ggufs[0], None)
     if not (path / "config.json").is_file() and not any(path.glob("adapter_config.json")):
-        raise CtaiError(f"model {requested!r} is a folder without config.json: no model is in it")
+        raise CtaiError(f"model {requested!r} is a folder without config.json. Name a folder that holds a model")
     return ModelSource(requested, name, path, None, None)
 
 

@@ -41,7 +41,7 @@ class LimitedProgress:
         if time.monotonic() > self._deadline:
             raise CtaiError(
                 f"{self._limit_name} passed its time limit of {self._limit_seconds:.0f} s and was stopped; finished "
-                f"batches are kept: run the same command again to resume, or raise limits.{self._limit_name}"
+                f"batches are kept: rerun the same command to resume, or raise limits.{self._limit_name}"
             )
 
     def finish(self) -> None:

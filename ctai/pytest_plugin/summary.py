@@ -96,7 +96,7 @@ def _gate_lines(session: "GateSession", gate: GateSpec) -> list[str]:
     if verdict:
         lines.append(f"       {run.rundir.verdict(gate)}")
     if verdict and verdict.outcome == "failed":
-        lines.append(f"       {run.rundir.review_packet(gate.name)}: samples of what went wrong")
+        lines.append(f"       {run.rundir.review_packet(gate.name)}: samples that count against the gate")
     return lines
 
 

@@ -96,7 +96,7 @@ class RunDir:
                 lock.acquire()
             except filelock.Timeout as error:
                 raise CtaiError(
-                    f"another process is at work in {self.root}; wait until it ends or choose another --run-dir"
+                    f"{self.root} is in use by another process. Wait until it ends or choose another --run-dir"
                 ) from error
         try:
             if name == "run":  # under any other lock, other processes may be writing
@@ -113,7 +113,7 @@ class RunDir:
         return self.path("evidence")
 
     def verdict(self, gate: GateSpec) -> Path:
-        """Return the verdict of a gate."""
+        """Return the file of the verdict of a gate."""
         return self.path("evidence", "verdicts", f"{gate.number}-{gate.name}.json")
 
     @property
@@ -141,11 +141,11 @@ class RunDir:
         return self.path("evidence", "instruments", instrument)
 
     def calibration(self, instrument: str) -> Path:
-        """Return the calibration of one instrument."""
+        """Return the file of the calibration of one instrument."""
         return self.instrument_dir(instrument) / "calibration.json"
 
     def probes(self, kind: str) -> Path:
-        """Return the critic's judgements of labelled probes; `kind` is `instructions` or `pairs`."""
+        """Return the file of the critic's judgements of labelled probes; `kind` is `instructions` or `pairs`."""
         return self.instrument_dir(f"critic_{kind}") / "probes.jsonl"
 
     @property
@@ -155,7 +155,7 @@ class RunDir:
 
     @property
     def comparisons(self) -> Path:
-        """Every adapter that was ever compared on the test set of this run."""
+        """Log of the adapters compared on the test set of this run."""
         return self.path("evidence", "test_set_comparisons.jsonl")
 
     def evaluation_stage_dir(self, attempt: int = 0) -> Path:
@@ -228,7 +228,7 @@ class RunDir:
         return self.path("results", "headroom", arm)
 
     def base_answers(self, arm: str) -> Path:
-        """Return the answers of one arm of the base model."""
+        """Return the file of the answers of one arm of the base model."""
         return self.base_arm_dir(arm) / "items.jsonl"
 
     def results_dir_of(self, attempt: int) -> Path:
@@ -263,7 +263,7 @@ class RunDir:
         return self.path("report")
 
     def review_packet(self, gate: str) -> Path:
-        """Return the review packet of a gate."""
+        """Return the file of the review packet of a gate."""
         return self.report / f"review-{gate}.md"
 
     @property

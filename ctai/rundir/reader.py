@@ -239,7 +239,7 @@ class RunReader:
 
     @cached_property
     def scorers(self) -> ScorerCalibration | None:
-        """Agreement of the answer checkers with labelled answers."""
+        """Agreement of the answer scorers with labelled answers."""
         return self.read(self.rundir.calibration("scorers"), ScorerCalibration)
 
     @cached_property

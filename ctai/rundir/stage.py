@@ -95,7 +95,7 @@ class Stage:
         for name, digest in manifest.artifacts.items():
             path = self.rundir.path(name)
             if not path.exists() or digest_path(path) != digest:
-                problem = "is not what the stage made" if path.exists() else "is missing"
+                problem = "was changed after the stage" if path.exists() else "is missing"
                 remedy = f"restore it, or remove {self.folder} to make it again"
                 bad = first_bad_line(path) if path.suffix == ".jsonl" and path.exists() else ""
                 raise CtaiError(f"{path} {problem} (stage {self.name}){bad and f': {bad}'}; {remedy}")

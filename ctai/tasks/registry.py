@@ -80,5 +80,5 @@ def score(instruction: str, response: str, finish_reason: str | None = None) -> 
     """
     parsed = parse(instruction)
     if parsed is None:
-        raise ValueError(f"no family asks this instruction: {instruction[:80]!r}")
+        raise ValueError(f"no family has this instruction: {instruction[:80]!r}")
     return by_name(parsed[0]).score(instruction, response, finish_reason)

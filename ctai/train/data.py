@@ -73,8 +73,8 @@ def end_of_text_id(tokenizer: Tokenizer, control_token_ids: Sequence[int]) -> in
     if token is None or token in control_token_ids:
         fault = "is missing" if token is None else f"({token}) belongs to a chat template"
         raise CtaiError(
-            f"the tokenizer's end token {fault}, so nothing can teach this model to stop; use the base's own "
-            "tokenizer, which ends texts with an end-of-text token"
+            f"the tokenizer's end token {fault}, so the model cannot learn to stop. Use the base model's original "
+            "tokenizer, which has an end-of-text token"
         )
     return token
 

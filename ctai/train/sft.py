@@ -152,7 +152,7 @@ def _admit(inputs: TrainingInputs, rundir: RunDir) -> _AdmittedInputs:
     summary = read_record(qc_summary, QcSummary)
     if not summary.thresholds_passed:
         reasons = ", ".join(summary.failed_reasons) or "no reason is given"
-        raise PreconditionError(f"training refused: {qc_summary.name} says thresholds_passed=false ({reasons})")
+        raise PreconditionError(f"training refused: {qc_summary.name} has thresholds_passed=false ({reasons})")
     return _AdmittedInputs(dataset, digests[0], qc_summary, digests[1], verdict)
 
 

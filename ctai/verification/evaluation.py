@@ -97,10 +97,10 @@ def _rescore(arm: Arm, item: HeldoutItem, stored: EvaluationItem) -> EvaluationI
     A control token at its end is taken from the record, since token ids are not stored.
     """
     if registry.parse(item.instruction) is None:
-        raise CtaiError(f"held-out item {item.item}: no family asks {item.instruction[:60]!r}")
+        raise CtaiError(f"held-out item {item.item}: no family has the instruction {item.instruction[:60]!r}")
     text = until_stop(stored.raw, arm.stop) if stored.finish_reason == "stop" else stored.raw
     if text is None:
-        raise CtaiError(f"item {item.item} of arm {arm.name}: ended at a stop string that is not in it")
+        raise CtaiError(f"item {item.item} of arm {arm.name}: ended at a stop string that it does not contain")
     ids = (0,) * stored.tokens
     completion = Completion(text=text, raw=stored.raw, token_ids=ids, finish_reason=stored.finish_reason)
     wrote_control = stored.failure_reason == CONTROL_TOKEN

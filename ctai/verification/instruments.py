@@ -20,7 +20,7 @@ KINDS: tuple[Kind, ...] = ("instructions", "pairs")
 
 
 class RecomputedInstruments(NamedTuple):
-    """Recomputed calibrations of checkers, detectors and critic, and their differences from the stored ones."""
+    """Recomputed calibrations of scorers, detectors and critic, and their differences from the stored ones."""
 
     scorers: ScorerCalibration
     detectors: DetectorCalibration
@@ -35,7 +35,7 @@ def heldout_differences(stored: Sequence[HeldoutItem], config: RunConfig, where:
 
 
 def recompute_instruments(rundir: RunDir, config: RunConfig) -> RecomputedInstruments:
-    """Calibrate checkers and detectors on the labels of this package, and the critic on its recorded judgements.
+    """Calibrate scorers and detectors on the labels of this package, and the critic on its recorded judgements.
 
     Raises:
         CtaiError: a record is missing or unreadable.

@@ -44,11 +44,11 @@ class RunRecords:
         """
         verdict = self.verdict(gate)
         if digest_of(verdict.config) != verdict.config_digest:
-            raise CtaiError(f"the verdict of gate {gate} does not hold the configuration whose digest it names")
+            raise CtaiError(f"the configuration in the verdict of gate {gate} does not match its digest")
         try:
             config = RunConfig.model_validate(verdict.config)
         except ValidationError as error:
-            raise CtaiError(f"the verdict of gate {gate} names a configuration that is none: {error}") from error
+            raise CtaiError(f"the verdict of gate {gate} has an invalid configuration: {error}") from error
         if "generation" in verdict.config:  # gate contamination uses no families
             # never loads plugins, since code must not run because a run directory names it
             plugins.require_digest(config.generation.families_sha256)

@@ -50,7 +50,7 @@ class ShardPlan(NamedTuple):
         target: number of examples to keep.
         config: configuration of the shard.
         weights_digest: digest of the weights of the base model.
-        has_control_tokens: whether the tokenizer has chat-control tokens.
+        has_control_tokens: the tokenizer has chat-control tokens.
     """
 
     stage: Literal["pilot", "scale"]
@@ -317,7 +317,7 @@ def _until_stop(raw: str, finish_reason: FinishReason, stops: Sequence[str]) -> 
         return raw
     text = until_stop(raw, stops)
     if text is None:
-        raise CtaiError(f"a text ended at a stop string that is not in it: {raw[-60:]!r}")
+        raise CtaiError(f"a text ended at a stop string that it does not contain: {raw[-60:]!r}")
     return text
 
 

@@ -21,7 +21,7 @@ def stage_differences(rundir: RunDir, path: Path) -> Iterator[str]:
     """
     name, manifest = rundir.relative(path), read_record(path, StageManifest)
     if manifest.key != digest_of([manifest.stage, manifest.parameters, manifest.inputs]):
-        yield f"{name}: its key does not follow from its parameters and inputs"
+        yield f"{name}: its key does not match its parameters and inputs"
     marker = path.with_name("stage_key.txt")
     if not marker.is_file() or marker.read_bytes() != manifest.key.encode() + b"\n":
         yield f"{rundir.relative(marker)}: is not the key of the manifest beside it"

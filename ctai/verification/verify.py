@@ -90,7 +90,7 @@ def attest(folder: Path, key: Path | None = None) -> Path:
         load_signer(key)  # an unusable key fails before the work starts
     first = next(evidence_differences(rundir, read_verdicts(rundir)), None)
     if first is not None:
-        raise CtaiError(f"the evidence of {folder} does not hold, so it is not attested: {first}")
+        raise CtaiError(f"{folder} was not attested, because its evidence does not verify: {first}")
     return write_attestations(rundir, key)
 
 
@@ -188,22 +188,22 @@ def _verdict_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) 
     if verdict.gate != gate.name:
         yield f"is a verdict of gate {verdict.gate}"
     if verdict.config_digest != digest_of(verdict.config):
-        yield "its configuration does not have the digest it names"
+        yield "its configuration does not match its digest"
     if verdict.key != key_of(gate, verdict.config_digest, verdict.code_digest, verdict.previous):
-        yield "its key does not follow from its configuration, code and the verdict before it"
+        yield "its key does not match its configuration, code and the verdict before it"
     if before and (before.code_digest, before.weights_digest) != (verdict.code_digest, verdict.weights_digest):
-        yield "is of other code or other weights than the verdict before it"
+        yield "has other code or other weights than the verdict before it"
     yield from _outcome_problems(gate, verdict, before)
     for metric in verdict.metrics:
         if metric.artifact is not None and metric.artifact not in verdict.artifacts:
-            yield f"{metric.name} comes from {metric.artifact}, of which it names no digest"
+            yield f"{metric.name} comes from {metric.artifact}, for which it records no digest"
 
 
 def _outcome_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) -> Iterator[str]:
     names = [metric.name for metric in verdict.metrics]
     missed = [metric.failure() for metric in verdict.metrics if not metric.passed]
     if sorted(names) != sorted(gate.metric_names):
-        mismatched = sorted(set(names) ^ set(gate.metric_names)) or ["a metric that is there twice"]
+        mismatched = sorted(set(names) ^ set(gate.metric_names)) or ["a duplicate metric"]
         yield f"does not judge exactly the metrics of its gate: {', '.join(mismatched)}"
     if verdict.passed:
         yield from (f"says passed, but {failure}" for failure in missed)
@@ -224,7 +224,7 @@ def _preregistration_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator
     preregistration = read_record(rundir.preregistration, Preregistration)
     for gate, verdict in verdicts.readable.items():
         if verdict.preregistration != digest_of(preregistration):
-            yield f"{name}: is not what the verdict of gate {gate} is bound to"
+            yield f"{name}: differs from the preregistration of the verdict of gate {gate}"
     gates = [gate.name for gate in GATES if gate.name in verdicts.readable and gate.name != GATES[0].name]
     if gates:  # the first gate names too little of the configuration
         records = RunRecords(rundir, verdicts.readable)
@@ -258,9 +258,9 @@ def _recomputed_differences(records: RunRecords, gate: GateSpec, verdict: Verdic
     where = verdict_path(records.rundir, gate)
     provenance = records.model_check.provenance
     if provenance is not None and provenance.weights_digest != verdict.weights_digest:
-        yield f"{where}: is of other weights than those that were examined"
+        yield f"{where}: the weights differ from those that were checked"
     if verdict.relaxed_thresholds != relaxed_thresholds(records.config(gate.name), gate):
-        yield f"{where}: does not name exactly the thresholds that are looser than ctai's own"
+        yield f"{where}: its relaxed thresholds differ from those of its configuration"
     differing = record_differences(records, gate.name)
     yield from islice(differing, _MAX_RECORD_DIFFERENCES)
     if more := sum(1 for _ in differing):

@@ -48,7 +48,7 @@ def test_edited_training_data_is_not_used(copy: RunCopy, says, capsys) -> None:
     done = copy.gates()
     assert done.code == 1
     (sentence,) = set(done.failed.values())
-    reason = "data/stage1_sft_data.jsonl is not what the stage made (stage merge)"
+    reason = "data/stage1_sft_data.jsonl was changed after the stage (stage merge)"
     assert reason in sentence
     for gate in ("headroom", "evaluation"):
         why = {reason for (file, _), reason in done.skipped.items() if file.endswith(gate)}
@@ -75,7 +75,7 @@ def test_an_edited_adapter_is_not_used(copy: RunCopy, says, capsys) -> None:
     done = copy.gates("-k", "evaluation")
     assert done.code == 1
     (sentence,) = set(done.failed.values())
-    reason = "adapter_model.safetensors is not what the stage made (stage training)"
+    reason = "adapter_model.safetensors was changed after the stage (stage training)"
     assert reason in sentence
     assert copy.lost() == []
     assert main(["verify", str(copy.root)]) == 1

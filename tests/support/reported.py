@@ -131,7 +131,7 @@ def _instruments(rundir: RunDir, transform: TextMap) -> list[Path]:
 
 
 def _labelled(rundir: RunDir, transform: TextMap) -> list[Path]:
-    """Write the calibrations of answer checkers and fault detectors."""
+    """Write the calibrations of answer scorers and fault detectors."""
     folder, interval = rundir.path("evidence", "instruments"), Interval(low=0.9, high=1.0)
     family = FamilyAgreement(n=10, kappa=0.8, disagreements=(transform("about Paris"),))
     scorers = ScorerCalibration(

@@ -131,7 +131,7 @@ def completion_reasons(completed: Rate) -> tuple[str, ...]:
     """Return the reasons to reject a model as a working language model; empty when it is one."""
     if completed.value >= COMPLETION_FLOOR:
         return ()
-    return (f"not a working language model: {completed.k} of {completed.n} plain statements were completed rightly",)
+    return (f"not a working language model: {completed.k} of {completed.n} plain statements were completed correctly",)
 
 
 def sentinel_findings(report: SentinelReport) -> list[Finding]:

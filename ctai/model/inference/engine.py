@@ -27,7 +27,7 @@ class Engine:
 
     Args:
         model: transformers causal language model in evaluation mode, with or without an adapter.
-        tokenizer: its tokenizer, used without special tokens.
+        tokenizer: tokenizer of the model, used without special tokens.
         guard: check of prompts for chat-control tokens; these tokens also end a generation, since continuing would
             send them to the model.
         device: device of the model.
@@ -94,7 +94,7 @@ class Engine:
         rows = self._tokenize(prompts, sampling.max_new_tokens)
         seeds = range(len(rows)) if seeds is None else seeds
         if len(seeds) != len(rows):
-            raise CtaiError(f"{len(rows)} prompts need as many seeds, not {len(seeds)}")
+            raise CtaiError(f"{len(rows)} prompts, but {len(seeds)} seeds: give one seed for each prompt")
         if not rows:
             return []
         stops = StopMatcher(self._tokenizer, sampling.stop)
@@ -118,8 +118,8 @@ class Engine:
                 raise CtaiError(f"prompt {index} is empty: completion mode needs at least one token to continue")
             if len(ids) + budget > self._context_length:
                 raise CtaiError(
-                    f"prompt {index} has {len(ids)} tokens and {budget} more are asked for, but the context of this "
-                    f"model has {self._context_length}; shorten the prompt or lower max_new_tokens"
+                    f"prompt {index} has {len(ids)} tokens, to generate {budget} more, but the context length of this "
+                    f"model is {self._context_length}; shorten the prompt or lower max_new_tokens"
                 )
         self._guard.check(rows)
         return rows
@@ -133,7 +133,9 @@ class Engine:
                     job.run(limits)
             except torch.OutOfMemoryError as error:
                 if job.in_flight == 1:
-                    raise CtaiError("one prompt alone does not fit into the memory of the device") from error
+                    raise CtaiError(
+                        "out of device memory with a single prompt. Shorten it, lower max_new_tokens or use a larger device"
+                    ) from error
                 limits = limits._replace(rows=job.in_flight // 2)
                 # Later calls start from the reduced limit: a failed attempt costs as much as a successful one.
                 tokens = min(self._limits.tokens, limits.rows * job.columns)
@@ -154,4 +156,4 @@ def _context_length(model: Any, tokenizer: Any) -> int:
     for value in (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length):
         if isinstance(value, int) and 0 < value < 10**9:
             return value
-    raise CtaiError("neither the model's configuration nor its tokenizer says how long the context is")
+    raise CtaiError("unknown context length: set max_position_embeddings in the model's config.json")

@@ -140,7 +140,7 @@ class RoundCounter:
 def _reschedule_or_raise(shard: int, deaths: int, say: Callable[[str], None]) -> None:
     if deaths > _MAX_RESTARTS:
         raise CtaiError(
-            f"shard-{shard:03d} was not generated: {deaths} workers died at it in succession, perhaps out of memory. "
+            f"shard-{shard:03d} was not generated: {deaths} workers in succession died on it, perhaps out of memory. "
             "Finished rounds are kept. Rerun the same command to resume"
         )
     say(f"the worker of shard-{shard:03d} died. Another worker resumes after the last finished round")

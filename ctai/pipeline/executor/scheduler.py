@@ -65,7 +65,7 @@ def _is_complete(context: RunContext, stage: Stage) -> bool:
         manifest = read_record(stage.manifest_path, StageManifest)
         if manifest.key != digest_of([manifest.stage, manifest.parameters, manifest.inputs]):
             raise CtaiError(
-                f"{stage.manifest_path} was changed: its key does not follow from its parameters and inputs. Copy {name} "
+                f"{stage.manifest_path} was changed: its key does not match its parameters and inputs. Copy {name} "
                 f"again, or remove {stage.folder} to generate it here"
             )
         if manifest.key != stage.key:

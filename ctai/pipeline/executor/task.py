@@ -82,8 +82,8 @@ def _make(task: ShardTask) -> None:
     probe = rundir.logs / task.probe
     if not probe.is_file():
         raise CtaiError(
-            f"{rundir.root} is not the run directory of this run here. Put it on storage that all workers share, or generate "
-            "shards elsewhere with --only-shards and copy them in (docs/shards.md)"
+            f"{rundir.root} is not the directory of this run on this worker. Put it on storage that all workers share, or "
+            "generate shards elsewhere with --only-shards and copy them in (docs/shards.md)"
         )
     set_thread_count(task.threads)  # the bits of a sum depend on it
     model = LazyBaseModel(task.config.model)

@@ -78,7 +78,9 @@ def _layer_in_4_bit(device: str) -> str:
         product = layer.to(device)(inputs.to(device, torch.bfloat16)).float().cpu()
     expected = inputs @ plain.T
     return (
-        "" if bool((product - expected).norm() <= _TOLERANCE * expected.norm()) else "a layer in 4 bit computes wrong"
+        ""
+        if bool((product - expected).norm() <= _TOLERANCE * expected.norm())
+        else "a 4-bit layer computes wrong values"
     )
 
 
@@ -91,4 +93,8 @@ def _step_in_8_bit(device: str) -> str:
     optimizer = PagedAdamW8bit([weight], lr=0.5, weight_decay=0.0)
     optimizer.step()
     # the first step of Adam is the learning rate, whatever the gradient
-    return "" if bool(((weight - 0.5).abs() <= _TOLERANCE * 0.5).all()) else "a step of the 8-bit optimizer is wrong"
+    return (
+        ""
+        if bool(((weight - 0.5).abs() <= _TOLERANCE * 0.5).all())
+        else "a step of the 8-bit optimizer computes wrong values"
+    )

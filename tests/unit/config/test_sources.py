@@ -41,7 +41,7 @@ def test_a_profile_with_three_mistakes_has_three_lines_with_what_is_allowed(tmp_
     with pytest.raises(ConfigError) as caught:
         RunConfig.load(str(path))
     head, *lines = str(caught.value).splitlines()
-    assert head == "the configuration has mistakes:"
+    assert head == "invalid configuration:"
     source = f"(from profile {path})"
     assert sorted(line.strip() for line in lines) == sorted([
         f"pilot.cuont: unknown setting; did you mean count? {source}",

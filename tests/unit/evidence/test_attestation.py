@@ -43,7 +43,7 @@ def test_a_statement_is_json_also_where_a_metric_is_not_a_number(rundir):
 
 def test_evidence_that_does_not_hold_is_not_attested(rundir):
     edit_verdict(rundir, "pilot", notes=("edited",))
-    with pytest.raises(CtaiError, match=r"does not hold, so it is not attested: .*5-scale\.json"):
+    with pytest.raises(CtaiError, match=r"was not attested, because its evidence does not verify: .*5-scale\.json"):
         attest(rundir.root)
 
 

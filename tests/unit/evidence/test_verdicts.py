@@ -156,9 +156,7 @@ def test_a_verdict_file_that_is_no_verdict_is_a_clear_error(rundir):
     pass_gate(rundir, "contamination")
     path = rundir.verdict(GATES[0])
     path.write_text('{"gate": "contamination"}', encoding="utf-8")
-    with pytest.raises(
-        CtaiError, match=r"1-contamination\.json: holds no verdict that can be read \(outcome: Field required\)"
-    ):
+    with pytest.raises(CtaiError, match=r"1-contamination\.json: unreadable verdict \(outcome: Field required\)"):
         read_verdict(rundir, GATES[0])
 
 

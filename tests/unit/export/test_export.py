@@ -162,7 +162,7 @@ def test_a_run_that_has_not_passed_is_refused_unless_asked_for(tmp_path):
     assert "gate evaluation" in sentence
     assert "has not passed (supervised_tokens 0.2 >= 0.05)" in sentence
     assert "--anyway" in sentence
-    assert "the evidence of" in refused(rundir.root, tmp_path / "to" / "x", anyway=True)  # made up, so it does not hold
+    assert "its evidence does not verify" in refused(rundir.root, tmp_path / "to" / "x", anyway=True)
 
 
 def test_evidence_that_does_not_hold_is_never_exported(finished, tmp_path):
@@ -170,7 +170,7 @@ def test_evidence_that_does_not_hold_is_never_exported(finished, tmp_path):
     path = tmp_path / "run" / "results" / "sft_eval" / "sft_items.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"content":false', b'"content":true', 1))
     sentence = refused(tmp_path / "run", tmp_path / "to" / "x", anyway=True)
-    assert "does not hold, so it is not exported: results/sft_eval/sft_items.jsonl: changed" in sentence
+    assert "its evidence does not verify: results/sft_eval/sft_items.jsonl: changed" in sentence
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(finished, tmp_path, capsys):

@@ -20,13 +20,13 @@ class BrokenConnectionError(Exception):
     [
         (
             BrokenConnectionError("peer closed connection\nwithout the rest"),
-            "the download of model 'some/model' broke off (BrokenConnectionError: peer closed connection); "
-            "run the same command again, it resumes",
+            "the download of model 'some/model' was interrupted (BrokenConnectionError: peer closed connection). "
+            "Rerun the same command to resume",
         ),
         (
             TimeoutError("read timed out"),
-            "the download of model 'some/model' broke off (TimeoutError: read timed out); "
-            "run the same command again, it resumes",
+            "the download of model 'some/model' was interrupted (TimeoutError: read timed out). "
+            "Rerun the same command to resume",
         ),
         (
             OSError(errno.ENOSPC, "No space left on device", "/hub/blobs/abc"),
@@ -34,7 +34,7 @@ class BrokenConnectionError(Exception):
         ),
         (
             LocalEntryNotFoundError("the hub cannot be reached"),
-            "model 'some/model' is no local folder, and the hub does not give it "
+            "model 'some/model' is not a local folder, and cannot be fetched from the hub "
             "(LocalEntryNotFoundError: the hub cannot be reached)",
         ),
     ],

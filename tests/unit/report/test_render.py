@@ -95,7 +95,7 @@ def test_every_instrument_is_shown_with_how_right_it_is(finished):
         if element.get("id") == "gate-instruments"
     )
     words = text_of(section)
-    assert "hedge90.0%" in words  # a checker
+    assert "hedge90.0%" in words  # a scorer
     assert "False passes: 1 of 20 wrong answers" in words
     assert "about Paris" in words
     assert words.count("runaway95.0%") == words.count("runaway90.0%") == 1  # a detector

@@ -68,7 +68,7 @@ def test_the_lock_refuses_a_second_process_and_dies_with_the_first(rundir: RunDi
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "held\n"
-            with pytest.raises(CtaiError, match=r"another process is at work in .*--run-dir"), rundir.lock():
+            with pytest.raises(CtaiError, match=r"is in use by another process.*--run-dir"), rundir.lock():
                 pytest.fail("two processes hold the lock")
         finally:
             holder.send_signal(signal.SIGKILL)
@@ -85,7 +85,7 @@ def test_the_lock_is_free_after_an_error(rundir: RunDir) -> None:
 
 def test_a_part_is_locked_apart_from_the_whole(rundir: RunDir) -> None:
     with rundir.lock(), rundir.lock("shard-000"):
-        with pytest.raises(CtaiError, match="another process is at work"), rundir.lock("shard-000", wait=0.01):
+        with pytest.raises(CtaiError, match="in use by another process"), rundir.lock("shard-000", wait=0.01):
             pytest.fail("held twice")
         with rundir.lock("shard-001"):
             pass
@@ -96,7 +96,9 @@ def test_a_run_of_another_schema_version_is_refused_in_one_sentence(rundir: RunD
     path = rundir.path(*name.split("/"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('{"schema_version": 1}')
-    with pytest.raises(CtaiError, match=r"records of schema version 1, but this ctai reads version 2\. Use the ctai that"):
+    with pytest.raises(
+        CtaiError, match=r"records of schema version 1, but this ctai reads version 2\. Use the ctai that"
+    ):
         rundir.check_schema_version()
 
 

@@ -68,7 +68,7 @@ def test_a_changed_artifact_is_refused_by_name(rundir: RunDir, name: str, change
         path.write_text("other")
     with pytest.raises(
         CtaiError,
-        match=r"(dataset\.jsonl|stage1_sft) (is not what the stage made|is missing) \(stage pilot\)",
+        match=r"(dataset\.jsonl|stage1_sft) (was changed after the stage|is missing) \(stage pilot\)",
     ):
         made.complete()
 

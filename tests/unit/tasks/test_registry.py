@@ -111,7 +111,7 @@ class TestHostileText:
 
 
 def test_unknown_instructions_and_names_are_refused() -> None:
-    with pytest.raises(ValueError, match="no family asks"):
+    with pytest.raises(ValueError, match="no family has"):
         score("Sing a song.", "La la")
     with pytest.raises(ValueError, match="not an instruction"):
         by_name("capital").score("What is 3 + 4?", "7")

@@ -51,7 +51,7 @@ def test_refused_when_the_dataset_lies_elsewhere(prepared, tmp_path):
         prepared.train()
 
 
-@pytest.mark.fault(15, plant="a QC summary that says thresholds_passed=false", check="refusal of training")
+@pytest.mark.fault(15, plant="a QC summary that has thresholds_passed=false", check="refusal of training")
 def test_refused_when_qc_failed_even_if_the_verdict_passed(tmp_path, tiny_model):
     with pytest.raises(PreconditionError, match=r"thresholds_passed=false \(runaway_rate 0\.209 >= 0\.05\)"):
         Prepared(tmp_path / "run", tiny_model, qc_passed=False).train()

@@ -109,7 +109,7 @@ def test_a_removed_or_added_file_is_found(rundir):
         assert name in first_difference(rundir)
         aside.rename(path)
     rundir.path("data", "more.jsonl").write_text("{}")
-    assert first_difference(rundir).startswith("data/more.jsonl: not covered by the evidence")
+    assert first_difference(rundir).startswith("data/more.jsonl: not covered by the attestations")
 
 
 def test_a_file_replaced_by_a_link_to_its_copy_is_found(rundir, tmp_path):
@@ -152,7 +152,7 @@ def test_an_edited_verdict_breaks_the_chain(rundir):
     assert_found(
         rundir,
         "2-instruments.json: the verdict before it is not the one",
-        "names the verdict of gate contamination in no test case of",
+        "lacks a test case with the verdict of gate contamination for",
     )
 
 
@@ -186,12 +186,12 @@ def test_a_value_and_a_threshold_are_computed_again(rundir):
 @pytest.mark.parametrize(
     ("gate", "update", "problem"),
     [
-        ("pilot", {"config": {}}, "its configuration does not have the digest it names"),
-        ("pilot", {"key": "0" * 64}, "its key does not follow"),
-        ("pilot", {"code_digest": "0" * 64}, "is of other code or other weights"),
-        ("evaluation", {"weights_digest": "other"}, "is of other weights than those that were examined"),
+        ("pilot", {"config": {}}, "its configuration does not match its digest"),
+        ("pilot", {"key": "0" * 64}, "its key does not match"),
+        ("pilot", {"code_digest": "0" * 64}, "has other code or other weights"),
+        ("evaluation", {"weights_digest": "other"}, "the weights differ from those that were checked"),
         ("evaluation", {"outcome": "failed"}, "says failed and gives no reason"),
-        ("evaluation", {"artifacts": {}}, "of which it names no digest"),
+        ("evaluation", {"artifacts": {}}, "for which it records no digest"),
         ("evaluation", {"artifacts": {"../secret": "0" * 64}}, "lies outside the run directory"),
     ],
 )
@@ -205,8 +205,8 @@ def test_a_verdict_that_was_cut_in_half_is_said_once_and_plainly(rundir, capsys)
     data = rundir.path(name).read_bytes()
     rundir.path(name).write_bytes(data[: len(data) // 2])
     changed, unreadable, without = verify(rundir.root)
-    assert changed == f"{name}: changed since the evidence was stated"
-    assert unreadable.startswith(f"{name}: holds no verdict that can be read (Invalid JSON: EOF while parsing ")
+    assert changed == f"{name}: changed since the attestations were written"
+    assert unreadable.startswith(f"{name}: unreadable verdict (Invalid JSON: EOF while parsing ")
     assert unreadable.endswith("); restore it, or remove it and run the gates again")
     assert without == "scale: cannot be recomputed without the verdict of gate pilot"
     assert main(["verify", str(rundir.root)]) == 1
@@ -219,7 +219,7 @@ def test_a_manifest_is_held_against_its_key_and_against_what_it_was_made_from(ru
     write_json(path, manifest.model_copy(update={"inputs": {**manifest.inputs, "heldout": "0" * 64}}))
     assert_found(
         rundir,
-        "artifacts/merge/manifest.json: its key does not follow",
+        "artifacts/merge/manifest.json: its key does not match",
         "artifacts/merge/manifest.json inputs.heldout: is '000",
     )
 
@@ -265,7 +265,7 @@ def test_the_report_carries_the_verdict_of_every_test_case(rundir):
         (lambda case: ElementTree.SubElement(case, "skipped"), "has the outcome skipped, but the verdict says passed"),
         (
             lambda case: property_of(case, "verdict_sha256").set("value", ""),
-            "names the verdict of gate pilot in no test case of kept_examples",
+            "lacks a test case with the verdict of gate pilot for kept_examples",
         ),
     ],
 )  # fmt: skip
@@ -305,7 +305,7 @@ def test_a_sentinel_result_that_its_text_does_not_deserve(rundir):
     write_json(path, report.model_copy(update={"provenance": provenance}))
     assert_found(
         rundir,
-        f"examination.json sentinels.results[{at}].value: is 1.0, but 0.0 {FOLLOWS}",
+        f"model_check.json sentinels.results[{at}].value: is 1.0, but 0.0 {FOLLOWS}",
         "1-contamination.json: sentinel_completion_rate.value: is 1.0, but 0.9",
     )
 

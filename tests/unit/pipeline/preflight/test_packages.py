@@ -56,8 +56,8 @@ def test_libraries_that_do_not_work_are_one_sentence():
 @pytest.mark.parametrize(
     ("owner", "name", "broken", "problem"),
     [
-        (PagedAdamW8bit, "step", lambda self: None, "a step of the 8-bit optimizer is wrong"),
-        (Linear4bit, "forward", lambda self, x: torch.zeros_like(x), "a layer in 4 bit computes wrong"),
+        (PagedAdamW8bit, "step", lambda self: None, "a step of the 8-bit optimizer computes wrong values"),
+        (Linear4bit, "forward", lambda self, x: torch.zeros_like(x), "a 4-bit layer computes wrong values"),
     ],
 )
 def test_libraries_that_compute_wrong_are_found(owner, name, broken, problem, monkeypatch):
