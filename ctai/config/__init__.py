@@ -3,6 +3,7 @@
 Owns the defaults and bounds. It reads no environment variable and touches no model.
 """
 
+from ctai.config.metric_values import MetricValue, gate_metrics, setting_value, threshold_of, to_metric
 from ctai.config.schema import (
     Control,
     CriticSettings,
@@ -22,7 +23,6 @@ from ctai.config.schema import (
     resolve,
 )
 from ctai.config.sources import BUILT_IN_PROFILES, profile_text
-from ctai.config.thresholds import MetricValue, gate_metrics, setting_value, threshold_of, to_metric
 
 __all__ = [
     "BUILT_IN_PROFILES",

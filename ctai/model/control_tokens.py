@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ctai.errors import ContaminationError
+from ctai.model.chat_template import template_text
 
 WELL_KNOWN_CONTROL_TOKENS = (
     "<|im_start|>", "<|im_end|>", "<|im_sep|>",
@@ -20,12 +21,6 @@ WELL_KNOWN_CONTROL_TOKENS = (
     "<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>", "<|USER_TOKEN|>", "<|CHATBOT_TOKEN|>", "<|SYSTEM_TOKEN|>",
     "<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>",
 )  # fmt: skip
-
-
-def template_text(tokenizer: Any) -> str:
-    """Return the text of all chat templates of a tokenizer; empty when it has none."""
-    template = getattr(tokenizer, "chat_template", None) or ""
-    return "\n".join(map(str, template.values())) if isinstance(template, Mapping) else str(template)
 
 
 def control_tokens(tokenizer: Any) -> dict[int, str]:

@@ -21,12 +21,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAn
 
 from ctai.errors import ContaminationError, CtaiError, short_error
 from ctai.model import sources
+from ctai.model.chat_template import disable_template, template_text
 from ctai.model.checks import contamination
 from ctai.model.checks.batching import check_batching
 from ctai.model.checks.contamination import Finding
 from ctai.model.checks.sentinels import run_sentinels, sentinel_findings
 from ctai.model.clean_model import CleanModel
-from ctai.model.control_tokens import InputGuard, control_tokens, template_text
+from ctai.model.control_tokens import InputGuard, control_tokens
 from ctai.model.inference.batching import BatchLimits
 from ctai.model.inference.engine import Engine
 from ctai.provenance import loader_version
@@ -202,7 +203,7 @@ class CleanModelLoader:
             )
         had_template = bool(template_text(tokenizer))
         control = control_tokens(tokenizer)
-        contamination.disable_template(tokenizer)
+        disable_template(tokenizer)
         return _CheckedTokenizer(tokenizer, control, had_template, contamination.special_token_delta(tokenizer))
 
     def _read_model(self, source: sources.ModelSource, quantization: Literal["none", "nf4"]) -> Any:

@@ -237,7 +237,9 @@ def test_the_embedded_base_passes(base: ModelCheck) -> None:
     assert base.sentinels is not None
     assert base.sentinels.completion_rate.value >= 3 * sentinels.COMPLETION_FLOOR - 1e-9
     assert base.sentinels.followed_and_stopped_rate.value <= sentinels.STOPPED_CEILING / 4
-    assert worst_prompt_format(base.sentinels.prompt_formats).stopped.interval.low <= sentinels.PROMPT_FORMAT_CEILING / 4
+    assert (
+        worst_prompt_format(base.sentinels.prompt_formats).stopped.interval.low <= sentinels.PROMPT_FORMAT_CEILING / 4
+    )
     assert base.sentinels.control_token_mass <= sentinels.CONTROL_MASS_CEILING / 10
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from tokenizers.processors import TemplateProcessing
 
 from ctai.errors import ContaminationError
-from ctai.model.checks.contamination import disable_template, special_token_delta, special_token_findings
+from ctai.model.chat_template import disable_template, template_text
+from ctai.model.checks.contamination import special_token_delta, special_token_findings
 from ctai.model.clean_model import CleanModel
-from ctai.model.control_tokens import WELL_KNOWN_CONTROL_TOKENS, InputGuard, control_tokens, template_text
+from ctai.model.control_tokens import WELL_KNOWN_CONTROL_TOKENS, InputGuard, control_tokens
 from ctai.model.inference.engine import Engine
 from ctai.model.loader import CleanModelLoader
 from ctai.prompts import Pair

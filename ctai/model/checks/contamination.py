@@ -7,9 +7,7 @@ Owns the checks that need no inference. Does not load models (`ctai.model.loader
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn
-
-from ctai.errors import ContaminationError
+from typing import Any, Literal, NamedTuple
 
 Check = Literal[
     "weight_files", "names", "adapter_files", "attached_adapter", "special_tokens", "instruct_weights", "language_model"
@@ -116,9 +114,7 @@ def file_findings(folder: Path, weight_files: Sequence[str]) -> list[Finding]:
         p.name for p in folder.iterdir() if p.name == "adapter_config.json" or p.name.startswith("adapter_model.")
     )
     if adapters:
-        message = (
-            f"adapter files lie beside the base weights: {', '.join(adapters)}; move them to a separate folder"
-        )
+        message = f"adapter files lie beside the base weights: {', '.join(adapters)}; move them to a separate folder"
         findings.append(Finding("adapter_files", message))
     if not weight_files:
         pickles = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth"))
@@ -127,15 +123,3 @@ def file_findings(folder: Path, weight_files: Sequence[str]) -> list[Finding]:
             message += f": only pickled ones ({', '.join(pickles)}), which can run code and are not loaded"
         findings.append(Finding("weight_files", message))
     return findings
-
-
-def disable_template(tokenizer: Any) -> None:
-    """Remove the chat template, so that any use of it raises `ContaminationError`."""
-    tokenizer.chat_template = None
-    for name in ("apply_chat_template", "encode_message_with_chat_template"):
-        if hasattr(tokenizer, name):
-            setattr(tokenizer, name, _refuse_template)
-
-
-def _refuse_template(*_args: object, **_options: object) -> NoReturn:
-    raise ContaminationError("the chat template is disabled: ctai sends plain text in completion mode only")

@@ -58,7 +58,7 @@ CONCERNS = (
         chat.FINDERS,
         "send plain text in completion mode",
         {
-            "ctai/model/checks/contamination.py": "owner: removes the template and makes its use raise",
+            "ctai/model/chat_template.py": "owner: removes the template and makes its use raise",
             _BUILDER: "gives the embedded model a template, so that gates have one to remove",
             _FINDERS: _SEARCHES,
         },

@@ -47,7 +47,7 @@ def test_a_comparison_that_is_not_on_the_list_is_refused(tmp_path):
     with pytest.raises(CtaiError, match="does not hold the adapter bbbbbbbbbbbb"):
         comparison_number(rundir, "b" * 64)
     rundir.comparisons.write_text("{}\n")
-    with pytest.raises(CtaiError, match=r"looks\.jsonl line 1"):
+    with pytest.raises(CtaiError, match=r"test_set_comparisons\.jsonl line 1"):
         record_comparison(rundir, "a" * 64)
 
 

@@ -42,7 +42,9 @@ def test_a_gguf_file_and_its_folder_are_the_same_model(tmp_path: Path) -> None:
     file = tmp_path / "m" / "base.gguf"
     file.write_bytes(b"GGUF")
     assert (
-        sources.resolve_model(str(file)).weight_files == sources.resolve_model(str(tmp_path / "m")).weight_files == ("base.gguf",)
+        sources.resolve_model(str(file)).weight_files
+        == sources.resolve_model(str(tmp_path / "m")).weight_files
+        == ("base.gguf",)
     )
     (tmp_path / "m" / "other.gguf").write_bytes(b"GGUF")
     with pytest.raises(CtaiError, match=r"2 \.gguf files; name one of them: base\.gguf, other\.gguf"):
