@@ -13,7 +13,7 @@ from ctai.evidence.verdicts import read_verdict
 from ctai.records import Example
 from ctai.registry import GATES
 from ctai.rundir import RunDir, read_jsonl, sha256_file
-from tests.faults.runs import ROOT, RunCopy, checkout, command, environment, refused
+from tests.faults.runs import ROOT, RunCopy, blocked, checkout, command, environment, refused
 
 pytestmark = pytest.mark.faults
 
@@ -50,10 +50,7 @@ def test_edited_training_data_is_not_used(copy: RunCopy, says, capsys) -> None:
     (sentence,) = set(done.failed.values())
     reason = "data/stage1_sft_data.jsonl was changed after the stage (stage merge)"
     assert reason in sentence
-    for gate in ("headroom", "evaluation"):
-        why = {reason for (file, _), reason in done.skipped.items() if file.endswith(gate)}
-        assert why
-        assert all(reason.startswith("blocked by gate scale: ") for reason in why)
+    blocked(copy, done, "scale", "blocked by gate scale: ")
     assert copy.lost() == []
     refused(
         copy.settle(), copy.gates("-k", "evaluation"), "data/stage1_sft_data.jsonl was changed after the gate passed"
