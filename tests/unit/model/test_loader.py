@@ -36,7 +36,7 @@ def test_cuda_is_never_replaced_by_the_cpu(folder: Path) -> None:
 
 def test_nf4_of_a_gguf_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "base.gguf").write_bytes(b"GGUF")
-    with pytest.raises(CtaiError, match="load it with quantization none"):
+    with pytest.raises(CtaiError, match="a GGUF file is already quantized: choose quantization none"):
         CleanModelLoader(str(tmp_path / "base.gguf"), quantization="nf4").load()
 
 
@@ -113,7 +113,7 @@ def test_tensors_of_another_shape_are_an_error(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 96}))
     with pytest.raises(
-        CtaiError, match=r"have 6 tensor\(s\) of another shape than its config\.json says, such as model\."
+        CtaiError, match=r"have 6 tensor\(s\) whose shape differs from config\.json, such as model\."
     ):
         CleanModelLoader(str(folder)).load(sentinels=False)
 

@@ -118,5 +118,5 @@ def test_a_pilot_that_is_tried_again_says_which_attempt_and_why(tmp_path, tiny_m
     lines = [line.strip() for line in reporter.file.getvalue().splitlines()]
     messages = [line for line in lines if line.startswith("pilot: attempt") or " done in " in line]
     assert [line.split(": ")[0] for line in messages] == ["pilot shard 0", "pilot"] * 2 + ["pilot shard 0"]
-    assert messages[1].startswith("pilot: attempt 2 of 3, because the one before failed: median_tokens ")
-    assert messages[3].startswith("pilot: attempt 3 of 3, because the one before failed: median_tokens ")
+    assert messages[1].startswith("pilot: attempt 2 of 3, because the previous one failed: median_tokens ")
+    assert messages[3].startswith("pilot: attempt 3 of 3, because the previous one failed: median_tokens ")

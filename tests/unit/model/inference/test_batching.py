@@ -83,5 +83,5 @@ def test_a_single_prompt_that_does_not_fit_into_memory_is_an_error(tiny_model: C
         def forward(self, **_rest: object) -> Any:
             raise torch.OutOfMemoryError("full")
 
-    with pytest.raises(CtaiError, match="one prompt alone"):
+    with pytest.raises(CtaiError, match="out of device memory with a single prompt"):
         tiny_model.engine.for_model(Full()).generate(["x", "y"], GREEDY)
