@@ -112,9 +112,7 @@ def test_missing_tensors_are_an_error_and_not_random(folder: Path) -> None:
 def test_tensors_of_another_shape_are_an_error(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 96}))
-    with pytest.raises(
-        CtaiError, match=r"have 6 tensor\(s\) whose shape differs from config\.json, such as model\."
-    ):
+    with pytest.raises(CtaiError, match=r"have 6 tensor\(s\) whose shape differs from config\.json, such as model\."):
         CleanModelLoader(str(folder)).load(sentinels=False)
 
 
