@@ -66,6 +66,10 @@ class Arm:
     prompt: Callable[[str], str] = CompletionStylePrompts.zero_shot
     stop: tuple[str, ...] = ()
 
+    def sampling(self, config: RunConfig) -> Sampling:
+        """Return greedy sampling with the token budget of an answer and the stop strings of the arm."""
+        return Sampling(max_new_tokens=config.headroom.max_new_tokens, stop=self.stop)
+
     def partition(self, items: Sequence[HeldoutItem]) -> Iterator[Sequence[HeldoutItem]]:
         """Yield the items in batches."""
         for start in range(0, len(items), self.batch_size):
@@ -119,7 +123,7 @@ def evaluate_arm(
         CtaiError: a prompt with its token budget exceeds the context length.
     """
     progress = context.progress
-    sampling = Sampling(max_new_tokens=context.config.headroom.max_new_tokens, stop=arm.stop)
+    sampling = arm.sampling(context.config)
     stage = _stage(model.provenance, arm, items, context, folder)
     path = folder / "items.jsonl"
     if stage.complete() is not None:
@@ -215,10 +219,14 @@ def score_answer(
 def _stage(
     provenance: ModelProvenance, arm: Arm, items: Sequence[HeldoutItem], context: StageContext, folder: Path
 ) -> Stage:
-    sampling = Sampling(max_new_tokens=context.config.headroom.max_new_tokens, stop=arm.stop)
     # After a preemption the GPU or library versions may differ: then both arms answer again there, the base too.
     stack = dict(compute_stack(provenance.device))
-    parameters = {"sampling": sampling, "batch_size": arm.batch_size, "stack": stack, **plugins.parameters()}
+    parameters = {
+        "sampling": arm.sampling(context.config),
+        "batch_size": arm.batch_size,
+        "stack": stack,
+        **plugins.parameters(),
+    }
     inputs = {
         **provenance.identity(),
         "adapter": provenance.adapter_digest or "none",

@@ -1,6 +1,5 @@
 """Compute devices: names, memory, counts and threads, so that modules outside `ctai.model` need no torch."""
 
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -53,8 +52,3 @@ def set_thread_count(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-
-
-def cpu_count() -> int:
-    """Return the number of CPU cores, at least 1."""
-    return os.cpu_count() or 1
