@@ -20,6 +20,7 @@ class MetricValue(NamedTuple):
         n: size of the sample.
         artifact: the file that it was computed from, relative to the run directory.
         note: limits of the sample.
+        applicable: False where there is nothing to measure; allowed for metrics that `may_not_apply`.
     """
 
     value: float
@@ -27,6 +28,7 @@ class MetricValue(NamedTuple):
     n: int | None = None
     artifact: str | None = None
     note: str = ""
+    applicable: bool = True
 
 
 def setting_value(config: RunConfig, key: str) -> Any:
@@ -43,9 +45,11 @@ def threshold_of(spec: MetricSpec, config: RunConfig) -> float:
 
 
 def to_metric(spec: MetricSpec, computed: MetricValue, threshold: float) -> Metric:
-    """Return the metric of a row; where its lower bound is compared, that is its value."""
-    interval = computed.interval
-    value = interval.low if spec.bound == "lower" and interval is not None else computed.value
+    """Return the metric of a row; where a bound of its interval is compared, that is its value."""
+    assert computed.applicable or spec.may_not_apply, f"{spec.name} must apply to every run"
+    interval, value = computed.interval, computed.value
+    if interval is not None and spec.bound != "value":
+        value = interval.low if spec.bound == "lower" else interval.high
     return Metric(
         name=spec.name,
         value=value,
@@ -55,6 +59,7 @@ def to_metric(spec: MetricSpec, computed: MetricValue, threshold: float) -> Metr
         n=computed.n,
         artifact=computed.artifact,
         note=computed.note,
+        applicable=computed.applicable,
     )
 
 

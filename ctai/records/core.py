@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 
 FinishReason = Literal["stop", "eos", "length"]
 Comparison = Literal["<", "<=", ">", ">=", "=="]
@@ -21,7 +21,7 @@ class Record(BaseModel):
 class VersionedRecord(Record):
     """Record that is a whole file or a whole line of a file, and therefore carries its schema version."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
 
 
 class Interval(Record):
@@ -52,6 +52,7 @@ class Metric(Record):
         n: sample size, if there is one.
         artifact: file from which the value was computed, relative to the run directory.
         note: limits of the sample, or the details behind the value.
+        applicable: False where the run has nothing to measure; such a metric neither passes nor fails.
     """
 
     name: str
@@ -62,15 +63,27 @@ class Metric(Record):
     n: int | None = None
     artifact: str | None = None
     note: str = ""
+    applicable: bool = True
 
     @property
     def passed(self) -> bool:
-        """True if the value meets the threshold."""
+        """True if the metric applies and its value meets the threshold."""
+        return self.applicable and self._is_met
+
+    @property
+    def missed(self) -> bool:
+        """True if the metric applies and its value does not meet the threshold."""
+        return self.applicable and not self._is_met
+
+    @property
+    def _is_met(self) -> bool:
         v, t = self.value, self.threshold
         return {"<": v < t, "<=": v <= t, ">": v > t, ">=": v >= t, "==": v == t}[self.comparison]
 
     def sentence(self) -> str:
         """Return value, interval and threshold in a line: `runaway_rate 0.21 [0.15, 0.28] (n=150) must be < 0.05`."""
+        if not self.applicable:
+            return f"{self.name} not applicable{f': {self.note}' if self.note else ''}"
         interval = f" [{self.interval.low:.3g}, {self.interval.high:.3g}]" if self.interval else ""
         count = f" (n={self.n})" if self.n is not None else ""
         note = f"; {self.note}" if self.note else ""

@@ -93,7 +93,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert file_names(tmp_path) == []
 
 
-@pytest.mark.parametrize("damage", ["not json", '{"item": 1}', "", '{"schema_version":2,"item":1,"fam'])
+@pytest.mark.parametrize("damage", ["not json", '{"item": 1}', "", '{"schema_version":3,"item":1,"fam'])
 def test_a_bad_line_is_named(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "a.jsonl"
     good = heldout_item(0).model_dump_json()

@@ -97,7 +97,7 @@ def test_a_run_of_another_schema_version_is_refused_in_one_sentence(rundir: RunD
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('{"schema_version": 1}')
     with pytest.raises(
-        CtaiError, match=r"records of schema version 1, but this ctai reads version 2\. Use the ctai that"
+        CtaiError, match=r"records of schema version 1, but this ctai reads version 3\. Use the ctai that"
     ):
         rundir.check_schema_version()
 
@@ -105,7 +105,7 @@ def test_a_run_of_another_schema_version_is_refused_in_one_sentence(rundir: RunD
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", pytest.param("[" * 100_000, id="deep"), '{"schema_version": "x"}', '{"schema_version": 2}'),
+        *("", "{", "[]", pytest.param("[" * 100_000, id="deep"), '{"schema_version": "x"}', '{"schema_version": 3}'),
         *('{"schema_version": true}', '{"schema_version": 0}', '{"schema_version": -1}'),
         pytest.param('{"schema_version": ' + "9" * 400 + "}", id="huge"),
     ],

@@ -1,79 +1,6 @@
-"""The gates and their metrics, one row each: the single source of every threshold, its meaning and its remedy.
+"""Rows of the metrics of every gate: threshold, meaning and remedy."""
 
-A gate cannot pass with a test left out, because a verdict is `passed` only when every metric listed here was asserted by
-a test that ran and passed. Gate tests, preregistration, advice, verification and docs/gates.md follow from these rows.
-Beside a row a metric needs one function from records to its value, and where useful a rule that finds offending samples
-(`ctai.explain.offenders`).
-"""
-
-from typing import Literal, NamedTuple
-
-Comparison = Literal["<", "<=", ">", ">=", "=="]
-Bound = Literal["value", "lower"]
-
-
-class MetricSpec(NamedTuple):
-    """One metric of a gate.
-
-    Attributes:
-        name: as in verdicts, tests and JUnit.
-        comparison: operator between value and threshold.
-        setting: dotted key of the setting that holds the threshold; empty for a fixed threshold.
-        meaning: description of the metric, or of a met threshold.
-        remedy: advice for a missed threshold; no remedy loosens a threshold.
-        threshold: the fixed threshold, where no setting holds one.
-        bound: `lower` where the lower end of the 95% interval is compared instead of the point value.
-        is_preregistered: a looser setting is reported as a relaxed threshold.
-        is_key: the summary of a session shows the metric also when its gate passes.
-    """
-
-    name: str
-    comparison: Comparison
-    setting: str = ""
-    meaning: str = ""
-    remedy: str = ""
-    threshold: float = 0.0
-    bound: Bound = "value"
-    is_preregistered: bool = True
-    is_key: bool = False
-
-
-class GateSpec(NamedTuple):
-    """One gate.
-
-    Attributes:
-        number: position in the order of the run.
-        name: as in verdicts and JUnit.
-        title: claim that the gate proves.
-        metrics: metrics that must all meet their thresholds.
-        sections: parts of the configuration that it depends on, besides those of the gates before it.
-        outputs: glob patterns of its files in the run directory.
-    """
-
-    number: str
-    name: str
-    title: str
-    metrics: tuple[MetricSpec, ...]
-    sections: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-    @property
-    def metric_names(self) -> tuple[str, ...]:
-        """Names of the metrics, in order."""
-        return tuple(metric.name for metric in self.metrics)
-
-
-class RelaxableSetting(NamedTuple):
-    """A setting that affects the outcome of a gate without being the threshold of a metric.
-
-    Attributes:
-        key: dotted key.
-        looser: direction in which values are looser than the default.
-    """
-
-    key: str
-    looser: Literal["higher", "lower", "different"]
-
+from ctai.registry.specs import MetricSpec
 
 _PUBLISHED = "use the base model's published weights and tokenizer, in a folder that holds nothing else"
 _INSTRUMENT = "the instrument is wrong, not the model: revert or repair the change of its code or labels"
@@ -90,7 +17,7 @@ _REGRESSION = "read the answers of this type in the report; add instruction fami
 _REMAKE = "run the gates again in a new run directory"
 
 # fmt: off
-_CONTAMINATION = (
+CONTAMINATION = (
     MetricSpec(
         "template_disabled", "==", threshold=1,
         meaning="the tokenizer has no chat template, and applying one raises",
@@ -149,7 +76,7 @@ _CONTAMINATION = (
     ),
 )
 
-_INSTRUMENTS = (
+INSTRUMENTS = (
     MetricSpec(
         "heldout_items", ">=", "heldout.minimum", "items of the frozen test set", remedy="raise heldout.count", is_key=True,
     ),
@@ -187,7 +114,7 @@ _INSTRUMENTS = (
     ),
 )
 
-_HEADROOM = (
+HEADROOM = (
     MetricSpec(
         "base_zero_shot_content", "<=", "headroom.max_base",
         "correct answers of the base before anything is generated or trained",
@@ -242,13 +169,13 @@ UNIQUE_EXAMPLES = MetricSpec(
     remedy="raise scale.oversample; if most are lost as duplicates, lower scale.count or vary the instructions",
     is_preregistered=False, is_key=True,
 )
-_FAILED_SHARDS = MetricSpec(
+FAILED_SHARDS = MetricSpec(
     "failed_shards", "==",
     meaning="shards that miss a threshold by themselves",
     remedy="read the quality control of the named shards in the report",
 )
 
-_EVALUATION = (
+EVALUATION = (
     MetricSpec(
         "supervised_tokens", ">",
         meaning="supervised tokens of the training data",
@@ -284,110 +211,3 @@ _EVALUATION = (
         remedy=_REGRESSION,
     ),
 )
-
-# fmt: on
-
-GATES: tuple[GateSpec, ...] = (
-    GateSpec(
-        "1",
-        "contamination",
-        "the weights are a clean base model in completion mode",
-        _CONTAMINATION,
-        ("model",),
-        ("evidence/contamination",),
-    ),
-    GateSpec(
-        "2",
-        "instruments",
-        "the test set is large enough, and scorers, detectors and critic agree with labels",
-        _INSTRUMENTS,
-        ("seed", "critic", "heldout", "generation", "instruments"),
-        ("evidence/instruments", "artifacts/heldout", "data/heldout.jsonl"),
-    ),
-    GateSpec(
-        "3",
-        "headroom",
-        "the base model leaves room to improve, measured before any data is generated",
-        _HEADROOM,
-        ("headroom",),
-        ("results/headroom",),
-    ),
-    GateSpec(
-        "4",
-        "pilot",
-        "a small self-generated batch meets every quality threshold",
-        (KEPT_EXAMPLES, *QC_METRICS),
-        ("pilot", "qc"),
-        ("artifacts/pilot*", "evidence/pilot_history.json"),
-    ),
-    GateSpec(
-        "5",
-        "scale",
-        "the merged dataset is large, unique, clean and free of test items",
-        (UNIQUE_EXAMPLES, _FAILED_SHARDS, *QC_METRICS),
-        ("scale",),
-        (
-            "artifacts/shards",
-            "artifacts/merge",
-            "data/stage1_sft_data.jsonl",
-            "data/removed.jsonl",
-            "data/qc_summary.json",
-        ),
-    ),
-    GateSpec(
-        "6",
-        "evaluation",
-        "the trained model answers better than its base, on content",
-        _EVALUATION,
-        ("training", "evaluation", "control", "control_data"),
-        ("checkpoints/*", "results/sft_eval*", "evidence/evaluation*"),
-    ),
-)
-GATE_NAMES = tuple(gate.name for gate in GATES)
-METRICS = {metric.name: metric for gate in GATES for metric in gate.metrics}
-
-RELAXABLE_SETTINGS = (
-    RelaxableSetting("scale.near_duplicate_jaccard", "higher"),  # both the filter and the check of overlap use it
-    RelaxableSetting("critic.confident_margin", "lower"),
-    RelaxableSetting("generation.filter_with_critic", "different"),
-    RelaxableSetting("heldout.lift_to_detect", "higher"),
-    RelaxableSetting("evaluation.fdr", "higher"),
-)
-
-
-def gate_named(name: str) -> GateSpec:
-    """Return the gate of that name."""
-    return GATES[GATE_NAMES.index(name)]
-
-
-def gates_before(name: str) -> tuple[GateSpec, ...]:
-    """Return all gates that must have passed before the named one may start."""
-    return GATES[: GATE_NAMES.index(name)]
-
-
-def gates_after(name: str) -> tuple[GateSpec, ...]:
-    """Return all gates that may start only when the named one has passed."""
-    return GATES[GATE_NAMES.index(name) + 1 :]
-
-
-def metric_spec(name: str) -> MetricSpec:
-    """Return the row of a metric; metrics that several gates judge have one row."""
-    return METRICS[name]
-
-
-def fixed_threshold(name: str) -> float:
-    """Return the threshold of a metric that no setting holds."""
-    spec = metric_spec(name)
-    assert not spec.setting, f"the threshold of {name} is the setting {spec.setting}"
-    return spec.threshold
-
-
-def relaxable_settings() -> tuple[RelaxableSetting, ...]:
-    """Return every setting that a run preregisters: thresholds of metrics, then other settings, without duplicates."""
-    thresholds = (
-        RelaxableSetting(metric.setting, "higher" if metric.comparison in ("<", "<=") else "lower")
-        for gate in GATES
-        for metric in gate.metrics
-        if metric.setting and metric.is_preregistered
-    )
-    return tuple(dict.fromkeys((*thresholds, *RELAXABLE_SETTINGS)))
