@@ -1,4 +1,4 @@
-"""Preregistration: hypothesis, thresholds, test families, test set size and seed of a run, fixed before any measurement.
+"""Preregistration: hypotheses, thresholds, test families, test set and seed of a run, fixed before any measurement.
 
 A user may relax a threshold and the run continues; every verdict that depends on it names the relaxed threshold.
 """
@@ -9,16 +9,23 @@ from functools import cache
 from typing import Any
 
 from ctai.config import RunConfig, setting_value
-from ctai.records import Preregistration
+from ctai.records import Hypothesis, Preregistration
 from ctai.registry import GateSpec, gates_before, relaxable_settings
-from ctai.rundir import digest_of
+from ctai.rundir import digest_of, jsonl_lines, sha256_bytes
 from ctai.tasks.base import Family
+from ctai.tasks.heldout import build_heldout
 from ctai.tasks.registry import select_families
 
-_HYPOTHESIS = (
-    "on the held-out items SFT gives right content more often than its base: McNemar's test, two-sided, counts when SFT "
-    "wins more of the discordant pairs; the n-th comparison on the test set, in whatever session, has the n-th part of alpha"
+# The first hypothesis is the primary one; the others are tested only where it holds, so they share no alpha with it.
+_HYPOTHESES = (
+    Hypothesis(
+        name="content lift",
+        statement="on the held-out items SFT gives right content more often than its base: McNemar's test, two-sided, "
+        "counts when SFT wins more of the discordant pairs",
+    ),
 )
+_ALPHA_SPENDING = "the n-th comparison on the test set, in whatever session, has the n-th part of alpha"
+_TEST_SET = "the SHA-256 of the test set"
 _IS_LOOSER: dict[str, Callable[[Any, Any], bool]] = {
     "higher": operator.gt,
     "lower": operator.lt,
@@ -29,18 +36,28 @@ _IS_LOOSER: dict[str, Callable[[Any, Any], bool]] = {
 def preregister(config: RunConfig) -> Preregistration:
     """Return the preregistration of a run with this configuration."""
     return Preregistration(
-        hypothesis=_HYPOTHESIS,
+        hypotheses=_HYPOTHESES,
+        alpha_spending=_ALPHA_SPENDING,
         thresholds={setting.key: setting_value(config, setting.key) for setting in relaxable_settings()},
         families=_families(select_families(config.generation.embedded_world)),
         heldout_count=config.heldout.count,
+        heldout_sha256=heldout_digest(config),
         seed=config.seed,
     )
+
+
+def heldout_digest(config: RunConfig) -> str:
+    """Return the SHA-256 of the file of the test set that a run with this configuration freezes."""
+    embedded = config.generation.embedded_world
+    return _heldout_digest(config.heldout.count, config.seed, embedded, select_families(embedded))
 
 
 def describe_changes(before: Preregistration, after: Preregistration) -> str:
     """Return the differences between two preregistrations, setting by setting, as one phrase."""
     old, new = _flatten(before), _flatten(after)
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if len(names) > 1:  # then another test set follows from what is named already
+        names = [name for name in names if name != _TEST_SET]
     return ", ".join(
         f"{name} was {_format(old.get(name, 'unset'))} and is {_format(new.get(name, 'unset'))}" for name in names
     )
@@ -49,8 +66,15 @@ def describe_changes(before: Preregistration, after: Preregistration) -> str:
 def _flatten(record: Preregistration) -> dict[str, Any]:
     """Return every preregistered value by name; a family is represented by the start of its digest."""
     families = {f"test family {name}": digest[:8] for name, digest in record.families.items()}
-    rest = {"heldout.count": record.heldout_count, "the hypothesis": record.hypothesis}
-    return {"seed": record.seed, **rest, **record.thresholds, **families}
+    hypotheses = {f"hypothesis {hypothesis.name}": hypothesis.statement for hypothesis in record.hypotheses}
+    rest = {
+        "heldout.count": record.heldout_count,
+        "the rule of alpha spending": record.alpha_spending,
+        **hypotheses,
+        **record.thresholds,
+        **families,
+    }
+    return {"seed": record.seed, **rest, _TEST_SET: record.heldout_sha256[:8]}
 
 
 def relaxed_thresholds(config: RunConfig, gate: GateSpec) -> tuple[str, ...]:
@@ -69,6 +93,12 @@ def relaxed_thresholds(config: RunConfig, gate: GateSpec) -> tuple[str, ...]:
 
 def _format(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@cache
+def _heldout_digest(count: int, seed: int, embedded: bool, _families: tuple[Family, ...]) -> str:
+    """Draw the test set once per process and selection of families, and hash its lines."""
+    return sha256_bytes(b"".join(jsonl_lines(build_heldout(count, seed, embedded))))
 
 
 @cache

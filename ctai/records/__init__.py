@@ -60,6 +60,7 @@ from ctai.records.model import (
 from ctai.records.session import (
     BudgetEntry,
     BudgetLedger,
+    Hypothesis,
     Phase,
     Preregistration,
     SessionManifest,
@@ -91,6 +92,7 @@ __all__ = [
     "GeneratedResponse",
     "GenerationRound",
     "HeldoutItem",
+    "Hypothesis",
     "Interval",
     "LabelledAnswer",
     "LabelledResponse",

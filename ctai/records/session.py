@@ -9,18 +9,32 @@ from ctai.records.core import Metric, Outcome, Record, VersionedRecord
 from ctai.records.model import Environment
 
 
+class Hypothesis(Record):
+    """A hypothesis that a run is committed to: its name and its statement with test, margin and direction."""
+
+    name: str
+    statement: str
+
+
 class Preregistration(VersionedRecord):
-    """Hypothesis, thresholds and test set that a run is committed to before it measures anything.
+    """Hypotheses, thresholds and test set that a run is committed to before it measures anything.
 
     Attributes:
+        hypotheses: the primary one first.
+        alpha_spending: rule by which comparisons on one test set share the significance level.
         thresholds: setting -> value.
         families: family of the test set -> digest of the instructions that it can produce.
+        heldout_count: number of items of the test set.
+        heldout_sha256: SHA-256 of the file of the frozen test set, which is drawn by a rule and the seed alone.
+        seed: seed of the run.
     """
 
-    hypothesis: str
+    hypotheses: tuple[Hypothesis, ...]
+    alpha_spending: str
     thresholds: dict[str, float | bool | str]
     families: dict[str, str]
     heldout_count: int
+    heldout_sha256: str
     seed: int
 
 

@@ -47,7 +47,12 @@ def json_text(value: Record | Mapping[str, Any]) -> str:
 
 def write_jsonl(path: Path, records: Iterable[Record]) -> None:
     """Write one record per line, atomically and as a stream; see `write_text`."""
-    _write_atomic(path, (record.model_dump_json().encode("utf-8") + b"\n" for record in records))
+    _write_atomic(path, jsonl_lines(records))
+
+
+def jsonl_lines(records: Iterable[Record]) -> Iterator[bytes]:
+    """Yield the lines that `write_jsonl` writes."""
+    return (record.model_dump_json().encode("utf-8") + b"\n" for record in records)
 
 
 def copy_file(source: Path, target: Path) -> None:

@@ -3,11 +3,11 @@
 import pytest
 
 from ctai.config import RunConfig
-from ctai.evidence.preregistration import preregister, relaxed_thresholds
+from ctai.evidence.preregistration import describe_changes, preregister, relaxed_thresholds
 from ctai.evidence.verdicts import record_verdict, verdict_status
 from ctai.records import Preregistration
 from ctai.registry import GATES, gate_named, relaxable_settings
-from ctai.rundir import RunDir, digest_of, write_json
+from ctai.rundir import RunDir, digest_of, read_record, sha256_file, write_json
 from tests.unit.evidence.test_verdicts import measured
 
 pytestmark = pytest.mark.unit
@@ -107,6 +107,22 @@ def test_another_seed_in_the_same_directory_is_named(tmp_path):
     write_json(rundir.preregistration, preregister(config))
     problem = verdict_status(rundir, RunConfig.load("embedded", seed=7), GATES[0]).problem
     assert problem == "the verdict of gate contamination is stale: seed was 0 and is 7"
+
+
+def test_the_test_set_of_the_preregistration_is_the_file_that_the_run_freezes(finished):
+    rundir = RunDir(finished)
+    preregistration = read_record(rundir.preregistration, Preregistration)
+    assert preregistration.heldout_sha256 == sha256_file(rundir.heldout)
+    assert preregistration.hypotheses[0].name == "content lift"
+    assert "n-th" in preregistration.alpha_spending
+
+
+def test_another_draw_of_the_test_set_is_named_where_nothing_else_has_changed():
+    before = preregister(RunConfig.load("embedded"))
+    after = before.model_copy(update={"heldout_sha256": "1234567890"})
+    expected = f"the SHA-256 of the test set was {before.heldout_sha256[:8]} and is 12345678"
+    assert describe_changes(before, after) == expected
+    assert describe_changes(before, after.model_copy(update={"seed": 7})) == "seed was 0 and is 7"
 
 
 def test_the_commitment_survives_being_written_and_read():
