@@ -119,7 +119,10 @@ class ScaleSettings(Settings):
 class HeldoutSettings(Settings):
     """Gate instruments: the frozen held-out test set."""
 
-    count: int = Field(800, ge=1, description="items to draw")
+    count: int = Field(800, ge=1, description="items to draw from families of which other keys may be asked")
+    unseen_count: int = Field(
+        160, ge=0, description="items to draw from families that are held out whole; the embedded model has none"
+    )
     minimum: int = Field(300, ge=300, description="threshold: minimum number of items")
     lift_to_detect: float = Field(
         0.10, gt=0, lt=1, description="lift of the success rate that the test set must be able to detect"

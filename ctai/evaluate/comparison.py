@@ -15,8 +15,8 @@ from ctai.provenance import derive_seed
 from ctai.records import EvaluationItem, EvaluationSummary, PairedComparison, Rate, TrainingManifest
 from ctai.rundir import write_json, write_jsonl, write_text
 from ctai.statistics import PairedResults, compare, compare_paired, rate
+from ctai.tasks import GUARDED_TYPES
 
-GUARDED_TYPES = ("safety", "format")
 BASE_STOP_RULE, BASE_STRICT = "base_stop_rule", "base_strict"
 NO_REGRESSION, REGRESSION, NOT_APPLICABLE = "no regression", "regression", "not_applicable"
 

@@ -66,12 +66,13 @@ def calibrate_instruments(run: Run) -> GateResult:
 def freeze_heldout(run: Run) -> tuple[list[HeldoutItem], bool]:
     """Build and write the test set, or reuse a complete one; returns the items and whether they were reused."""
     settings, embedded = run.config.heldout, run.config.generation.embedded_world
-    parameters = {"count": settings.count, "seed": run.config.seed, "embedded": embedded, **plugins.parameters()}
+    drawn = {"count": settings.count, "unseen": settings.unseen_count, "seed": run.config.seed, "embedded": embedded}
+    parameters = {**drawn, **plugins.parameters()}
     stage = run.stage("heldout", run.rundir.heldout_stage_dir, parameters, {})
     reused = stage.complete() is not None
     if not reused:
         stage.begin()
-        write_jsonl(run.rundir.heldout, build_heldout(settings.count, run.config.seed, embedded))
+        write_jsonl(run.rundir.heldout, build_heldout(settings.count, run.config.seed, embedded, settings.unseen_count))
         stage.finish([run.rundir.heldout], run.run_id)
     return read_jsonl(run.rundir.heldout, HeldoutItem), reused
 

@@ -261,13 +261,18 @@ class QcSummary(VersionedRecord):
 
 
 class HeldoutItem(VersionedRecord):
-    """Instruction of the frozen test set; the scorer of its family scores the answers."""
+    """Instruction of the frozen test set; the scorer of its family scores the answers.
+
+    Attributes:
+        split: `asked` if other keys of its family may be generated and trained on, `unseen` if none may.
+    """
 
     item: int
     family: str
     type: str
     key: str
     instruction: str
+    split: Literal["asked", "unseen"] = "asked"
 
 
 class PilotAttempt(Record):

@@ -1,6 +1,6 @@
 """Instruction families: tasks whose answers a program can score."""
 
-from ctai.tasks.base import Family, Score, normalize_case_and_spacing
+from ctai.tasks.base import GUARDED_TYPES, Family, Score, normalize_case_and_spacing
 from ctai.tasks.families.lists import ListFamily
 from ctai.tasks.families.rules import RuleFamily
 from ctai.tasks.families.tables import TableFamily
@@ -9,6 +9,7 @@ from ctai.tasks.registry import EMBEDDED_FAMILIES, FAMILIES, by_name, parse, sco
 __all__ = [
     "EMBEDDED_FAMILIES",
     "FAMILIES",
+    "GUARDED_TYPES",
     "Family",
     "ListFamily",
     "RuleFamily",

@@ -23,6 +23,8 @@ MAX_EXPLAINED_WORDS = 60  # of the answer together with its explanation
 MAX_INSTRUCTION_CHARS = 1000
 
 TYPES = ("fact", "word", "number", "list", "format", "translate", "safety")
+# Types in which training must not lose what a few examples in the prompt give: no refusal, no format.
+GUARDED_TYPES = ("safety", "format")
 
 
 class Score(NamedTuple):

@@ -4,6 +4,9 @@ Owns one decision: may this (family, key, wording) appear as an instruction befo
 of family and key are stated as facts in the corpus of the embedded model, but neither the corpus nor the seeds nor the
 generated data may ask for them. The rule ranks by SHA-256, so it needs no stored list and cannot depend on a seed. The
 combinations and wordings of a test set are drawn from a seed.
+
+Some general families are held out whole (`UNSEEN_FAMILIES`): no key of theirs is asked in any wording before evaluation,
+so that success on them shows transfer to new tasks, where success on other families shows transfer to new keys only.
 """
 
 import random
@@ -11,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import sha256
 from itertools import zip_longest
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from ctai.records import HeldoutItem
 from ctai.tasks.base import Family, normalize_case_and_spacing
@@ -23,6 +26,21 @@ GENERAL_HELDOUT_FRACTION = 0.8
 # Families of plugins serve training and evaluation.
 PLUGIN_HELDOUT_FRACTION = 0.5
 EXCLUDED_PHRASING_FRACTION = 1 / 3
+# Items of one family resemble each other: a large family adds little to the effective number of items.
+MAX_ITEMS_PER_FAMILY = 28
+# Families held out whole. Each type that has enough other families gives one or two, each with wordings of its own, so
+# that a generated instruction is recognized by its wording even where its key is none of the family's.
+UNSEEN_FAMILIES: frozenset[str] = frozenset({"reverse", "sort_numbers"})
+
+
+def unseen_families(embedded: bool) -> tuple[Family, ...]:
+    """Return the families held out whole; none with the embedded model, whose corpus asks for all of its families."""
+    return tuple(family for family in select_families(embedded) if family.name in UNSEEN_FAMILIES)
+
+
+def asked_families(embedded: bool) -> tuple[Family, ...]:
+    """Return the families of a run that data and probes may ask about: all but those held out whole."""
+    return tuple(family for family in select_families(embedded) if family.name not in UNSEEN_FAMILIES)
 
 
 def _rank(*parts: str) -> str:
@@ -37,6 +55,8 @@ def heldout_keys(family: str) -> frozenset[str]:
 
 @cache
 def _heldout_keys(family: Family) -> frozenset[str]:
+    if family.name in UNSEEN_FAMILIES:
+        return frozenset(family.keys)
     ranked = sorted(family.keys, key=lambda key: _rank("heldout", family.name, key))
     other_fraction = GENERAL_HELDOUT_FRACTION if family in FAMILIES else PLUGIN_HELDOUT_FRACTION
     fraction = HELDOUT_FRACTION if family.embedded else other_fraction
@@ -66,17 +86,25 @@ def _corpus_phrasings(count: int, family: str, key: str) -> tuple[int, ...]:
     return tuple(sorted(ranked[round(EXCLUDED_PHRASING_FRACTION * count) :]))
 
 
-def build_heldout(count: int, seed: int, embedded: bool) -> list[HeldoutItem]:
+def build_heldout(count: int, seed: int, embedded: bool, unseen: int = 0) -> list[HeldoutItem]:
     """Draw the test set: one item per held-out (family, key), stratified round-robin by type, then by family.
 
     Args:
-        count: number of items; fewer if fewer combinations are held out, since two items with one key would not be
-            independent.
+        count: number of items of asked families; fewer if fewer combinations are held out, since two items with one key
+            would not be independent.
         seed: seed of the draw.
         embedded: only the families of the embedded model, and those of plugins; else all.
+        unseen: number of items of families held out whole, which follow the others.
     """
-    families = select_families(embedded)
-    rng = random.Random(f"held-out set/{seed}/{embedded}")
+    asked = _draw(asked_families(embedded), count, random.Random(f"held-out set/{seed}/{embedded}"), "asked")
+    transfer = _draw(unseen_families(embedded), unseen, random.Random(f"unseen families/{seed}/{embedded}"), "unseen")
+    return [item.model_copy(update={"item": number}) for number, item in enumerate((*asked, *transfer))]
+
+
+def _draw(
+    families: Sequence[Family], count: int, rng: random.Random, split: Literal["asked", "unseen"]
+) -> list[HeldoutItem]:
+    """Draw up to ``count`` items of these families, with different instructions."""
     types = sorted({family.type for family in families})
     combinations = _round_robin(
         [list(_round_robin([_shuffled(f, rng) for f in families if f.type == kind])) for kind in types]
@@ -86,7 +114,9 @@ def build_heldout(count: int, seed: int, embedded: bool) -> list[HeldoutItem]:
         if len(items) == count:
             break
         instruction = family.render(key, rng.randrange(len(family.phrasings)))
-        item = HeldoutItem(item=len(items), family=family.name, type=family.type, key=key, instruction=instruction)
+        item = HeldoutItem(
+            item=len(items), family=family.name, type=family.type, key=key, instruction=instruction, split=split
+        )
         items.setdefault(normalize_case_and_spacing(instruction), item)
     return list(items.values())
 
@@ -96,7 +126,7 @@ T = TypeVar("T")
 
 def _shuffled(family: Family, rng: random.Random) -> list[tuple[Family, str]]:
     keys = sorted(heldout_keys(family.name))
-    return [(family, key) for key in rng.sample(keys, len(keys))]
+    return [(family, key) for key in rng.sample(keys, min(len(keys), MAX_ITEMS_PER_FAMILY))]
 
 
 def _round_robin(groups: Sequence[Sequence[T]]) -> Iterator[T]:

@@ -1,7 +1,8 @@
 """Labelled probes for calibrating the critic and other instruments on any model.
 
-Owns the drawing of balanced, labelled sets from a seed. Does not make the bad items (`ctai.tasks.negatives`). Probes
-never serve training, and the corpus of the embedded model uses none of the texts with a fault.
+Owns the drawing of balanced, labelled sets from a seed, never from families held out whole. Does not make the bad items
+(`ctai.tasks.negatives`). Probes never serve training, and the corpus of the embedded model uses none of the texts with a
+fault.
 """
 
 import random
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 from ctai.prompts import LABEL_BAD, LABEL_GOOD
 from ctai.tasks import negatives
 from ctai.tasks.base import Family
-from ctai.tasks.heldout import corpus_phrasings, is_heldout
+from ctai.tasks.heldout import asked_families, corpus_phrasings, is_heldout
 from ctai.tasks.negatives import bad_instruction, bad_response
-from ctai.tasks.registry import EMBEDDED_FAMILIES, select_families
+from ctai.tasks.registry import EMBEDDED_FAMILIES
 
 __all__ = [
     "FactProbe",
@@ -80,9 +81,9 @@ def pair_probes(n: int, seed: int, heldout: bool, embedded: bool = True) -> list
         n: number of probes.
         seed: seed of the draw.
         heldout: only held-out combinations of family and key; else only those that are not held out.
-        embedded: only the families of the embedded model, and those of plugins; else all.
+        embedded: only the families of the embedded model, and those of plugins; else all but those held out whole.
     """
-    families = select_families(embedded)
+    families = asked_families(embedded)
     rng = random.Random(f"pair probes/{seed}/{heldout}/{embedded}")
     combinations = _combinations(families, heldout, rng)
     probes: dict[tuple[str, str], PairProbe] = {}
@@ -108,7 +109,7 @@ def instruction_probes(n: int, seed: int, embedded: bool = True) -> list[Instruc
     The corpus of the embedded model has none of the good ones: they have held-out keys or excluded wordings, so that
     recall does not help to judge them.
     """
-    families = select_families(embedded)
+    families = asked_families(embedded)
     rng = random.Random(f"instruction probes/{seed}/{embedded}")
     probes: dict[str, InstructionProbe] = {}
     while len(probes) < n:

@@ -30,7 +30,8 @@ class RecomputedInstruments(NamedTuple):
 
 def heldout_differences(stored: Sequence[HeldoutItem], config: RunConfig, where: str) -> Iterator[str]:
     """Yield where the test set differs from the one that its seed draws."""
-    expected = build_heldout(config.heldout.count, config.seed, config.generation.embedded_world)
+    settings, embedded = config.heldout, config.generation.embedded_world
+    expected = build_heldout(settings.count, config.seed, embedded, settings.unseen_count)
     yield from differences(list(stored), expected, where)
 
 

@@ -1,20 +1,26 @@
 """Removal of duplicate instructions, and of instructions that overlap the held-out set.
 
 Owns the definition of a duplicate. An instruction that a task family parses overlaps the held-out set if an item has
-the same family and key, in any wording, and duplicates another only if the normalized texts are equal. All other
+the same family and key, in any wording, and duplicates another only if the normalized texts are equal. An instruction in
+a wording of a family that is held out whole overlaps whatever its key. All other
 instructions are compared by text: equal after normalization, or near-duplicates by Jaccard similarity. They must not
 share the words of a held-out item in any order either: a removed example costs little, a test item in the training data
 invalidates the test. Responses are not compared. Reads no files and keeps no statistics.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from ctai.generate.dedup.index import IndexedText, TextIndex
+from ctai.generate.dedup.normalization import normalize
+from ctai.records import HeldoutItem
 from ctai.tasks import registry
 
 NEAR_JACCARD = 0.8
-Reason = Literal["exact", "normalized", "near", "heldout key", "heldout text", "heldout words", "heldout near"]
+Reason = Literal[
+    "exact", "normalized", "near", "heldout family", "heldout key", "heldout text", "heldout words", "heldout near"
+]
 
 
 class Instructed(Protocol):
@@ -110,12 +116,16 @@ class OnlineDeduplicator:
         self._kept = TextIndex(threshold)
         self._heldout_keys: dict[tuple[str, str], int] = {}
         self._heldout_words: dict[tuple[tuple[str, ...], ...], int] = {}
+        self._unseen: dict[str, int] = {}
         for item in against:
             text = IndexedText(instruction_of(item))
             number = self._heldout.insert(text)
             self._heldout_words.setdefault(text.bag_of_words, number)
             if key := registry.parse(text.normal):
                 self._heldout_keys.setdefault(key, number)
+            if isinstance(item, HeldoutItem) and item.split == "unseen":
+                self._unseen.setdefault(item.family, number)
+        self._unseen_wordings = {name: _wordings(name) for name in self._unseen}
 
     def add(self, instruction: str) -> DuplicateMatch | None:
         """Add an instruction, or return the match for which it is dropped; a dropped instruction leaves no trace."""
@@ -128,7 +138,9 @@ class OnlineDeduplicator:
 
     def _heldout_match(self, text: IndexedText, key: tuple[str, str] | None) -> DuplicateMatch | None:
         reason: Reason
-        if key in self._heldout_keys:
+        if (family := self._unseen_family(text, key)) is not None:
+            reason, number = "heldout family", self._unseen[family]
+        elif key in self._heldout_keys:
             reason, number = "heldout key", self._heldout_keys[key]
         elif (equal := self._heldout.find_equal(text)) is not None:
             reason, number = "heldout text", equal
@@ -140,6 +152,12 @@ class OnlineDeduplicator:
             return None
         return DuplicateMatch(reason, number, self._heldout[number])
 
+    def _unseen_family(self, text: IndexedText, key: tuple[str, str] | None) -> str | None:
+        """Return the family held out whole that the text is an instruction of, also with a key that it does not have."""
+        if key is not None:
+            return key[0] if key[0] in self._unseen else None
+        return next((name for name, wordings in self._unseen_wordings.items() if wordings.fullmatch(text.normal)), None)
+
     def _duplicate_match(self, text: IndexedText, key: tuple[str, str] | None) -> DuplicateMatch | None:
         if (equal := self._kept.find_equal(text)) is not None:
             repeated = self._kept[equal]
@@ -147,6 +165,12 @@ class OnlineDeduplicator:
         if key is None and (near := self._kept.find_near(text)) is not None:
             return DuplicateMatch("near", near, self._kept[near])
         return None
+
+
+def _wordings(family: str) -> re.Pattern[str]:
+    """Return a pattern of the normalized wordings of a family with any key."""
+    texts = (normalize(phrasing).split("{key}") for phrasing in registry.by_name(family).phrasings)
+    return re.compile("|".join(".+".join(map(re.escape, parts)) for parts in texts))
 
 
 def instruction_of(record: str | Instructed) -> str:

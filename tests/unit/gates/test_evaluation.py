@@ -7,7 +7,6 @@ import pytest
 
 from ctai.config import Limits, RunConfig
 from ctai.errors import CtaiError
-from ctai.evaluate.comparison import GUARDED_TYPES
 from ctai.evidence.junit import read_cases
 from ctai.evidence.result import GateResult
 from ctai.evidence.verdicts import read_verdict
@@ -20,6 +19,7 @@ from ctai.pytest_plugin.summary import gate_table
 from ctai.registry import gate_named
 from ctai.report import write_report
 from ctai.rundir import RunDir
+from ctai.tasks import GUARDED_TYPES
 from tests.support.finished import CONFIG, ScriptedArm, ScriptedBase
 
 pytestmark = pytest.mark.unit

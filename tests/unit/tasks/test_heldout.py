@@ -5,8 +5,16 @@ from collections import Counter
 import pytest
 
 from ctai.tasks.base import normalize_case_and_spacing
-from ctai.tasks.heldout import build_heldout, heldout_keys, is_heldout
-from ctai.tasks.registry import FAMILIES, by_name, parse
+from ctai.tasks.heldout import (
+    MAX_ITEMS_PER_FAMILY,
+    UNSEEN_FAMILIES,
+    asked_families,
+    build_heldout,
+    heldout_keys,
+    is_heldout,
+    unseen_families,
+)
+from ctai.tasks.registry import FAMILIES, by_name, parse, select_families
 
 pytestmark = pytest.mark.unit
 
@@ -42,5 +50,27 @@ def test_the_seed_decides():
 
 
 def test_no_more_than_there_are():
-    everything = sum(len(heldout_keys(family.name)) for family in FAMILIES)
-    assert len(build_heldout(10_000, 0, embedded=False)) == everything >= 800
+    asked = sum(min(MAX_ITEMS_PER_FAMILY, len(heldout_keys(family.name))) for family in asked_families(False))
+    unseen = sum(min(MAX_ITEMS_PER_FAMILY, len(family.keys)) for family in unseen_families(False))
+    assert len(build_heldout(10_000, 0, False, 10_000)) == asked + unseen
+    assert sum(item.split == "asked" for item in build_heldout(10_000, 0, False, 10_000)) == asked
+    assert all(n <= MAX_ITEMS_PER_FAMILY for n in Counter(i.family for i in build_heldout(10_000, 0, False)).values())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_unseen_families_are_held_out_whole(seed):
+    items = build_heldout(300, seed, False, 50)
+    asked, unseen = ([item for item in items if item.split == split] for split in ("asked", "unseen"))
+    assert [item.item for item in items] == list(range(350))
+    assert asked == build_heldout(300, seed, False)
+    assert {item.family for item in unseen} == UNSEEN_FAMILIES
+    assert not {item.family for item in asked} & UNSEEN_FAMILIES
+    for family in unseen_families(False):
+        assert heldout_keys(family.name) == frozenset(family.keys)
+        assert not family.embedded
+
+
+def test_the_embedded_model_has_no_unseen_families():
+    assert unseen_families(embedded=True) == ()
+    assert asked_families(embedded=True) == select_families(embedded=True)
+    assert {item.split for item in build_heldout(100, 0, True, 100)} == {"asked"}
