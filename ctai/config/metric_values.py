@@ -3,6 +3,7 @@
 Declares no threshold: `ctai.registry` has the fixed ones and names the settings of `ctai.config.schema` for the rest.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -45,8 +46,13 @@ def threshold_of(spec: MetricSpec, config: RunConfig) -> float:
 
 
 def to_metric(spec: MetricSpec, computed: MetricValue, threshold: float) -> Metric:
-    """Return the metric of a row; where a bound of its interval is compared, that is its value."""
+    """Return the metric of a row; where a bound of its interval is compared, that is its value.
+
+    The value of a metric that does not apply is nan, without an interval.
+    """
     assert computed.applicable or spec.may_not_apply, f"{spec.name} must apply to every run"
+    if not computed.applicable:
+        computed = computed._replace(value=math.nan, interval=None, n=computed.n or 0)
     interval, value = computed.interval, computed.value
     if interval is not None and spec.bound != "value":
         value = interval.low if spec.bound == "lower" else interval.high

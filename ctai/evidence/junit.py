@@ -16,7 +16,7 @@ from ctai.errors import CtaiError
 from ctai.evidence.verdicts import read_verdict, verdict_path
 from ctai.records import Metric, Verdict
 from ctai.registry import GateSpec, gate_named
-from ctai.rundir import RunDir, sha256_file, write_bytes
+from ctai.rundir import RunDir, digest_of, sha256_file, write_bytes
 
 _NOT_PASSED = ("failure", "error", "skipped")
 _VOLATILE_ATTRIBUTES = ("time", "timestamp", "hostname")
@@ -29,12 +29,14 @@ class TestCase(NamedTuple):
         report: path of the report, relative to the run directory.
         name: name of the test.
         outcome: `passed`, or the tag of the element that says otherwise (`failure`, `error`, `skipped`).
+        message: message of that element; empty for a test that passed.
         properties: properties of the test case.
     """
 
     report: str
     name: str
     outcome: str
+    message: str
     properties: dict[str, str]
 
 
@@ -55,13 +57,19 @@ def link_verdicts(report: Path, rundir: RunDir, verdicts: Mapping[str, Verdict |
             continue
         gate = next((p.get("value", "") for p in properties if p.get("name") == "gate"), "")
         verdict = verdicts.get(gate)
-        if verdict is None or verdict != read_verdict(rundir, gate_named(gate)):
+        if verdict is None or not _is_on_disk(rundir, verdict):
             continue
         path = verdict_path(rundir, gate_named(gate))
         links = {"verdict": path, "verdict_sha256": sha256_file(rundir.path(path))}
         for name, value in links.items():
             ElementTree.SubElement(properties, "property", name=name, value=value)
     write_bytes(report, _xml(tree.getroot()))
+
+
+def _is_on_disk(rundir: RunDir, verdict: Verdict) -> bool:
+    """Return True if the verdict is the recorded one; digests are compared, since a nan equals nothing."""
+    recorded = read_verdict(rundir, gate_named(verdict.gate))
+    return recorded is not None and digest_of(recorded) == digest_of(verdict)
 
 
 def strip_volatile_attributes(report: Path) -> bytes:
@@ -115,9 +123,10 @@ def read_cases(rundir: RunDir) -> list[TestCase]:
 
 
 def _case(report: str, element: ElementTree.Element) -> TestCase:
-    outcome = next((child.tag for child in element if child.tag in _NOT_PASSED), "passed")
+    other = next((child for child in element if child.tag in _NOT_PASSED), None)
+    outcome, message = ("passed", "") if other is None else (other.tag, other.get("message", ""))
     properties = {p.get("name", ""): p.get("value", "") for p in element.iter("property")}
-    return TestCase(report, element.get("name", ""), outcome, properties)
+    return TestCase(report, element.get("name", ""), outcome, message, properties)
 
 
 def junit_differences(rundir: RunDir, gate: GateSpec, verdict: Verdict, cases: Iterable[TestCase]) -> Iterator[str]:
@@ -137,10 +146,7 @@ def junit_differences(rundir: RunDir, gate: GateSpec, verdict: Verdict, cases: I
 
 def _case_differences(case: TestCase, gate: GateSpec, metric: Metric, verdict: Verdict) -> Iterator[str]:
     stated = case.properties
-    if case.outcome != "passed" and verdict.passed:
-        yield f"has the outcome {case.outcome}, but the verdict says passed"
-    if case.outcome == "passed" and not metric.passed:
-        yield f"passed, but {metric.failure()}"
+    yield from _outcome_differences(case, metric, verdict)
     expected = {"gate": gate.name, "threshold": metric_threshold(metric)}
     if metric.artifact is not None:
         expected |= {"artifact": metric.artifact, "artifact_sha256": verdict.artifacts.get(metric.artifact, "")}
@@ -149,6 +155,22 @@ def _case_differences(case: TestCase, gate: GateSpec, metric: Metric, verdict: V
     )
     if not _is_same_number(stated.get("value", ""), metric.value):
         yield f"has value {stated.get('value')!r}, the verdict {metric.value!r}"
+
+
+def _outcome_differences(case: TestCase, metric: Metric, verdict: Verdict) -> Iterator[str]:
+    """Yield where the outcome of a test contradicts its metric; one that does not apply is skipped for that reason."""
+    if metric.applicable:
+        if case.outcome != "passed" and verdict.passed:
+            yield f"has the outcome {case.outcome}, but the verdict says passed"
+        if case.outcome == "passed" and not metric.passed:
+            yield f"passed, but {metric.failure()}"
+    elif verdict.passed and (case.outcome, case.message) != ("skipped", skip_reason(metric)):
+        yield f"has the outcome {case.outcome} {case.message!r}, but {metric.name} is not applicable"
+
+
+def skip_reason(metric: Metric) -> str:
+    """Return the reason for which the test of a metric that does not apply is skipped: `not applicable: no such items`."""
+    return metric.sentence().removeprefix(f"{metric.name} ")
 
 
 def metric_threshold(metric: Metric) -> str:

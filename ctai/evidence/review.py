@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ctai.evidence.result import GateResult
 from ctai.nested import leaves
-from ctai.records import EvaluationItem, Record, Rejection
+from ctai.records import EvaluationItem, Metric, Record, Rejection
 from ctai.registry import metric_spec
 from ctai.rundir import RunDir, sha256_file, write_text
 
@@ -72,11 +72,11 @@ def write_packet(rundir: RunDir, result: GateResult, context: ReviewContext) -> 
         "",
         "## Metrics against thresholds",
         "",
-        *(f"- {'ok  ' if metric.passed else 'FAIL'} {metric.sentence()}" for metric in result.metrics),
+        *(f"- {_result_of(metric)} {metric.sentence()}" for metric in result.metrics),
         "",
         "## What to try",
         "",
-        *(f"- {metric.name}: {metric_spec(metric.name).remedy}" for metric in result.metrics if not metric.passed),
+        *(f"- {metric.name}: {metric_spec(metric.name).remedy}" for metric in result.metrics if metric.missed),
         "",
         "## Parameter history",
         "",
@@ -89,6 +89,10 @@ def write_packet(rundir: RunDir, result: GateResult, context: ReviewContext) -> 
     path = rundir.review_packet(result.gate)
     write_text(path, "\n".join(lines) + "\n")
     return path
+
+
+def _result_of(metric: Metric) -> str:
+    return "FAIL" if metric.missed else "ok  " if metric.passed else "n/a "
 
 
 def archive_review(rundir: RunDir, gate: str) -> None:

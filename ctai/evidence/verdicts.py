@@ -59,7 +59,12 @@ def key_of(gate: GateSpec, config: str, code: str, previous: str | None) -> str:
 
 
 def record_verdict(
-    rundir: RunDir, config: RunConfig, result: GateResult, outcomes: Mapping[str, str], reasons: tuple[str, ...] = ()
+    rundir: RunDir,
+    config: RunConfig,
+    result: GateResult,
+    outcomes: Mapping[str, str],
+    reasons: tuple[str, ...] = (),
+    untested: tuple[str, ...] = (),
 ) -> Verdict:
     """Decide a gate and write its verdict.
 
@@ -69,19 +74,22 @@ def record_verdict(
         result: metrics and artifacts of the gate.
         outcomes: pytest's outcome of the test of each metric: "passed", "failed" or another.
         reasons: errors that fail the gate beside its metrics, such as a failed test that asserts no metric.
+        untested: sentences about skipped tests that assert no metric; they leave the gate incomplete.
 
     Returns:
-        The verdict: `passed` only when every metric of the gate was asserted by a test that passed, `incomplete`
-        when some were not asserted, `failed` otherwise.
+        The verdict: `passed` only when every metric that applies was asserted by a test that passed, `incomplete`
+        when some were not asserted, `failed` otherwise. A metric that does not apply needs no test.
     """
     gate = gate_named(result.gate)
     # a metric that misses its threshold fails the gate, whatever the outcome of its test
-    missed = tuple(
-        name for name in gate.metric_names if outcomes.get(name) == "failed" or not result.metric(name).passed
-    )
+    missed = tuple(name for name in gate.metric_names if outcomes.get(name) == "failed" or result.metric(name).missed)
     failed = tuple(_failure_reason(result.metric(name)) for name in missed) + reasons
-    unasserted = tuple(name for name in gate.metric_names if name not in missed and outcomes.get(name) != "passed")
-    outcome: Outcome = "failed" if failed else "incomplete" if unasserted else "passed"
+    unasserted = tuple(
+        f"{name} was not tested"
+        for name in gate.metric_names
+        if name not in missed and result.metric(name).applicable and outcomes.get(name) != "passed"
+    )
+    outcome: Outcome = "failed" if failed else "incomplete" if unasserted or untested else "passed"
     previous = previous_digest(rundir, gate)
     verdict = Verdict(
         gate=gate.name,
@@ -90,7 +98,7 @@ def record_verdict(
         metrics=result.metrics,
         artifacts=dict(sorted(result.artifacts.items())),
         previous=previous,
-        reasons=failed + tuple(f"{name} was not tested" for name in unasserted),
+        reasons=(*failed, *unasserted, *untested),
         config=config_of(config, gate),
         config_digest=config_digest(config, gate),
         code_digest=code_digest(),
@@ -116,7 +124,7 @@ def write_evidence(rundir: RunDir, path: Path, record: Record) -> None:
 
 
 def _failure_reason(metric: Metric) -> str:
-    return f"the test of {metric.name} failed" if metric.passed else metric.failure()
+    return metric.failure() if metric.missed else f"the test of {metric.name} failed"
 
 
 def supersede_outputs(rundir: RunDir, gates: Iterable[GateSpec]) -> None:

@@ -117,7 +117,7 @@ class Run(RunContext):
         if phase is not None:
             phase.artifacts = dict(result.artifacts)
             phase.outcome = "reused" if reused else "made"
-            phase.reasons += [metric.failure() for metric in result.metrics if not metric.passed]
+            phase.reasons += [metric.failure() for metric in result.metrics if metric.missed]
         if reused:
             self.reused.add(result.gate)
             self.progress.say(f"{result.gate}: reused, nothing it depends on has changed")
@@ -150,8 +150,10 @@ class Run(RunContext):
             problem = f"the verdict of gate {GATES[0].name} is stale: the weights of the model have changed"
         return problem
 
-    def decide(self, gate: str, outcomes: Mapping[str, str], errors: tuple[str, ...]) -> Verdict | None:
-        """Write the verdict of a gate; None when it has no result.
+    def decide(
+        self, gate: str, outcomes: Mapping[str, str], errors: tuple[str, ...], untested: tuple[str, ...] = ()
+    ) -> Verdict | None:
+        """Write the verdict of a gate, as in `record_verdict`; None when it has no result.
 
         When a gate fails, earlier outputs of later gates are moved to `superseded/` and a review packet is written; when
         it passes, the packet of an earlier failure is archived.
@@ -159,7 +161,7 @@ class Run(RunContext):
         result = self.results.get(gate)
         if result is None:
             return None
-        verdict = record_verdict(self.rundir, self.config, result, outcomes, errors)
+        verdict = record_verdict(self.rundir, self.config, result, outcomes, errors, untested)
         if verdict.outcome == "failed":
             supersede_outputs(self.rundir, gates_after(gate))
             self._review(result)

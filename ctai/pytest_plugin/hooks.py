@@ -228,7 +228,12 @@ def gate_run(request: pytest.FixtureRequest, record_testsuite_property: Callable
 def judge(
     request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> "Callable[[GateResult, str], Metric]":
-    """Provide a function that returns a metric by name, and records its properties for the JUnit report."""
+    """Provide a function that returns a metric by name, and records its properties for the JUnit report.
+
+    It skips the test of a metric that does not apply, with the reason.
+    """
+    from ctai.evidence.junit import skip_reason
+
     state = request.config.stash[_STATE]
 
     def look_up(result: "GateResult", name: str) -> "Metric":
@@ -236,6 +241,8 @@ def judge(
         state.metric_of_test[request.node.nodeid] = name
         for key, value in metric_properties(result, metric).items():
             record_property(key, value)
+        if not metric.applicable:
+            pytest.skip(skip_reason(metric))
         return metric
 
     return look_up

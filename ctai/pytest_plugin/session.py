@@ -33,6 +33,7 @@ class GateSession:
         selected: names of the selected gates, in order.
         outcomes: outcome of the test of each metric, by gate.
         errors: reasons why a gate has no metrics, by gate.
+        untested: sentences about the skipped tests of a gate that assert no metric, by gate.
         verdicts: verdict of each decided gate; None where there was no result.
         metric_of_test: name of the metric that a test asserts, by node id.
         write_errors: messages on files that could not be written.
@@ -46,6 +47,7 @@ class GateSession:
         self.current: str | None = None
         self.outcomes: dict[str, dict[str, str]] = {}
         self.errors: dict[str, list[str]] = {}
+        self.untested: dict[str, list[str]] = {}
         self.verdicts: dict[str, Verdict | None] = {}
         self.metric_of_test: dict[str, str] = {}
         self.interrupted = False
@@ -109,7 +111,8 @@ class GateSession:
         errors = self.errors.setdefault(gate, [])
         self.verdicts[gate] = None
         try:
-            self.verdicts[gate] = self.run.decide(gate, self.outcomes.get(gate, {}), tuple(errors))
+            untested = tuple(self.untested.get(gate, ()))
+            self.verdicts[gate] = self.run.decide(gate, self.outcomes.get(gate, {}), tuple(errors), untested)
         except CtaiError as error:  # this message blocks the gates after it
             errors.append(str(error))
 
@@ -135,11 +138,11 @@ class GateSession:
         return "; ".join(self.errors.get(gate, [])) or "it was not run"
 
     def explanation(self, gate: str, metric: str) -> Any:
-        """Return the explanation of a missed threshold, shown in place of a traceback; None if it was met."""
+        """Return the explanation of a missed threshold, shown in place of a traceback; None if it was not missed."""
         from ctai.explain import explain
 
         result = self.run.results.get(gate)
-        if result is None or result.metric(metric).passed:
+        if result is None or not result.metric(metric).missed:
             return None
         return explain(self.run.rundir, gate, result.metric(metric))
 
@@ -150,6 +153,10 @@ class GateSession:
         elif report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             self.add_error(gate, _first_line(crash.message if crash else str(report.longrepr)))
+        elif report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            name = report.nodeid.rpartition("::")[2]
+            self.untested.setdefault(gate, []).append(f"{name} was skipped: {reason.removeprefix('Skipped: ')}")
 
     def add_error(self, gate: str, text: str) -> None:
         """Record why a gate has no metrics."""

@@ -55,6 +55,8 @@ def metric_properties(result: "GateResult", metric: Metric) -> dict[str, str]:
     }
     if metric.interval is not None:
         properties["interval"] = f"[{metric.interval.low:.6g}, {metric.interval.high:.6g}]"
+    if not metric.applicable:
+        properties["applicable"] = "false"
     if metric.n is not None:
         properties["n"] = str(metric.n)
     if note := "; ".join(filter(None, (metric.note, *result.notes))):
@@ -101,9 +103,11 @@ def _gate_lines(session: "GateSession", gate: GateSpec) -> list[str]:
 
 
 def _numbers(verdict: Verdict) -> list[str]:
-    """Return relaxed thresholds, key numbers, and every metric that was computed on no items."""
+    """Return relaxed thresholds, key numbers, and every metric that does not apply or was computed on no items."""
     relaxed = [f"relaxed threshold: {threshold}" for threshold in verdict.relaxed_thresholds]
-    key = (metric for metric in verdict.metrics if METRICS[metric.name].is_key or metric.n == 0)
+    key = (
+        metric for metric in verdict.metrics if METRICS[metric.name].is_key or metric.n == 0 or not metric.applicable
+    )
     return [*relaxed, *(metric.sentence() for metric in key)]
 
 
@@ -116,7 +120,7 @@ def _misses(verdict: Verdict | None) -> list[str]:
     """Return the missed metrics with value, interval and threshold, then the other reasons against the gate."""
     if verdict is None:
         return []
-    missed = [metric for metric in verdict.metrics if not metric.passed]
+    missed = [metric for metric in verdict.metrics if metric.missed]
     failures = {metric.failure() for metric in missed}
     return [
         *(metric.sentence() for metric in missed),

@@ -196,8 +196,8 @@ def summarize(
         margins={"instruction": counter.instructions.summary(), "pair": counter.pairs.summary()},
         rates=rates,
         thresholds=metrics,
-        thresholds_passed=all(metric.passed for metric in metrics),
-        failed_reasons=tuple(metric.failure() for metric in metrics if not metric.passed),
+        thresholds_passed=not any(metric.missed for metric in metrics),
+        failed_reasons=tuple(metric.failure() for metric in metrics if metric.missed),
         inputs=dict(header.inputs),
         run_id=header.run_id,
     )

@@ -58,6 +58,11 @@ class GateSpec(NamedTuple):
         """Names of the metrics, in order."""
         return tuple(metric.name for metric in self.metrics)
 
+    @property
+    def optional_metrics(self) -> frozenset[str]:
+        """Names of the metrics that may be not applicable."""
+        return frozenset(metric.name for metric in self.metrics if metric.may_not_apply)
+
 
 class RelaxableSetting(NamedTuple):
     """A setting that affects the outcome of a gate without being the threshold of a metric.

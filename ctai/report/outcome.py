@@ -20,13 +20,16 @@ _WITHOUT_VERDICT = ("failed", "interrupted", "running")
 
 
 class GateStatus(NamedTuple):
-    """Status of a gate: word, sign and CSS class."""
+    """Status of a gate or of one of its metrics: word, sign and CSS class."""
 
     word: str
     sign: str
     kind: str
 
 
+MET = GateStatus("met", "✓", "good")
+MISSED = GateStatus("missed", "✕", "bad")
+NOT_APPLICABLE = GateStatus("not applicable", "–", "none")
 PASSED = GateStatus("passed", "✓", "good")
 RELAXED = GateStatus("passed, relaxed thresholds", "!", "warn")
 CHANGED = GateStatus("passed, then changed", "!", "warn")
@@ -48,7 +51,7 @@ class MetricRow(NamedTuple):
     interval: str
     bound: str
     axis: Markup
-    passed: bool
+    result: GateStatus
 
     @property
     def miss(self) -> str:
@@ -78,13 +81,15 @@ class GateView(NamedTuple):
     @property
     def met(self) -> str:
         """Number of thresholds met, as text."""
-        rows = [row for group in self.groups for row in group.rows]
-        return f"{sum(row.passed for row in rows)} of {len(rows)} met" if rows else ""
+        results = [row.result for group in self.groups for row in group.rows]
+        without = results.count(NOT_APPLICABLE)
+        text = f"{results.count(MET)} of {len(results) - without} met"
+        return "" if not results else f"{text}, {without} not applicable" if without else text
 
     @property
     def failed_rows(self) -> list[MetricRow]:
         """Metrics that missed their thresholds."""
-        return [row for group in self.groups for row in group.rows if not row.passed]
+        return [row for group in self.groups for row in group.rows if row.result == MISSED]
 
     @property
     def advice(self) -> list[str]:
@@ -130,7 +135,7 @@ def _gate_status(
     relaxed = [f"relaxed threshold: {threshold}" for threshold in verdict.relaxed_thresholds]
     if verdict.passed and (changed or relaxed):
         return CHANGED if changed else RELAXED, [*changed, *relaxed]
-    in_table = {metric.failure() for metric in verdict.metrics if not metric.passed}
+    in_table = {metric.failure() for metric in verdict.metrics if metric.missed}
     return _VERDICT_STATUS[verdict.outcome], [*(r for r in verdict.reasons if r not in in_table), *changed, *relaxed]
 
 
@@ -148,13 +153,16 @@ def _groups(verdict: Verdict | None) -> tuple[MetricGroup, ...]:
 
 
 def _row(metric: Metric) -> MetricRow:
-    bound = f"{_COMPARISONS[metric.comparison]} {format_short(metric.threshold)}"
+    bound, name = f"{_COMPARISONS[metric.comparison]} {format_short(metric.threshold)}", humanize(metric.name)
+    if not metric.applicable:
+        return MetricRow(metric, name, "", "", bound, Markup(""), NOT_APPLICABLE)
     axis = draw_threshold_axis(
-        f"{humanize(metric.name)}: {format_number(metric.value)}, must be {bound}",
+        f"{name}: {format_number(metric.value)}, must be {bound}",
         metric.value, metric.interval, metric.comparison, metric.threshold, good=metric.passed,
     )  # fmt: skip
     interval = format_interval(metric.interval) if metric.interval else ""
-    return MetricRow(metric, humanize(metric.name), format_number(metric.value), interval, bound, axis, metric.passed)
+    result = MET if metric.passed else MISSED
+    return MetricRow(metric, name, format_number(metric.value), interval, bound, axis, result)
 
 
 # --------------------------------------------------------------------------------------------------------- verdict

@@ -210,7 +210,12 @@ class RunReader:
         mismatches = []
         if verdict.passed:
             recorded = {metric.name for metric in verdict.metrics}
-            mismatches += [f"the verdict says passed, but {m.failure()}" for m in verdict.metrics if not m.passed]
+            mismatches += [f"the verdict says passed, but {m.failure()}" for m in verdict.metrics if m.missed]
+            mismatches += [
+                f"the verdict says that {m.name} is not applicable, but it must apply to every run"
+                for m in verdict.metrics
+                if not m.applicable and m.name not in gate.optional_metrics
+            ]
             missing = (name for name in gate.metric_names if name not in recorded)
             mismatches += [f"the verdict says passed without {name}" for name in missing]
         before = GATES[GATES.index(gate) - 1] if gate is not GATES[0] else None

@@ -142,10 +142,16 @@ def outcomes(folder: Path) -> dict[str, str]:
 
 
 def remarks(folder: Path, public_key: Path | None = None) -> list[str]:
-    """Return remarks on the verification that are no differences: unchecked files, missing signatures, other code."""
+    """Return remarks that are no differences: metrics that do not apply, unchecked files, missing signatures, other code."""
     rundir = RunDir(folder.absolute())
-    texts = []
-    if any(verdict.code_digest != code_digest() for verdict in read_verdicts(rundir).readable.values()):
+    verdicts = read_verdicts(rundir).readable.values()
+    texts = [
+        f"gate {verdict.gate}: {metric.sentence()}"
+        for verdict in verdicts
+        for metric in verdict.metrics
+        if not metric.applicable
+    ]
+    if any(verdict.code_digest != code_digest() for verdict in verdicts):
         texts.append("the run was made by another version of ctai: differences may come from that")
     if public_key is None:
         signed = "are signed; give --public-key to check by whom" if is_signed(rundir) else "are not signed"
@@ -201,10 +207,13 @@ def _verdict_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) 
 
 def _outcome_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) -> Iterator[str]:
     names = [metric.name for metric in verdict.metrics]
-    missed = [metric.failure() for metric in verdict.metrics if not metric.passed]
+    missed = [metric.failure() for metric in verdict.metrics if metric.missed]
     if sorted(names) != sorted(gate.metric_names):
         mismatched = sorted(set(names) ^ set(gate.metric_names)) or ["a duplicate metric"]
         yield f"does not judge exactly the metrics of its gate: {', '.join(mismatched)}"
+    for metric in verdict.metrics:
+        if not metric.applicable and metric.name not in gate.optional_metrics:
+            yield f"says that {metric.name} is not applicable, but it must apply to every run"
     if verdict.passed:
         yield from (f"says passed, but {failure}" for failure in missed)
         yield from (f"says passed, but {reason}" for reason in verdict.reasons)

@@ -6,13 +6,17 @@ elements that pytest writes. That plugin skips a report that breaks one of them.
 """
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from ctai.registry import metric_spec
+from ctai.evidence.junit import junit_differences, read_cases
+from ctai.evidence.verdicts import read_verdict
+from ctai.registry import gate_named, metric_spec
+from ctai.rundir import RunDir
 from tests.unit.pytest_plugin.test_hooks import gates_project, run_pytest
 
 pytestmark = pytest.mark.unit
@@ -121,3 +125,69 @@ def test_a_failure_has_one_line_as_its_message_and_the_advice_in_its_text(run):
 )
 def test_a_report_that_breaks_a_rule_is_found(planted, what):
     assert what in list(violations(ElementTree.fromstring(planted)))
+
+
+# ------------------------------------------------------------------------------------- metrics that do not apply
+
+
+@pytest.fixture(scope="module")
+def partly(tmp_path_factory) -> Path:
+    """Run directory of gates of which one metric does not apply."""
+    project = gates_project(tmp_path_factory.mktemp("project"), 0.01)
+    conftest = project / "conftest.py"
+    metric = 'Metric(name=name, value=value, comparison="<", threshold=0.05'
+    without = 'value=float("nan") if name == "heldout_power" else value'
+    sentence = 'n=0, applicable=name != "heldout_power", note="no such items"'
+    assert metric in conftest.read_text()
+    changed = f'Metric(name=name, {without}, comparison="<", threshold=0.05, {sentence}'
+    conftest.write_text(conftest.read_text().replace(metric, changed))
+    done = run_pytest(project, "-m", "gates", "--run-dir", "run")
+    assert done.returncode == 0, done.stdout
+    assert "       heldout_power not applicable: no such items\n" in done.stdout
+    return project / "run"
+
+
+def test_its_test_is_skipped_for_that_reason_and_the_gate_passes(partly):
+    root = ElementTree.parse(partly / "evidence" / "gates.xml").getroot()
+    (case,) = (case for case in root.iter("testcase") if "heldout_power" in case.attrib["name"])
+    assert [skipped.attrib["message"] for skipped in case.iter("skipped")] == ["not applicable: no such items"]
+    properties = {p.attrib["name"]: p.attrib["value"] for p in case.iter("property")}
+    assert (properties["value"], properties["n"], properties["applicable"]) == ("nan", "0", "false")
+    shown = ElementTree.parse(partly / "report" / "junit.xml").getroot()
+    assert list(violations(shown)) == []
+
+
+def changed_case(partly: Path, tmp_path: Path, change) -> list[str]:
+    """Return the differences of gate instruments after a change of the test case in a copy of the run."""
+    copy = Path(shutil.copytree(partly, tmp_path / "copy"))
+    path = copy / "evidence" / "gates.xml"
+    tree = ElementTree.parse(path)
+    (case,) = (case for case in tree.iter("testcase") if "heldout_power" in case.attrib["name"])
+    change(case)
+    tree.write(path)
+    rundir, gate = RunDir(copy), gate_named("instruments")
+    verdict = read_verdict(rundir, gate)
+    assert verdict is not None
+    return list(junit_differences(rundir, gate, verdict, read_cases(rundir)))
+
+
+def test_the_skip_agrees_with_its_verdict_and_no_other_outcome_does(partly, tmp_path):
+    assert changed_case(partly, tmp_path / "a", lambda case: None) == []
+    (passed,) = changed_case(partly, tmp_path / "b", lambda case: case.remove(case.find("skipped")))
+    assert passed.endswith("has the outcome passed '', but heldout_power is not applicable")
+    (other,) = changed_case(partly, tmp_path / "c", lambda case: case.find("skipped").set("message", "no time"))
+    assert "has the outcome skipped 'no time', but heldout_power is not applicable" in other
+
+
+def test_a_skip_of_a_test_that_applies_is_not_accepted(partly, tmp_path):
+    path = tmp_path / "run" / "evidence" / "gates.xml"
+    shutil.copytree(partly, tmp_path / "run")
+    tree = ElementTree.parse(path)
+    (case,) = (case for case in tree.iter("testcase") if "heldout_items" in case.attrib["name"])
+    ElementTree.SubElement(case, "skipped", message="not applicable: no such items")
+    tree.write(path)
+    rundir, gate = RunDir(tmp_path / "run"), gate_named("instruments")
+    verdict = read_verdict(rundir, gate)
+    assert verdict is not None
+    (difference,) = junit_differences(rundir, gate, verdict, read_cases(rundir))
+    assert "has the outcome skipped, but the verdict says passed" in difference

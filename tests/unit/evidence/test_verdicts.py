@@ -109,6 +109,43 @@ def test_trouble_that_is_no_metric_fails_the_gate(rundir):
     assert verdict.reasons == ("disk full",)
 
 
+def without(sound: GateResult, name: str) -> GateResult:
+    """The result in which a metric has nothing to measure."""
+    update = {"value": float("nan"), "n": 0, "note": "no such items", "applicable": False}
+    return sound._replace(metrics=tuple(m.model_copy(update=update) if m.name == name else m for m in sound.metrics))
+
+
+@pytest.mark.parametrize("outcome", ["skipped", None])
+def test_a_metric_that_does_not_apply_decides_nothing_and_needs_no_test(rundir, outcome):
+    outcomes = dict.fromkeys(gate_named("pilot").metric_names, "passed") | {"runaway_rate": outcome}
+    result = without(measured(rundir, "pilot"), "runaway_rate")
+    verdict = record_verdict(rundir, DEFAULTS, result, {name: text for name, text in outcomes.items() if text})
+    assert (verdict.outcome, verdict.reasons) == ("passed", ())
+    assert not verdict.metrics[1].passed
+    assert not verdict.metrics[1].missed
+    again = read_record(rundir.verdict(gate_named("pilot")), Verdict).metrics[1]
+    assert again.sentence() == "runaway_rate not applicable: no such items"
+
+
+def test_a_failed_test_counts_also_when_its_metric_does_not_apply(rundir):
+    outcomes = dict.fromkeys(gate_named("pilot").metric_names, "passed") | {"runaway_rate": "failed"}
+    verdict = record_verdict(rundir, DEFAULTS, without(measured(rundir, "pilot"), "runaway_rate"), outcomes)
+    assert (verdict.outcome, verdict.reasons) == ("failed", ("the test of runaway_rate failed",))
+
+
+def test_a_skipped_test_of_a_metric_that_applies_leaves_the_gate_incomplete(rundir):
+    outcomes = dict.fromkeys(gate_named("pilot").metric_names, "passed") | {"runaway_rate": "skipped"}
+    verdict = record_verdict(rundir, DEFAULTS, measured(rundir, "pilot"), outcomes)
+    assert (verdict.outcome, verdict.reasons) == ("incomplete", ("runaway_rate was not tested",))
+
+
+def test_a_skipped_test_without_a_metric_leaves_the_gate_incomplete(rundir):
+    outcomes = dict.fromkeys(gate_named("pilot").metric_names, "passed")
+    skipped = ("test_more was skipped: no time",)
+    verdict = record_verdict(rundir, DEFAULTS, measured(rundir, "pilot"), outcomes, untested=skipped)
+    assert (verdict.outcome, verdict.reasons) == ("incomplete", skipped)
+
+
 def test_verdicts_stand_in_a_chain_and_the_first_missing_one_is_named(rundir):
     pass_gate(rundir, "contamination")
     assert missing_prerequisite(rundir, RunConfig(), gate_named("instruments")) == ""

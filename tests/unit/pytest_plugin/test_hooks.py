@@ -146,6 +146,17 @@ def test_a_gate_with_a_deselected_threshold_has_not_passed(tmp_path):
     assert blocked.attrib["message"] == "blocked by gate instruments: heldout_power was not tested"
 
 
+def test_a_gate_with_a_skipped_test_has_not_passed(tmp_path):
+    project = gates_project(tmp_path, 0.01)
+    skipped = "\n@pytest.mark.gates\n@pytest.mark.gate('headroom')\n@pytest.mark.skip(reason='no time')\ndef test_more(): ...\n"
+    with (project / "test_headroom.py").open("a") as file:
+        file.write(skipped)
+    done = run_pytest(project, "-m", "gates", "--run-dir", "run")
+    assert done.returncode == 1
+    assert "test_more was skipped: no time" in done.stdout
+    assert " 3  headroom      INCOMPLETE" in done.stdout
+
+
 def test_a_gate_of_which_a_part_is_done_is_skipped_with_the_reason_and_has_not_passed(tmp_path):
     project = gates_project(tmp_path, 0.01)
     conftest = project / "conftest.py"

@@ -82,6 +82,21 @@ def test_a_run_that_was_left_between_gates(copied):
     assert heading(written_report(copied)) == "Not finished: gate evaluation has not been run."
 
 
+def test_a_metric_that_does_not_apply_is_never_shown_as_met(copied):
+    path = copied.verdict(GATES[-1])
+    verdict = read_record(path, Verdict)
+    update = {"value": float("nan"), "interval": None, "n": 0, "note": "no such items", "applicable": False}
+    metrics = (*verdict.metrics[:-1], verdict.metrics[-1].model_copy(update=update))
+    write_json(path, verdict.model_copy(update={"metrics": metrics}))
+    html = written_report(copied)
+    rows = [row for row in parsed(html).iter("tr") if "no such items" in text_of(row)]
+    (text,) = map(text_of, rows)
+    assert "– not applicable" in text
+    assert "met" not in text.split()
+    assert rows[0].get("class") is None
+    assert f"{len(metrics) - 1} of {len(metrics) - 1} met, 1 not applicable" in strip_of(html)[-1]
+
+
 def test_looser_thresholds_are_not_called_a_plain_pass(copied):
     path = copied.verdict(GATES[-1])
     write_json(

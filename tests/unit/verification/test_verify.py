@@ -26,6 +26,7 @@ from ctai.records import (
 )
 from ctai.registry import GATE_NAMES, GATES, gate_named
 from ctai.rundir import RunDir, read_jsonl, read_record, write_json, write_jsonl
+from ctai.rundir.reader import RunReader
 from ctai.verification.metrics import RECOMPUTED_METRICS
 from ctai.verification.records import RunRecords
 from ctai.verification.verify import find_differences, outcomes, read_verdicts, remarks, verify
@@ -181,6 +182,19 @@ def test_a_value_and_a_threshold_are_computed_again(rundir):
         "5-scale.json: pair_acceptance.value: is 1.0, but 0.",
         f"4-pilot.json: runaway_rate.threshold: is 0.5, but 0.05 {FOLLOWS}",
     )
+
+
+def test_a_metric_that_must_apply_and_says_otherwise_is_found(rundir):
+    without = with_metric(rundir, "pilot", "runaway_rate", value=float("nan"), interval=None, applicable=False)
+    edit_verdict(rundir, "pilot", metrics=without)
+    assert_found(
+        rundir,
+        "4-pilot.json: says that runaway_rate is not applicable, but it must apply to every run",
+        f"4-pilot.json: runaway_rate.applicable: is False, but True {FOLLOWS}",
+    )
+    assert "gate pilot: runaway_rate not applicable" in remarks(rundir.root)
+    mismatches = RunReader(rundir).find_inconsistencies(gate_named("pilot"))
+    assert "the verdict says that runaway_rate is not applicable, but it must apply to every run" in mismatches
 
 
 @pytest.mark.parametrize(
