@@ -1,4 +1,4 @@
-"""In-toto attestations of a run: one statement for each verdict, and one that names every file with its SHA-256.
+"""In-toto attestations of a run: statements on verdicts, tests and provenance, and one on the SHA-256 of every file.
 
 Owns `evidence/attestations.intoto.jsonl`. Each line is a Statement v1 in canonical JSON or, where a key signed it, a
 DSSE envelope (v1) around the same bytes. The statements follow from the run directory alone, so a check makes them
@@ -7,14 +7,14 @@ again and compares (https://github.com/in-toto/attestation). Does not sign (`cta
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ctai.errors import CtaiError
 from ctai.evidence.dsse import BundleLine, load_public_key, load_signer, parse_line, sign
+from ctai.evidence.statements import RunFiles, Statement, gate_test_result, provenance_statements
 from ctai.evidence.verdicts import read_verdict, verdict_path
-from ctai.records import Verdict
 from ctai.registry import GATES
 from ctai.rundir import RunDir, canonical_json, disk_errors, jsonable, sha256_bytes, sha256_file, write_bytes
 
@@ -49,24 +49,33 @@ def uncovered_files(rundir: RunDir) -> list[str]:
     return sorted(map(rundir.relative, files))
 
 
-def statements(rundir: RunDir) -> list[bytes]:
-    """Make the statements of a run directory: the verdicts in the order of the gates, then the run.
+def statements(rundir: RunDir) -> list[Statement]:
+    """Make the statements of a run directory: verdicts and Test Results in the order of the gates, provenance, the run.
 
     Raises:
-        CtaiError: a verdict cannot be read.
+        CtaiError: a verdict or a manifest cannot be read.
     """
     verdicts = {gate: verdict for gate in GATES if (verdict := read_verdict(rundir, gate))}
-    lines = [_statement(verdict.artifacts, VERDICT_TYPE, verdict) for verdict in verdicts.values()]
+    files = RunFiles(rundir, covered_files(rundir))
+    digests = {gate.name: files.digests[verdict_path(rundir, gate)] for gate in verdicts}
     outcomes = {gate.name: verdict.outcome for gate, verdict in verdicts.items()}
-    files = covered_files(rundir)
-    digests = {gate.name: files[verdict_path(rundir, gate)] for gate in verdicts}
     predicate = {"outcomes": outcomes, "verdicts": digests, "uncovered": list(UNCOVERED)}
-    return [*lines, _statement(files, RUN_TYPE, predicate)]
+    return [
+        *(
+            Statement(f"verdict of gate {gate.name}", verdict.artifacts, VERDICT_TYPE, jsonable(verdict))
+            for gate, verdict in verdicts.items()
+        ),
+        *(gate_test_result(files, gate, verdict) for gate, verdict in verdicts.items()),
+        *provenance_statements(files, {gate.name: verdict for gate, verdict in verdicts.items()}),
+        Statement("run", files.digests, RUN_TYPE, predicate),
+    ]
 
 
-def _statement(subjects: Mapping[str, str], kind: str, predicate: Verdict | dict[str, Any]) -> bytes:
-    subject = [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects.items())]
-    value = {"_type": STATEMENT_TYPE, "subject": subject, "predicateType": kind, "predicate": jsonable(predicate)}
+def encode_statement(statement: Statement) -> bytes:
+    """Encode a statement as an in-toto Statement v1 in canonical JSON."""
+    subject = [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(statement.subjects.items())]
+    kind, predicate = statement.predicate_type, jsonable(statement.predicate)
+    value = {"_type": STATEMENT_TYPE, "subject": subject, "predicateType": kind, "predicate": predicate}
     return canonical_json(_finite(value))
 
 
@@ -87,7 +96,7 @@ def write_attestations(rundir: RunDir, key: Path | None = None) -> Path:
     Raises:
         CtaiError: the key is not usable, or a verdict cannot be read.
     """
-    lines, path = statements(rundir), rundir.path(BUNDLE)
+    lines, path = [encode_statement(statement) for statement in statements(rundir)], rundir.path(BUNDLE)
     if key is not None:
         signer = load_signer(key)
         lines = [sign(statement, signer) for statement in lines]
@@ -116,8 +125,8 @@ def attestation_differences(rundir: RunDir) -> Iterator[str]:
         yield f"{BUNDLE}: has {len(lines)} statements, but {len(expected)} follow from the run directory"
     # statements name files: where files differ, so do they
     for number, (line, statement) in enumerate(zip(lines, expected, strict=False), start=1):
-        if line.statement != statement and not differing:
-            yield f"{BUNDLE} line {number}: does not match the statement that follows from the run directory"
+        if line.statement != encode_statement(statement) and not differing:
+            yield f"{BUNDLE} line {number} ({statement.title}): does not match what follows from the run directory"
 
 
 def _file_differences(rundir: RunDir, statement: bytes) -> Iterator[str]:

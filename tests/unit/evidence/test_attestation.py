@@ -8,7 +8,7 @@ import pytest
 
 from ctai.cli import main
 from ctai.errors import CtaiError
-from ctai.evidence.attestation import BUNDLE, covered_files, write_attestations
+from ctai.evidence.attestation import BUNDLE, VERDICT_TYPE, covered_files, write_attestations
 from ctai.records import Verdict
 from ctai.registry import GATES
 from ctai.rundir import RunDir, digest_of, read_record
@@ -25,7 +25,9 @@ def statements(rundir: RunDir) -> list[dict]:
 def test_the_bundle_holds_a_statement_of_each_verdict_and_one_of_all_files(rundir):
     found = statements(rundir)
     assert {statement["_type"] for statement in found} == {"https://in-toto.io/Statement/v1"}
-    assert [statement["predicate"].get("gate") for statement in found] == [*(gate.name for gate in GATES), None]
+    verdicts = [line for line in found if line["predicateType"] == VERDICT_TYPE]
+    assert [statement["predicate"]["gate"] for statement in verdicts] == [gate.name for gate in GATES]
+    assert found[: len(verdicts)] == verdicts
     subjects = {subject["name"]: subject["digest"]["sha256"] for subject in found[-1]["subject"]}
     assert subjects == covered_files(rundir)
     verdict = read_record(rundir.verdict(GATES[0]), Verdict)
