@@ -12,6 +12,11 @@ DELIMITER = "###END###"
 STOP_STRINGS = ("\nInstruction", "\nQ:", "\n###", "\nUser:", "\nResponse:", DELIMITER)
 LIST_STOP_STRINGS = ("\n\n",)
 
+RESTYLED_PREAMBLE = (
+    "Below is a list of instructions, each with a good response. A good response does what its instruction asks, in the "
+    "form that it asks for. It gives the right answer and nothing else. It briefly refuses what is unsafe.\n\n"
+)
+
 INSTRUCTION_LIST_HEADER = "A list of short, clear and different instructions:\n"
 LABEL_GOOD, LABEL_BAD = "A", "B"
 
@@ -79,6 +84,11 @@ class CompletionStylePrompts:
         return f"Instruction: {instruction}\nResponse:"
 
     @staticmethod
+    def raw(instruction: str) -> str:
+        """Return the bare instruction, without a frame."""
+        return instruction
+
+    @staticmethod
     def prompt_formats(instruction: str) -> dict[str, str]:
         """Return an instruction in each prompt format, by name: that of ctai, and the most common alternative.
 
@@ -104,6 +114,14 @@ class CompletionStylePrompts:
         """Return the part of `response_prompt` that does not depend on the instruction, so that its cache can be shared."""
         zero_shot, completion = CompletionStylePrompts.zero_shot, CompletionStylePrompts.completion
         return "".join(f"{zero_shot(e.instruction)}{completion(e.response)}\n{DELIMITER}\n\n" for e in examples)
+
+    @staticmethod
+    def restyled_prompt(instruction: str, examples: Sequence[Pair]) -> str:
+        """Return the preamble and examples of an aligned style, then the instruction to answer.
+
+        The same text goes before every instruction of every run (URIAL; Lin et al. 2024, arXiv 2312.01552).
+        """
+        return RESTYLED_PREAMBLE + CompletionStylePrompts.response_prompt(instruction, examples)
 
     @staticmethod
     def instruction_prompt(examples: Sequence[str], topic: str | None = None) -> str:

@@ -20,12 +20,13 @@ from ctai.model.protocols import TextEngine
 from ctai.prompts import STOP_STRINGS, CompletionStylePrompts, Pair
 from ctai.provenance import StageContext, derive_seed
 from ctai.records import Completion, EvaluationItem, HeldoutItem, ModelProvenance, Sampling
+from ctai.registry import RIVALS
 from ctai.rundir import Stage, digest_of, read_jsonl, write_jsonl
 from ctai.tasks import plugins, registry
-from ctai.tasks.seeds import few_shot_examples
+from ctai.tasks.seeds import few_shot_examples, restyled_examples
 
-BASE, SFT = "base", "sft"
-BASE_FEW_SHOT, BASE_REPARTITIONED = "base_few_shot", "base_repartitioned"
+BASE_RAW, BASE, BASE_FEW_SHOT, BASE_RESTYLED = RIVALS
+SFT, BASE_REPARTITIONED = "sft", "base_repartitioned"
 RUNS_ON, CONTROL_TOKEN = "runs on", "chat-control token"
 
 
@@ -34,6 +35,13 @@ class ArmResult(NamedTuple):
 
     items: list[EvaluationItem]
     reused: bool
+
+
+class SentPrompt(NamedTuple):
+    """A prompt as sent, and its number of tokens."""
+
+    text: str
+    tokens: int
 
 
 class ArmModel(Protocol):
@@ -81,6 +89,11 @@ def base_arm(config: RunConfig) -> Arm:
     return Arm(BASE, config.model.batch_size)
 
 
+def raw_arm(config: RunConfig) -> Arm:
+    """Return the arm of the base that gets the bare instruction; the scorers cut its answers as those of `base_arm`."""
+    return Arm(BASE_RAW, config.model.batch_size, CompletionStylePrompts.raw)
+
+
 def sft_arm(config: RunConfig) -> Arm:
     """Return the arm of the base with its adapter, with prompts and batches of `base_arm`."""
     return Arm(SFT, config.model.batch_size)
@@ -95,16 +108,28 @@ def few_shot_arm(config: RunConfig, examples: Sequence[Pair]) -> Arm:
     return Arm(BASE_FEW_SHOT, config.model.batch_size, prompt, STOP_STRINGS)
 
 
+def restyled_arm(config: RunConfig) -> Arm:
+    """Return the baseline with a constant preamble and examples in the target style, and stop strings."""
+    examples = restyled_examples()
+
+    def prompt(instruction: str) -> str:
+        return CompletionStylePrompts.restyled_prompt(instruction, examples)
+
+    return Arm(BASE_RESTYLED, config.model.batch_size, prompt, STOP_STRINGS)
+
+
 def repartitioned_arm(config: RunConfig) -> Arm:
     """Return the base arm with another batch size: differences from `base_arm` are numerical noise."""
     return Arm(BASE_REPARTITIONED, config.model.batch_size // 2 or 2)
 
 
 def base_arms(config: RunConfig) -> tuple[Arm, ...]:
-    """Return the arms of the base: zero-shot, few-shot with examples drawn by the seed of the run, and repartitioned."""
+    """Return the arms of the base: the rivals, few-shot with examples drawn by the seed of the run, and repartitioned."""
     rng = random.Random(derive_seed(config.seed, "headroom", "few-shot"))
     examples = few_shot_examples(config.generation.few_shot_examples, rng)
-    return base_arm(config), few_shot_arm(config, examples), repartitioned_arm(config)
+    rivals = (raw_arm(config), base_arm(config), few_shot_arm(config, examples), restyled_arm(config))
+    assert tuple(arm.name for arm in rivals) == RIVALS
+    return *rivals, repartitioned_arm(config)
 
 
 def evaluate_arm(
@@ -175,24 +200,28 @@ def arm_check(base: NDArray[np.float64], sft: NDArray[np.float64]) -> float:
 def _answer(model: ArmModel, arm: Arm, items: Sequence[HeldoutItem], sampling: Sampling) -> list[EvaluationItem]:
     prompts = [arm.prompt(item.instruction) for item in items]
     completions = model.engine.generate(prompts, sampling)
+    counts = model.engine.count_prompt_tokens(prompts)
     control = frozenset(model.provenance.control_token_ids)
-    return [_score(arm, control, *answer) for answer in zip(items, prompts, completions, strict=True)]
+    sent = (SentPrompt(prompt, count) for prompt, count in zip(prompts, counts, strict=True))
+    return [_score(arm, control, *answer) for answer in zip(items, sent, completions, strict=True)]
 
 
-def _score(arm: Arm, control: frozenset[int], item: HeldoutItem, prompt: str, completion: Completion) -> EvaluationItem:
+def _score(
+    arm: Arm, control: frozenset[int], item: HeldoutItem, sent: SentPrompt, completion: Completion
+) -> EvaluationItem:
     wrote_control = completion.token_ids[-1] in control  # the end of a turn, not of a text
-    return score_answer(arm.name, item, prompt, completion, wrote_control)
+    return score_answer(arm.name, item, sent, completion, wrote_control)
 
 
 def score_answer(
-    arm: str, item: HeldoutItem, prompt: str, completion: Completion, wrote_control: bool
+    arm: str, item: HeldoutItem, sent: SentPrompt, completion: Completion, wrote_control: bool
 ) -> EvaluationItem:
     """Score an answer on the raw output up to a stop string of the arm; `response` is for human readers only.
 
     Args:
         arm: name of the arm.
         item: the held-out item.
-        prompt: the prompt that was sent.
+        sent: the prompt that was sent.
         completion: output of the model.
         wrote_control: the last token is a chat-control token; the answer is then no strict success.
     """
@@ -204,8 +233,9 @@ def score_answer(
         item=item.item,
         family=item.family,
         type=item.type,
+        split=item.split,
         instruction=item.instruction,
-        prompt=prompt,
+        prompt=sent.text,
         response=CompletionStylePrompts.clean_response(output),
         raw=completion.raw,
         finish_reason=completion.finish_reason,
@@ -213,6 +243,7 @@ def score_answer(
         strict=strict,
         failure_reason=score.reason or ("" if strict else CONTROL_TOKEN if wrote_control else RUNS_ON),
         tokens=len(completion.token_ids),
+        prompt_tokens=sent.tokens,
     )
 
 

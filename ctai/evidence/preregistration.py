@@ -10,7 +10,7 @@ from typing import Any
 
 from ctai.config import RunConfig, setting_value
 from ctai.records import Hypothesis, Preregistration
-from ctai.registry import GateSpec, gates_before, relaxable_settings
+from ctai.registry import RIVALS, GateSpec, gates_before, relaxable_settings
 from ctai.rundir import digest_of, jsonl_lines, sha256_bytes
 from ctai.tasks.base import Family
 from ctai.tasks.heldout import build_heldout
@@ -40,6 +40,7 @@ def preregister(config: RunConfig) -> Preregistration:
         alpha_spending=_ALPHA_SPENDING,
         thresholds={setting.key: setting_value(config, setting.key) for setting in relaxable_settings()},
         families=_families(select_families(config.generation.embedded_world)),
+        rivals=RIVALS,
         heldout_count=config.heldout.count,
         heldout_sha256=heldout_digest(config),
         seed=config.seed,
@@ -70,6 +71,7 @@ def _flatten(record: Preregistration) -> dict[str, Any]:
     rest = {
         "heldout.count": record.heldout_count,
         "the rule of alpha spending": record.alpha_spending,
+        "the rivals": ", ".join(record.rivals),
         **hypotheses,
         **record.thresholds,
         **families,

@@ -25,7 +25,9 @@ def measure_headroom(run: Run) -> GateResult:
         answers = base_answers(run)
         items = {name: arm.items for name, arm in answers.items()}
         paths = [run.rundir.base_answers(name) for name in answers]
-        result = run.judge_values("headroom", headroom_values(items, run.rundir.relative(paths[0])), paths)
+        result = run.judge_values(
+            "headroom", headroom_values(items, run.rundir.relative(run.rundir.base_answers(BASE))), paths
+        )
         return run.finish_gate(result, reused=all(arm.reused for arm in answers.values()), phase=phase)
 
 

@@ -10,6 +10,7 @@ SCHEMA_VERSION: Literal[3] = 3
 FinishReason = Literal["stop", "eos", "length"]
 Comparison = Literal["<", "<=", ">", ">=", "=="]
 Outcome = Literal["passed", "failed", "incomplete"]
+Split = Literal["asked", "unseen"]
 
 
 class Record(BaseModel):

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from ctai.records.core import Critique, FinishReason, Interval, Metric, Rate, Record, Sampling, VersionedRecord
+from ctai.records.core import Critique, FinishReason, Interval, Metric, Rate, Record, Sampling, Split, VersionedRecord
 
 
 class ExampleMetadata(Record):
@@ -272,7 +272,7 @@ class HeldoutItem(VersionedRecord):
     type: str
     key: str
     instruction: str
-    split: Literal["asked", "unseen"] = "asked"
+    split: Split = "asked"
 
 
 class PilotAttempt(Record):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ctai.records.core import FinishReason, Interval, Rate, Record, VersionedRecord
+from ctai.records.core import FinishReason, Interval, Rate, Record, Split, VersionedRecord
 
 
 class TrainingManifest(VersionedRecord):
@@ -43,15 +43,18 @@ class EvaluationItem(VersionedRecord):
     """Answer of one arm to one held-out item, scored on the raw output.
 
     Attributes:
+        split: of the held-out item: `asked`, or `unseen` if its family is held out whole.
         content: the answer is correct up to the point where a stop rule cuts it.
         strict: the content is correct, and the model stopped by itself.
         tokens: generated tokens.
+        prompt_tokens: tokens of the prompt as sent, a beginning-of-sequence token included.
     """
 
     arm: str
     item: int
     family: str
     type: str
+    split: Split
     instruction: str
     prompt: str
     response: str
@@ -61,6 +64,7 @@ class EvaluationItem(VersionedRecord):
     strict: bool
     failure_reason: str
     tokens: int
+    prompt_tokens: int
 
 
 class McNemar(Record):

@@ -24,6 +24,7 @@ class Preregistration(VersionedRecord):
         alpha_spending: rule by which comparisons on one test set share the significance level.
         thresholds: setting -> value.
         families: family of the test set -> digest of the instructions that it can produce.
+        rivals: arms of the base that the trained model is compared with.
         heldout_count: number of items of the test set.
         heldout_sha256: SHA-256 of the file of the frozen test set, which is drawn by a rule and the seed alone.
         seed: seed of the run.
@@ -33,6 +34,7 @@ class Preregistration(VersionedRecord):
     alpha_spending: str
     thresholds: dict[str, float | bool | str]
     families: dict[str, str]
+    rivals: tuple[str, ...]
     heldout_count: int
     heldout_sha256: str
     seed: int

@@ -98,6 +98,9 @@ GATES: tuple[GateSpec, ...] = (
 GATE_NAMES = tuple(gate.name for gate in GATES)
 METRICS = {metric.name: metric for gate in GATES for metric in gate.metrics}
 
+RIVALS = ("base_raw", "base", "base_few_shot", "base_restyled")
+"""Arms of the base that the trained model is compared with: bare instruction, training prompt, few-shot, restyled prompt."""
+
 RELAXABLE_SETTINGS = (
     RelaxableSetting("scale.near_duplicate_jaccard", "higher"),  # both the filter and the check of overlap use it
     RelaxableSetting("critic.confident_margin", "lower"),

@@ -9,10 +9,10 @@ from functools import cache
 
 from ctai.prompts import LABEL_BAD, LABEL_GOOD, LabelledInstruction, LabelledPair, Pair
 from ctai.tasks import plugins
-from ctai.tasks.base import Family
+from ctai.tasks.base import TYPES, Family
 from ctai.tasks.heldout import corpus_phrasings
 from ctai.tasks.negatives import bad_instruction, bad_response
-from ctai.tasks.registry import EMBEDDED_FAMILIES, by_name, select_families
+from ctai.tasks.registry import EMBEDDED_FAMILIES, by_name, parse, select_families
 
 SEED_COUNT = 30
 # (family, fault of the response or None); balanced, with no simple alternation.
@@ -64,6 +64,21 @@ def seed_instructions() -> tuple[str, ...]:
 def few_shot_examples(n: int, rng: random.Random) -> tuple[Pair, ...]:
     """Draw ``n`` different seed pairs as few-shot examples."""
     return tuple(rng.sample(seed_pairs(), n))
+
+
+@cache
+def restyled_examples() -> tuple[Pair, ...]:
+    """Return the examples of the restyled prompt: one built-in seed pair of each type that has one, the same in every run."""
+    first: dict[str, Pair] = {}
+    for pair in _built_in_seeds():
+        first.setdefault(_type_of(pair), pair)
+    return tuple(first[kind] for kind in TYPES if kind in first)
+
+
+def _type_of(pair: Pair) -> str:
+    parsed = parse(pair.instruction)
+    assert parsed is not None, f"no family has the seed instruction {pair.instruction!r}"
+    return by_name(parsed[0]).type
 
 
 @cache

@@ -13,6 +13,7 @@ from ctai.evaluate.arms import (
     CONTROL_TOKEN,
     SFT,
     Arm,
+    SentPrompt,
     base_arms,
     score_answer,
     sft_arm,
@@ -94,7 +95,7 @@ def _recompute_arm(rundir: RunDir, folder: str, arm: Arm, heldout: Sequence[Held
 def _rescore(arm: Arm, item: HeldoutItem, stored: EvaluationItem) -> EvaluationItem:
     """Score an answer again.
 
-    A control token at its end is taken from the record, since token ids are not stored.
+    The numbers of tokens and a control token at the end are taken from the record, since token ids are not stored.
     """
     if registry.parse(item.instruction) is None:
         raise CtaiError(f"held-out item {item.item}: no family has the instruction {item.instruction[:60]!r}")
@@ -104,7 +105,8 @@ def _rescore(arm: Arm, item: HeldoutItem, stored: EvaluationItem) -> EvaluationI
     ids = (0,) * stored.tokens
     completion = Completion(text=text, raw=stored.raw, token_ids=ids, finish_reason=stored.finish_reason)
     wrote_control = stored.failure_reason == CONTROL_TOKEN
-    return score_answer(arm.name, item, arm.prompt(item.instruction), completion, wrote_control)
+    sent = SentPrompt(arm.prompt(item.instruction), stored.prompt_tokens)
+    return score_answer(arm.name, item, sent, completion, wrote_control)
 
 
 # ----------------------------------------------------------------------------------------------- training and comparison

@@ -57,6 +57,10 @@ class RecordedEngine:
         """Raise NotImplementedError, since records hold no tokens."""
         raise NotImplementedError("records hold no tokens")
 
+    def count_prompt_tokens(self, prompts: Sequence[str]) -> NoReturn:
+        """Raise NotImplementedError, since records hold no tokens."""
+        raise NotImplementedError("records hold no tokens")
+
     @property
     def context_length(self) -> NoReturn:
         """Context length, which raises NotImplementedError since records hold none."""

@@ -211,17 +211,19 @@ def answers(arm: str, right: range, transform: TextMap, *, stops: bool) -> list[
     """Return the answers of an arm that is correct on some items and always or never stops by itself."""
     return [
         EvaluationItem(
-            arm=arm, item=i, family="capital", type="fact" if i % 2 else "word", instruction=f"Capital {i}?",
-            prompt=f"Capital {i}?", response=transform("Paris"), raw=transform(f" {arm} says {i}"),
+            arm=arm, item=i, family="capital", type="fact" if i % 2 else "word", split="asked",
+            instruction=f"Capital {i}?", prompt=f"Capital {i}?", response=transform("Paris"), raw=transform(f" {arm} says {i}"),
             finish_reason="eos" if stops else "length", content=i in right, strict=i in right and stops,
             failure_reason="" if i in right and stops else transform("wrong answer"), tokens=2,
+            prompt_tokens=3,
         )
         for i in range(ITEMS)
     ]  # fmt: skip
 
 
 def _headroom(rundir: RunDir, transform: TextMap) -> list[Path]:
-    arms = {"base": range(8), "base_few_shot": range(15), "base_repartitioned": range(8)}
+    rivals = {"base_raw": range(3), "base": range(8), "base_few_shot": range(15), "base_restyled": range(12)}
+    arms = {**rivals, "base_repartitioned": range(8)}
     paths = [rundir.path("results", "headroom", arm, "items.jsonl") for arm in arms]
     for path, (arm, right) in zip(paths, arms.items(), strict=True):
         write_jsonl(path, answers(arm, right, transform, stops=False))

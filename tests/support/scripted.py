@@ -58,6 +58,9 @@ class ScriptedEngine:
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         return [self.encode(text) for text in texts]
 
+    def count_prompt_tokens(self, prompts: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in self.encode_batch(prompts)]
+
     def generate(
         self,
         prompts: Sequence[str],

@@ -73,6 +73,10 @@ class Engine:
         """Return the token ids of each text; see `TextEngine.encode_batch`."""
         return list(self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]) if texts else []
 
+    def count_prompt_tokens(self, prompts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each prompt; see `TextEngine.count_prompt_tokens`."""
+        return [len(ids) + (self._bos_id is not None) for ids in self.encode_batch(prompts)]
+
     def for_model(self, model: Any) -> "Engine":
         """Return an engine for another model with the same tokenizer, guard and settings."""
         return Engine(model, self._tokenizer, self._guard, self._device, *self._limits, self._bos_id)

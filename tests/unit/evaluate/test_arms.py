@@ -11,23 +11,32 @@ from ctai.errors import CtaiError
 from ctai.evaluate.arms import (
     BASE,
     BASE_FEW_SHOT,
+    BASE_RAW,
+    BASE_REPARTITIONED,
+    BASE_RESTYLED,
     Arm,
     ArmResult,
     arm_check,
     base_arm,
+    base_arms,
     evaluate_arm,
     few_shot_arm,
     next_token_logprobs,
+    raw_arm,
     repartitioned_arm,
+    restyled_arm,
     sft_arm,
 )
+from ctai.evidence.preregistration import preregister
 from ctai.model.devices import compute_stack
 from ctai.progress import SilentProgress
-from ctai.prompts import DELIMITER, CompletionStylePrompts
+from ctai.prompts import DELIMITER, RESTYLED_PREAMBLE, CompletionStylePrompts
 from ctai.records import EvaluationItem, HeldoutItem
+from ctai.registry import RIVALS
 from ctai.rundir import RunDir, read_jsonl
+from ctai.tasks import registry
 from ctai.tasks.registry import by_name
-from ctai.tasks.seeds import few_shot_examples
+from ctai.tasks.seeds import few_shot_examples, restyled_examples, seed_pairs
 from tests.support.context import stage_context
 from tests.support.generated import provenance
 from tests.support.scripted import END_OF_TEXT, ScriptedEngine
@@ -54,7 +63,7 @@ def heldout(count: int = 10) -> list[HeldoutItem]:
 
 
 def right_answer(prompt: str) -> str:
-    instruction = prompt.rsplit("Instruction: ", 1)[1].removesuffix("\nResponse:")
+    instruction = prompt.rsplit("Instruction: ", 1)[-1].removesuffix("\nResponse:")
     key = CAPITAL.parse(instruction)
     assert key is not None
     return f" {CAPITAL.answer(key)}"
@@ -118,6 +127,50 @@ def test_compared_arms_ask_the_same_and_few_shot_asks_with_examples(evaluate):
     assert base.engine.prompts == [CompletionStylePrompts.zero_shot(item.instruction) for item in heldout()]
     assert all(prompt.startswith(CompletionStylePrompts.few_shot_prefix(examples)) for prompt in shots.engine.prompts)
     assert [a.prompt for a in answers] == shots.engine.prompts
+
+
+def test_the_raw_arm_sends_the_bare_instruction_and_cuts_as_the_base_does(evaluate):
+    model = ScriptedModel(lambda prompt: f"\n\n{right_answer(prompt)}\n\nInstruction: Name a colour.")
+    answers = evaluate(model, raw_arm(CONFIG))
+    assert [a.prompt for a in answers] == [item.instruction for item in heldout()] == model.engine.prompts
+    assert {(a.arm, a.content, a.strict, a.failure_reason) for a in answers} == {(BASE_RAW, True, False, "runs on")}
+    framed = ScriptedModel(lambda prompt: f"\nInstruction: Name a colour.\nResponse: red\n{right_answer(prompt)}")
+    assert not any(a.content for a in evaluate(framed, raw_arm(CONFIG), heldout(5)))
+
+
+def test_the_restyled_arm_has_one_constant_prompt(evaluate):
+    model = ScriptedModel(lambda prompt: right_answer(prompt) + f"\n{DELIMITER}\n\nInstruction: more")
+    answers = evaluate(model, restyled_arm(CONFIG))
+    prefix = RESTYLED_PREAMBLE + CompletionStylePrompts.few_shot_prefix(restyled_examples())
+    assert [a.prompt for a in answers] == [
+        prefix + CompletionStylePrompts.zero_shot(item.instruction) for item in heldout()
+    ]
+    assert {(a.arm, a.finish_reason, a.content) for a in answers} == {(BASE_RESTYLED, "stop", True)}
+    other = restyled_arm(RunConfig(seed=7))
+    assert [other.prompt(item.instruction) for item in heldout()] == [a.prompt for a in answers]
+
+
+def test_the_restyled_examples_are_seed_pairs_of_every_type():
+    examples = restyled_examples()
+    parsed = [registry.parse(pair.instruction) for pair in examples]
+    types = [registry.by_name(match[0]).type for match in parsed if match is not None]
+    assert len(types) == len(examples)
+    assert len(types) == len(set(types)) == len({family.type for family in registry.EMBEDDED_FAMILIES})
+    assert set(examples) <= set(seed_pairs())
+
+
+def test_every_rival_is_an_arm_of_the_base_and_is_preregistered():
+    names = [arm.name for arm in base_arms(CONFIG)]
+    assert tuple(names[:-1]) == RIVALS == preregister(CONFIG).rivals
+    assert names[-1] == BASE_REPARTITIONED
+
+
+def test_an_answer_counts_the_tokens_of_its_prompt_and_keeps_the_split_of_its_item(evaluate):
+    items = [item.model_copy(update={"split": "unseen" if item.item % 2 else "asked"}) for item in heldout()]
+    model = ScriptedModel(right_answer)
+    answers = evaluate(model, restyled_arm(CONFIG), items)
+    assert [a.prompt_tokens for a in answers] == [len(model.engine.encode(a.prompt)) for a in answers]
+    assert [a.split for a in answers] == [item.split for item in items]
 
 
 def test_few_shot_stops_at_the_delimiter(evaluate):

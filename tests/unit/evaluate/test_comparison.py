@@ -43,6 +43,7 @@ def answers(arm: str, content: str, strict: str = "", types: str = "") -> list[E
             item=i,
             family="capital",
             type=names[types[i] if types else "f"],
+            split="asked",
             instruction=f"instruction {i}",
             prompt=f"prompt {i}",
             response="",
@@ -52,6 +53,7 @@ def answers(arm: str, content: str, strict: str = "", types: str = "") -> list[E
             strict=strict[i] == "1",
             failure_reason="" if strict[i] == "1" else "runs on" if content[i] == "1" else "wrong answer",
             tokens=1,
+            prompt_tokens=2,
         )
         for i in range(len(content))
     ]

@@ -51,3 +51,13 @@ def test_an_allowed_bos_stands_before_every_prompt(tiny_model: CleanModel) -> No
     engine = Engine(Spy(tiny_model, []), tiny_model.tokenizer, InputGuard({}), "cpu", bos_id=1)
     engine.generate(["x"], GREEDY)
     assert seen == [[1, *engine.encode("x")]]
+
+
+def test_prompt_tokens_count_what_the_model_receives(tiny_model: CleanModel) -> None:
+    prompts = ["one two three", "x"]
+    engine, tokenizer = tiny_model.engine, tiny_model.tokenizer
+    plain = [len(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
+    assert engine.count_prompt_tokens(prompts) == plain
+    with_bos = Engine(tiny_model.module, tokenizer, InputGuard({}), "cpu", bos_id=1)
+    assert with_bos.count_prompt_tokens(prompts) == [count + 1 for count in plain]
+    assert engine.count_prompt_tokens([]) == []
