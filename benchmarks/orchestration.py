@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.common import Row, Subject
 from benchmarks.deep import write_deeper
 from benchmarks.model_time import OUT
+from ctai.evaluate.ledger import LEDGER_VARIABLE
 
 _ROOT = Path(__file__).parents[1]
 
@@ -38,7 +39,8 @@ def _rows(name: str, model: str, seed: int) -> list[Row]:
         out = Path(folder) / "model_time.json"
         command = [sys.executable, "-m", "pytest", "-q", "-m", "gates", "-p", "benchmarks.model_time"]
         command += ["-p", "no:cacheprovider", "--run-dir", f"{folder}/run", "--seed", str(seed), "--model", model]
-        done = subprocess.run(command, cwd=_ROOT, env={**os.environ, OUT: str(out)}, capture_output=True, text=True)
+        environment = {**os.environ, OUT: str(out), LEDGER_VARIABLE: f"{folder}/test_set_comparisons.jsonl"}
+        done = subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True)
         if not out.exists():
             return [Row("orchestration", name, "gates run", "s", note=f"failed: {done.stdout[-200:]}")]
         measured = json.loads(out.read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ the command of the user, and a run has passed if its exit status is 0.
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from ctai.evaluate.ledger import LEDGER_VARIABLE
 from ctai.provenance import code_digest, git_state
 from ctai.records import EvaluationSummary, Record, VersionedRecord
 from ctai.rundir import read_record, write_json, write_jsonl, write_text
@@ -115,7 +117,9 @@ def make(job: Job, seeds: list[int]) -> Outcome:
             data = job._replace(kind="sound", seed=donor(job.seed, seeds)).folder / "data" / "stage1_sft_data.jsonl"
             arguments += ["--set", f"control_data={data}"]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-m", "gates", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    ledger = job.out / "ledgers" / f"{job.kind}-{job.seed}.jsonl"  # the runs of the study are independent
+    environment = {**os.environ, LEDGER_VARIABLE: str(ledger.absolute())}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         raise RuntimeError(
             f"{job.kind} of seed {job.seed}: the gates could not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
@@ -152,7 +156,14 @@ def copy_without_training(source: Path, target: Path) -> None:
     """Copy a run without the outputs of gate evaluation."""
     shutil.rmtree(target, ignore_errors=True)
     evaluation_outputs = shutil.ignore_patterns(
-        "checkpoints", "sft_eval*", "evaluation*", "6-*.json", "superseded", "logs", "*.lock"
+        "checkpoints",
+        "sft_eval*",
+        "evaluation*",
+        "6-*.json",
+        "test_set_comparisons.jsonl",
+        "superseded",
+        "logs",
+        "*.lock",
     )
     shutil.copytree(source, target, ignore=evaluation_outputs)
 
@@ -210,7 +221,7 @@ def page(outcomes: list[Outcome]) -> str:
             *rows,
             "",
             f"{len({o.seed for o in outcomes})} seeds, code at {', '.join(commits)}. {twice} of the faulty runs had the one",
-            "retry of gate evaluation, whose second comparison on the test set has half the alpha; the others had one",
+            "retry of gate evaluation, whose second comparison on the test set has a smaller alpha; the others had one",
             "comparison (`--retries 0`). `docs/data/false_passes.jsonl` has a line for every run, with the reasons of the gate.",
             "To repeat the study:",
             "",

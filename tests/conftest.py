@@ -3,7 +3,7 @@
 Listing the gates reads this file and takes no torch: what needs it is imported where it is used.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,20 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
         for mark in item.iter_markers("fault"):
             properties = {"fault": mark.args[0], **mark.kwargs}
             item.user_properties += [(name, str(value)) for name, value in properties.items()]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ledger_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A ledger of comparisons for the fixtures of the session: tests never read or change that of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CTAI_LEDGER", str(tmp_path_factory.mktemp("session_ledger") / "comparisons.jsonl"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _ledger_of_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger of its own for each test, so that no test counts the comparisons of another."""
+    monkeypatch.setenv("CTAI_LEDGER", str(tmp_path / ".ledger" / "comparisons.jsonl"))
 
 
 @pytest.fixture(scope="session")

@@ -226,7 +226,7 @@ class EvaluationSettings(Settings):
         1,
         ge=0,
         le=1,
-        description="maximum retries of training with tuned parameters; the second comparison is made at half the alpha",
+        description="maximum retries of training with tuned parameters; the second comparison has a quarter of the first's alpha",
     )
 
 

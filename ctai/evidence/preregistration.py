@@ -24,7 +24,10 @@ _HYPOTHESES = (
         "counts when SFT wins more of the discordant pairs",
     ),
 )
-_ALPHA_SPENDING = "the n-th comparison on the test set, in whatever session, has the n-th part of alpha"
+_ALPHA_SPENDING = (
+    "the n-th comparison on the test set and base weights, in whatever run directory, has the share 6 / (pi^2 n^2) of "
+    "alpha, and all shares sum to alpha"
+)
 _TEST_SET = "the SHA-256 of the test set"
 _IS_LOOSER: dict[str, Callable[[Any, Any], bool]] = {
     "higher": operator.gt,

@@ -16,7 +16,10 @@ from ctai.evaluate.arms import (
 )
 from ctai.evaluate.attempts import (
     AttemptPaths,
+    alpha_of_comparison,
     attempt_paths,
+    comparison_identity,
+    control_number,
     record_comparison,
     retry_config,
     with_corrected_alpha,
@@ -28,6 +31,7 @@ from ctai.evaluate.comparison import (
     summarize_evaluation,
     write_evaluation,
 )
+from ctai.evaluate.ledger import ComparisonLedger
 from ctai.evidence.result import GateResult
 from ctai.evidence.review import ReviewContext, failed_answer_samples
 from ctai.gates.headroom import base_answers
@@ -46,15 +50,16 @@ _ADAPTER_FILES = ("training_manifest.json", "adapter_model.safetensors", "adapte
 def train_and_evaluate(run: Run) -> GateResult:
     """Train and compare; if the comparison fails, retry with other training parameters, `evaluation.retries` times.
 
-    Every adapter is one more comparison on the same test set, also in a later session with other settings. The n-th
-    comparison uses alpha / n, and the verdict notes it.
+    Every adapter is one more comparison on the same test set and base, in whatever run directory. The n-th comparison has
+    the n-th share of alpha (`alpha_of_comparison`), and the verdict notes it.
     """
     config, history, files = run.config, list[Record](), list[Path]()
     with run.phase("evaluation", control=config.control) as phase:
+        counter = _ComparisonCounter(run)
         for attempt in range(config.evaluation.retries + 1):
             paths = attempt_paths(run.rundir, attempt)
             training = _train(run, config, paths.adapter)
-            number = record_comparison(run.rundir, training.adapter_digest)
+            number = counter.count(paths, attempt)
             corrected = with_corrected_alpha(config, number)
             summary, outputs, reused = _evaluate(run, corrected, paths, training)
             history += [config.training, summary]
@@ -64,15 +69,50 @@ def train_and_evaluate(run: Run) -> GateResult:
             config = retry_config(config)
         phase.parameters["learning_rate"] = config.training.learning_rate
         phase.parameters["attempts"] = attempt + 1
-        files.append(run.rundir.comparisons)
-        notes = (f"comparison {number} on the test set, with alpha divided by {number}",) if number > 1 else ()
+        files += counter.files
         sources = (run.rundir.relative(outputs[2]), run.rundir.relative(paths.adapter / "training_manifest.json"))
         values = evaluation_values(summary, training, *sources)
         metrics = gate_metrics("evaluation", corrected, values)
-        result = run.bind_result("evaluation", metrics, files, notes)
+        result = run.bind_result("evaluation", metrics, files, (counter.note(number),))
         samples = failed_answer_samples(read_jsonl(outputs[1], EvaluationItem))
         run.review_contexts["evaluation"] = ReviewContext(tuple(history), samples)
         return run.finish_gate(result, reused=reused, phase=phase)
+
+
+class _ComparisonCounter:
+    """Numbers of the comparisons of this session; those of a control are not charged.
+
+    Args:
+        run: the run. Its ledger is read at once, so that no training is paid for whose comparison cannot be counted.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._ledger = ComparisonLedger.locate() if run.config.control == "none" else None
+        if self._ledger is not None:
+            self._ledger.check()
+            run.session.note(f"ledger of test set comparisons: {self._ledger.path} ({self._ledger.origin})")
+
+    def count(self, paths: AttemptPaths, attempt: int) -> int:
+        """Record the comparison of an attempt and return its number; a control counts its own attempts only."""
+        if self._ledger is None:
+            return control_number(attempt)
+        heldout = read_jsonl(self._run.rundir.heldout, HeldoutItem)
+        weights = self._run.base.provenance.weights_digest
+        identity = comparison_identity(self._run.rundir, paths.adapter, heldout, weights)
+        return record_comparison(self._run.rundir, identity, self._ledger)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """File of the recorded numbers."""
+        return (self._run.rundir.comparisons,) if self._ledger is not None else ()
+
+    def note(self, number: int) -> str:
+        """Return the note of the verdict on a number."""
+        alpha = f"alpha_n = {alpha_of_comparison(self._run.config.evaluation.alpha, number):.3g}"
+        if self._ledger is None:
+            return f"control: attempt {number}, {alpha}; not counted among the comparisons on this test set"
+        return f"comparison {number} on this test set and base, {alpha}; ledger: {self._ledger.origin}"
 
 
 def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:

@@ -11,9 +11,11 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from ctai.errors import CtaiError
+import safetensors
+
+from ctai.errors import CtaiError, short_error
 from ctai.model import hub
-from ctai.rundir import digest_of, sha256_file
+from ctai.rundir import digest_of, sha256_bytes, sha256_file
 
 EMBEDDED = "embedded"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -139,8 +141,8 @@ def files_to_share(source: ModelSource) -> list[Path]:
 
 
 def weights_digest(source: ModelSource) -> str:
-    """Return a SHA-256 over the names and SHA-256 of the weight files, in order of their names."""
-    return digest_of([[name, _file_digest(source.folder / name)] for name in source.weight_files])
+    """Return a SHA-256 over the sorted SHA-256 of the weight files; their names do not count, so renamed weights are equal."""
+    return digest_of(sorted(_file_digest(source.folder / name) for name in source.weight_files))
 
 
 def files_digest(source: ModelSource) -> str:
@@ -193,3 +195,18 @@ def adapter_digest(folder: Path) -> str:
     if missing:
         raise CtaiError(f"the adapter folder {folder} lacks {' and '.join(missing)} (pickled adapters are not loaded)")
     return digest_of([[name, sha256_file(folder / name)] for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)])
+
+
+def adapter_tensors_digest(folder: Path) -> str:
+    """Return a SHA-256 over names, types, shapes and bytes of the tensors of an adapter, whatever its configuration says.
+
+    Raises:
+        CtaiError: the weights cannot be read.
+    """
+    path = folder / ADAPTER_WEIGHTS
+    try:
+        tensors = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CtaiError(f"{path} is not a readable safetensors file ({short_error(error)})") from error
+    rows = [[name, t["dtype"], list(t["shape"]), sha256_bytes(bytes(t["data"]))] for name, t in tensors]
+    return digest_of(sorted(rows))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from ctai.records.core import FinishReason, Interval, Rate, Record, Split, VersionedRecord
 
 
@@ -105,10 +107,35 @@ class PairedComparison(Record):
     regression: bool = False
 
 
-class TestSetComparison(VersionedRecord):
-    """Log entry of one comparison on the test set: the adapter that was compared with its base."""
+class TestSetComparison(Record):
+    """One comparison of an adapter with its base on a test set, and its number among those on that test set and base.
 
-    adapter_digest: str
+    All digests are of contents, so that a renamed file, model or run directory is the same comparison. The record has no
+    schema version: the ledger outside the run directories outlives the versions of ctai.
+
+    Attributes:
+        adapter_tensors_digest: of the names, types, shapes and bytes of the tensors of the adapter.
+        training_pairs_digest: of the instructions and responses of the training dataset, in order.
+        test_set_digest: of the instructions of the test set.
+        base_weights_digest: of the weights of the base model.
+        number: n of the alpha that the comparison is tested at, from 1.
+    """
+
+    adapter_tensors_digest: str
+    training_pairs_digest: str
+    test_set_digest: str
+    base_weights_digest: str
+    number: int = Field(ge=1)
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """Digests of adapter, data, test set and base: equal for two records of the same comparison."""
+        return (self.adapter_tensors_digest, self.training_pairs_digest, *self.pool)
+
+    @property
+    def pool(self) -> tuple[str, str]:
+        """Digests of test set and base: comparisons that share them share one alpha."""
+        return (self.test_set_digest, self.base_weights_digest)
 
 
 class EvaluationSummary(VersionedRecord):

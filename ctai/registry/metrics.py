@@ -193,7 +193,7 @@ EVALUATION = (
     ),
     MetricSpec(
         "content_p_value", "<", "evaluation.alpha",
-        "p-value of McNemar's test; alpha is divided by the number of comparisons on the test set, over all sessions",
+        "p-value of McNemar's test; the n-th comparison on the test set and base has alpha * 6 / (pi^2 n^2)",
         remedy=f"{_LEARN}; a small gain needs a larger heldout.count to show", is_key=True,
     ),
     MetricSpec(

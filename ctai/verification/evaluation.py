@@ -18,7 +18,16 @@ from ctai.evaluate.arms import (
     score_answer,
     sft_arm,
 )
-from ctai.evaluate.attempts import AttemptPaths, attempt_paths, comparison_number, retry_config, with_corrected_alpha
+from ctai.evaluate.attempts import (
+    AttemptPaths,
+    attempt_paths,
+    comparison_differences,
+    comparison_identity,
+    comparison_number,
+    control_number,
+    retry_config,
+    with_corrected_alpha,
+)
 from ctai.evaluate.comparison import ArmAnswers, ArmIdentity, summarize_evaluation, summary_text
 from ctai.model.sources import adapter_digest
 from ctai.prompts import until_stop
@@ -144,18 +153,27 @@ def recompute_evaluation(records: EvaluationRecords, config: RunConfig) -> Recom
     Raises:
         CtaiError: a record is missing or unreadable, or the arms do not fit together.
     """
-    problems: list[str] = []
+    problems = list(comparison_differences(records.rundir))
     for number in range(config.evaluation.retries + 1):
         paths = attempt_paths(records.rundir, number)
         training = read_record(paths.adapter / "training_manifest.json", TrainingManifest)
         problems += _training_differences(records, _Attempt(paths, training, config))
-        corrected = with_corrected_alpha(config, comparison_number(records.rundir, training.adapter_digest))
+        corrected = with_corrected_alpha(config, _comparison_number(records, config, number))
         summary, attempt_problems = _recompute_attempt(records, _Attempt(paths, training, corrected))
         problems += attempt_problems
         if summary.go or number == config.evaluation.retries:
             break
         config = retry_config(config)
     return RecomputedEvaluation(summary, training, paths, corrected, tuple(problems))
+
+
+def _comparison_number(records: EvaluationRecords, config: RunConfig, attempt: int) -> int:
+    """Return the number of the comparison of an attempt as the run directory records it."""
+    if config.control != "none":
+        return control_number(attempt)
+    adapter = attempt_paths(records.rundir, attempt).adapter
+    weights = records.provenance.weights_digest
+    return comparison_number(records.rundir, comparison_identity(records.rundir, adapter, records.heldout, weights))
 
 
 def _recompute_attempt(records: EvaluationRecords, attempt: _Attempt) -> tuple[EvaluationSummary, list[str]]:
