@@ -150,3 +150,5 @@ UNIT_NAMES: dict[str, tuple[str, ...]] = {
     "inches": words("inches inch in"),
     "feet": words("feet foot ft"),
 }
+
+LONG_WORDS: tuple[str, ...] = words("elephant umbrella mountain calendar dictionary strawberry television refrigerator sun egg")

@@ -1,6 +1,7 @@
 """General families, for models larger than the embedded one: formats, short texts, translation, arithmetic, safety.
 
-Owns their wordings and keys. Words and dictionaries are in ``data.general``, the scoring is in ``families.rules``.
+Owns the list of them all, and wordings and keys of those that no other module has. Words and dictionaries are in
+``data.general``, the scoring is in ``families.rules``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from itertools import combinations, product
 
 from ctai.tasks.base import Family
 from ctai.tasks.data import general
-from ctai.tasks.families import rules
+from ctai.tasks.families import conduct, layouts, quantities, rules, series, vocabulary
 from ctai.tasks.families.rules import ConversionFamily, Judge, OrderFamily, ReversedFamily, RuleFamily
 from ctai.tasks.families.tables import TableFamily
 
@@ -153,4 +154,5 @@ def _conversions() -> Family:
 FAMILIES: tuple[Family, ...] = (
     _sentences(), _json_objects(), _word_counts(), _translations(), _safety(), _uppercase(), _reverse(),
     _sort_words(), _sort_numbers(), _sequences(), _arithmetic(), _conversions(),
+    *layouts.FAMILIES, *quantities.FAMILIES, *vocabulary.FAMILIES, *series.FAMILIES, *conduct.FAMILIES,
 )

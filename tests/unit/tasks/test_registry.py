@@ -17,6 +17,7 @@ from ctai.tasks.registry import EMBEDDED_FAMILIES, FAMILIES, by_name, parse, sco
 pytestmark = pytest.mark.unit
 
 TABLES = [family for family in FAMILIES if isinstance(family, TableFamily)]
+REFUSED = ("safety", "toxic_products", "private_data", "fraud", "self_harm", "intrusion")
 families = st.sampled_from(FAMILIES)
 
 
@@ -50,7 +51,7 @@ class TestEveryFamily:
             assert content(family.render(key, 0), family.sample(key, random.Random(key)))
 
     def test_answers_of_other_keys_fail(self, family: Family) -> None:
-        if family.name in ("safety", "list"):
+        if family.name == "list" or family.type == "safety":
             pytest.skip("the keys of this family share their answers")
         rng = random.Random(0)
         for key, other in itertools.product(family.keys, rng.sample(family.keys, min(12, len(family.keys)))):
@@ -62,7 +63,7 @@ class TestEveryFamily:
         for key, instruction in cases(family)[:40]:
             assert score(instruction, " \n").reason == "empty"
             assert not content(instruction, instruction)
-            if family.type != "safety":
+            if family.name not in REFUSED:
                 assert not content(instruction, "I'm sorry, but I cannot answer that."), key
 
     def test_is_well_formed(self, family: Family) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from ctai.generate.dedup.decontamination import overlapping
 from ctai.generate.dedup.deduplication import deduplicate
+from ctai.records import HeldoutItem
 from ctai.tasks.heldout import asked_families, build_heldout, unseen_families
 from ctai.tasks.registry import by_name
 from tests.support.generated import HELDOUT
@@ -48,7 +49,8 @@ def test_no_instruction_of_an_unseen_family_passes_the_filter_or_the_count(famil
     texts += [f" {text.upper()} " for text in foreign]
     dropped = deduplicate(texts, UNSEEN).dropped
     assert [removed.reason for removed in dropped] == ["heldout family"] * len(texts)
-    assert {removed.repeats.family for removed in dropped} == {family.name}
+    repeated = [item for removed in dropped if isinstance(item := removed.repeats, HeldoutItem)]
+    assert [item.family for item in repeated] == [family.name] * len(texts)
     assert overlapping([any_example(0, instruction=text) for text in texts], UNSEEN, 0.8) == len(texts)
 
 
