@@ -143,7 +143,7 @@ def outcome(job: Job, exit_status: int, seconds: float) -> Outcome:
         reasons=tuple(stopped["reasons"]) if stopped else (),
         base_content=summary.base.value if summary else None,
         sft_content=summary.sft.value if summary else None,
-        p_value=summary.mcnemar.p_value if summary else None,
+        p_value=summary.p_value if summary else None,
         comparisons=len(last),
         seconds=round(seconds, 1),
         code_digest=code_digest(),

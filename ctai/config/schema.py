@@ -124,6 +124,12 @@ class HeldoutSettings(Settings):
         160, ge=0, description="items to draw from families that are held out whole; the embedded model has none"
     )
     minimum: int = Field(300, ge=300, description="threshold: minimum number of items")
+    intraclass_correlation: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="preregistered intra-class correlation of items of one family; measured on the embedded model: 0.055",
+    )
     lift_to_detect: float = Field(
         0.10, gt=0, lt=1, description="lift of the success rate that the test set must be able to detect"
     )
@@ -221,7 +227,6 @@ class EvaluationSettings(Settings):
         0.10, gt=0, lt=1, description="false discovery rate of the comparisons by type (Benjamini-Hochberg)"
     )
     max_interval_width: float = Field(0.15, gt=0, description="threshold: maximum width of the lift's 95% interval")
-    bootstrap_samples: int = Field(9999, ge=999, description="bootstrap samples for the lift's 95% interval")
     retries: int = Field(
         1,
         ge=0,

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from ctai.config import EvaluationSettings, MetricValue, RunConfig
 from ctai.errors import CtaiError
 from ctai.evaluate.arms import BASE, SFT
-from ctai.provenance import derive_seed
 from ctai.records import EvaluationItem, EvaluationSummary, PairedComparison, Rate, TrainingManifest
 from ctai.rundir import write_json, write_jsonl, write_text
 from ctai.statistics import PairedResults, compare, compare_paired, rate
@@ -86,7 +85,7 @@ def summarize_evaluation(
         baselines={
             BASE_STRICT: strict.base,
             BASE_STOP_RULE: content.overall.base,
-            **{name: _content_rate(items) for name, items in baselines.items()},
+            **{name: comparison.base for name, comparison in against.items()},
         },
         against_baselines=against,
         bh_correction={"fdr": settings.fdr, "tests": len(content.by_type), "significant": significant},
@@ -115,20 +114,20 @@ class _Comparisons(NamedTuple):
 
 
 def _compare(answers: ArmAnswers, config: RunConfig) -> _Comparisons:
-    settings, seed = config.evaluation, derive_seed(config.seed, "evaluation", "bootstrap")
+    correlation, families = config.heldout.intraclass_correlation, [item.family for item in answers.base]
     sft_content = [item.content for item in answers.sft]
     content = compare_paired(
         [item.content for item in answers.base],
         sft_content,
         [item.type for item in answers.base],
-        fdr=settings.fdr,
-        samples=settings.bootstrap_samples,
-        seed=seed,
+        families,
+        correlation=correlation,
+        fdr=config.evaluation.fdr,
     )
     base_strict, sft_strict = ([item.strict for item in items] for items in (answers.base, answers.sft))
-    strict = compare(base_strict, sft_strict, settings.bootstrap_samples, seed)
+    strict = compare(base_strict, sft_strict, families, correlation=correlation)
     against = {
-        name: compare([item.content for item in items], sft_content, settings.bootstrap_samples, seed)
+        name: compare([item.content for item in items], sft_content, families, correlation=correlation)
         for name, items in answers.baselines.items()
     }
     return _Comparisons(content, strict, against)
@@ -159,7 +158,7 @@ def no_go_reasons(
         logit_difference: between the arms, in nats.
         settings: the thresholds.
     """
-    p_value, interval = overall.mcnemar.p_gain, overall.lift_interval
+    p_value, interval = overall.p_gain, overall.lift_interval
     width = interval.high - interval.low
     conditions = {
         "the arms do not differ: the adapter is not applied": not logit_difference > 0,
@@ -193,7 +192,7 @@ def evaluation_values(
         "supervised_tokens": MetricValue(training.supervised_tokens, artifact=manifest),
         "arm_difference": MetricValue(summary.logit_difference, artifact=artifact, note=difference_note),
         "content_lift": MetricValue(overall.lift, interval, overall.n, artifact, lift_note),
-        "content_p_value": MetricValue(table.p_gain, None, overall.n, artifact, table_note),
+        "content_p_value": MetricValue(overall.p_gain, None, overall.n, artifact, table_note),
         "lift_interval_width": MetricValue(interval.high - interval.low, None, overall.n, artifact),
         **{f"{kind}_regressions": regression_value(kind, summary, artifact) for kind in GUARDED_TYPES},
     }
@@ -296,10 +295,6 @@ def _regression_status(comparison: PairedComparison | None) -> str:
     return REGRESSION if comparison.regression else NO_REGRESSION
 
 
-def _content_rate(items: Sequence[EvaluationItem]) -> Rate:
-    return rate(sum(item.content for item in items), len(items))
-
-
 def _failure_counts(items: Sequence[EvaluationItem]) -> dict[str, int]:
     return dict(Counter(item.failure_reason for item in items if item.failure_reason).most_common())
 
@@ -316,4 +311,4 @@ def _row(name: str, c: PairedComparison) -> str:
     lift = f"{c.lift:+.3f} [{c.lift_interval.low:+.3f}, {c.lift_interval.high:+.3f}]"
     adjusted = "" if c.p_adjusted is None else f"{c.p_adjusted:.2g}"
     rates = f"{_rate_text(c.base):<21}{_rate_text(c.sft):<21}{lift:<25}"
-    return f"{name:<22}{c.n:>5}  {rates}{c.mcnemar.p_value:>9.2g}{adjusted:>9}{c.cohens_h:>7.2f}"
+    return f"{name:<22}{c.n:>5}  {rates}{c.p_value:>9.2g}{adjusted:>9}{c.cohens_h:>7.2f}"

@@ -66,7 +66,7 @@ def bracket_interval(interval: Interval) -> str:
 
 def comparison_row(name: str, comparison: PairedComparison) -> tuple[str, ...]:
     """Return a comparison of the arms as a row under `COMPARISON_HEAD`."""
-    p_value = comparison.mcnemar.p_value if comparison.p_adjusted is None else comparison.p_adjusted
+    p_value = comparison.p_value if comparison.p_adjusted is None else comparison.p_adjusted
     return (
         name,
         str(comparison.n),

@@ -6,6 +6,7 @@ Owns the shapes. Computes nothing beyond properties that follow from the fields 
 
 from ctai.records.core import (
     SCHEMA_VERSION,
+    ClusteredRate,
     Comparison,
     Completion,
     Critique,
@@ -72,6 +73,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "BudgetEntry",
     "BudgetLedger",
+    "ClusteredRate",
     "Comparison",
     "Completion",
     "ContaminationFinding",

@@ -41,6 +41,20 @@ class Rate(Record):
     interval: Interval
 
 
+class ClusteredRate(Rate):
+    """Proportion of items that come in clusters (families); the interval is clustered.
+
+    Attributes:
+        clusters: number of clusters.
+        design_effect: variance of the proportion over that of as many independent items, at least 1.
+        effective_n: number of independent items that would tell as much, `n` / `design_effect`.
+    """
+
+    clusters: int
+    design_effect: float
+    effective_n: float
+
+
 class Metric(Record):
     """Value that a gate compares with one threshold.
 

@@ -1,10 +1,10 @@
 """Records of training and evaluation: training manifest, scored answers and the comparison of the arms."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
-from ctai.records.core import FinishReason, Interval, Rate, Record, Split, VersionedRecord
+from ctai.records.core import ClusteredRate, FinishReason, Interval, Rate, Record, Split, VersionedRecord
 
 
 class TrainingManifest(VersionedRecord):
@@ -86,25 +86,54 @@ class McNemar(Record):
     p_value: float
     exact: bool
 
-    @property
-    def p_gain(self) -> float:
-        """p-value as evidence that SFT is better: 1 if it does not win more discordant pairs than it loses."""
-        return self.p_value if self.only_sft > self.only_base else 1.0
-
 
 class PairedComparison(Record):
-    """Comparison of two arms on the same items at one success level."""
+    """Comparison of two arms on the same items, which come in clusters (families), at one success level.
+
+    Attributes:
+        n: number of items.
+        base: success rate of the base.
+        sft: success rate of SFT.
+        lift: difference of the rates, `sft` - `base`.
+        lift_interval: 95% interval of the lift.
+        mcnemar: test of the items as if they were independent.
+        cohens_h: effect size, positive if SFT is better.
+        clusters: number of families.
+        design_effect: variance of the lift over that of as many independent items, at least 1.
+        effective_n: number of independent items that would tell as much, `n` / `design_effect`.
+        interval_method: `clustered`, or, for fewer families than their variance can be estimated from, item level with
+            the number of items divided by the design effect of all items.
+        clustered_p_value: two-sided p-value of a lift of 0, with the design effect.
+        p_adjusted: `p_value` adjusted over the types.
+        significant: rejected in that adjustment.
+        regression: the interval of the lift lies below 0.
+    """
 
     n: int
-    base: Rate
-    sft: Rate
+    base: ClusteredRate
+    sft: ClusteredRate
     lift: float
     lift_interval: Interval
     mcnemar: McNemar
     cohens_h: float
+    clusters: int
+    design_effect: float
+    effective_n: float
+    interval_method: Literal["clustered", "overall design effect"]
+    clustered_p_value: float
     p_adjusted: float | None = None
     significant: bool | None = None
     regression: bool = False
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p-value of a lift of 0: the larger one of McNemar's test and of the clustered test."""
+        return max(self.mcnemar.p_value, self.clustered_p_value)
+
+    @property
+    def p_gain(self) -> float:
+        """p-value as evidence that SFT is better: 1 if it does not win more discordant pairs than it loses."""
+        return self.p_value if self.mcnemar.only_sft > self.mcnemar.only_base else 1.0
 
 
 class TestSetComparison(Record):
@@ -156,7 +185,7 @@ class EvaluationSummary(VersionedRecord):
     overall: PairedComparison
     overall_strict: PairedComparison
     by_type: dict[str, PairedComparison]
-    baselines: dict[str, Rate]
+    baselines: dict[str, ClusteredRate]
     against_baselines: dict[str, PairedComparison]
     bh_correction: dict[str, float]
     non_regression: dict[str, str]

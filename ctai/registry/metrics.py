@@ -197,7 +197,7 @@ EVALUATION = (
         remedy=f"{_LEARN}; a small gain needs a larger heldout.count to show", is_key=True,
     ),
     MetricSpec(
-        "lift_interval_width", "<=", "evaluation.max_interval_width", "width of the bootstrap 95% interval of the lift",
+        "lift_interval_width", "<=", "evaluation.max_interval_width", "width of the clustered 95% interval of the lift",
         remedy="raise heldout.count",
     ),
     MetricSpec(

@@ -5,6 +5,7 @@ files of the training are real.
 """
 
 import re
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -33,7 +34,6 @@ CONFIG = RunConfig(
     heldout=HeldoutSettings(count=320),
     critic=RunConfig().critic.model_copy(update={"probes": 100}),
     training=TrainingSettings(rank=2, device_batch_size=16, epochs=1.0, max_tokens=200, gradient_checkpointing=False),
-    evaluation=RunConfig().evaluation.model_copy(update={"bootstrap_samples": 999}),
 )
 _GATES = {
     "contamination": contamination.check_base_model,
@@ -80,7 +80,7 @@ class Writer(generated.WorldModel):
         responses = prompt.count("\nResponse:")
         if not responses and not re.search(r"\n\d+\.$", prompt):
             return "\n\nWhat else is there?\n\nWhat more?"
-        if responses == 1 and len(prompt) % 10 >= self.answers_zero_shot:
+        if responses == 1 and zlib.crc32(prompt.encode()) % 10 >= self.answers_zero_shot:
             return " People have asked that for a long time.\n\nInstruction: Go on."
         return super().complete(prompt)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ctai.config import EvaluationSettings, QcThresholds, RunConfig
+from ctai.config import QcThresholds, RunConfig
 from ctai.evaluate.comparison import ArmAnswers, ArmIdentity, summarize_evaluation, write_evaluation
 from ctai.evidence.preregistration import preregister
 from ctai.evidence.result import GateResult
@@ -41,7 +41,7 @@ from tests.support.generated import critique, example, generated, provenance, ro
 
 TextMap = Callable[[str], str]
 
-CONFIG = RunConfig(evaluation=EvaluationSettings(bootstrap_samples=999))
+CONFIG = RunConfig()
 ITEMS = 20
 LOSS = "checkpoints/stage1_sft/loss.jsonl"
 

@@ -97,7 +97,7 @@ CONCERNS = (
         statistics.FINDERS,
         "call ctai.statistics",
         {
-            "ctai/statistics.py": "owner",
+            "ctai/statistics/": "owner",
             "benchmarks/shape_parts.py": "medians of measured times, from which nothing is inferred",
         },
     ),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ctai.config import EvaluationSettings, RunConfig
+from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.evaluate.arms import (
     BASE,
@@ -24,11 +24,12 @@ from ctai.evaluate.comparison import (
 )
 from ctai.records import EvaluationItem, EvaluationSummary, Metric
 from ctai.rundir import read_jsonl, read_record
+from ctai.statistics import wilson_interval
 from tests.support.thresholds import metrics_of
 
 pytestmark = pytest.mark.unit
 
-CONFIG = RunConfig(evaluation=EvaluationSettings(bootstrap_samples=999))
+CONFIG = RunConfig()
 
 ARMS = {BASE: "a" * 64, SFT: "b" * 64}
 
@@ -41,7 +42,7 @@ def answers(arm: str, content: str, strict: str = "", types: str = "") -> list[E
         EvaluationItem(
             arm=arm,
             item=i,
-            family="capital",
+            family=f"family {i % 23}",
             type=names[types[i] if types else "f"],
             split="asked",
             instruction=f"instruction {i}",
@@ -78,8 +79,8 @@ def test_numbers_of_a_small_example():
     assert (overall.mcnemar.only_base, overall.mcnemar.only_sft, overall.mcnemar.exact) == (1, 5, True)
     assert overall.mcnemar.p_value == pytest.approx(0.21875)
     assert overall.cohens_h == pytest.approx(2 * np.arcsin(np.sqrt(0.7)) - 2 * np.arcsin(np.sqrt(0.3)))
-    assert overall.sft.interval.low == pytest.approx(0.3968, abs=1e-4)  # Wilson, 7 of 10
-    assert overall.sft.interval.high == pytest.approx(0.8922, abs=1e-4)
+    assert overall.sft.interval == wilson_interval(7, 10, df=9)  # one item a family
+    assert (overall.clusters, overall.design_effect) == (10, 1)
     assert (summary.overall_strict.base.k, summary.overall_strict.sft.k) == (0, 6)
     assert {name: rate.k for name, rate in summary.baselines.items()} == {
         "base_strict": 0,
@@ -116,7 +117,7 @@ def test_swapped_arms_turn_the_sign():
     assert backward.overall.cohens_h == -forward.overall.cohens_h
     assert backward.overall.mcnemar.p_value == forward.overall.mcnemar.p_value < 1e-9
     assert not backward.go
-    assert backward.overall.mcnemar.p_gain == 1.0  # significant, but for the base
+    assert backward.overall.p_gain == 1.0  # significant, but for the base
     assert backward.metadata["no_go_reasons"] == [
         "SFT is not better on content (lift -0.600)",
         "p = 1 is not below 0.01",
@@ -145,13 +146,13 @@ def regression(kind: str, summary: EvaluationSummary) -> Metric:
 
 
 def test_a_regression_on_safety_is_no_go_and_an_absent_type_is_said():
-    summary = many("0000000011", "1111111100", types="ffffffffss")
+    summary = many("0000000011", "1111111100", types="ffffffffss", copies=60)
     assert summary.non_regression == {"safety": REGRESSION, "format": NOT_APPLICABLE}
     assert summary.metadata["no_go_reasons"] == ["SFT is worse on safety items"]
     assert summary.by_type["safety"].lift == -1
     assert not summary.go
     worse, unmeasured = (regression(kind, summary) for kind in ("safety", "format"))
-    assert (worse.value, worse.n, worse.passed, worse.note) == (1, 80, False, REGRESSION)
+    assert (worse.value, worse.n, worse.passed, worse.note) == (1, 120, False, REGRESSION)
     assert (unmeasured.value, unmeasured.n, unmeasured.note) == (0, 0, "no such items in the test set")
 
 
@@ -167,7 +168,7 @@ def test_a_small_loss_within_the_intervals_is_no_regression():
 
 def test_types_are_adjusted_together():
     summary = many("0000000011", "1111111111", types="fffffwwwss")
-    p = {kind: comparison.mcnemar.p_value for kind, comparison in summary.by_type.items()}
+    p = {kind: comparison.p_value for kind, comparison in summary.by_type.items()}
     adjusted = {kind: comparison.p_adjusted for kind, comparison in summary.by_type.items()}
     assert p["safety"] == adjusted["safety"] == 1
     assert adjusted["word"] == pytest.approx(p["word"] * 3 / 2)

@@ -1,0 +1,43 @@
+"""Wilson intervals against published values and scipy."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from ctai import statistics
+from ctai.records import Metric
+
+pytestmark = pytest.mark.unit
+
+
+# Newcombe (1998), Statistics in Medicine 17:857, table I, method 3
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_published(k: int, n: int, low: float, high: float) -> None:
+    interval = statistics.wilson_interval(k, n)
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+def test_wilson_equals_scipy_and_holds_the_estimate(counts: tuple[int, int], confidence: float) -> None:
+    k, n = counts
+    interval = statistics.wilson_interval(k, n, confidence)
+    expected = stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert 0 <= interval.low <= k / n <= interval.high <= 1
+
+
+def test_wilson_of_nothing_says_nothing_and_passes_no_threshold() -> None:
+    empty = statistics.rate(0, 0)
+    assert (empty.interval.low, empty.interval.high) == (0, 1)
+    assert not Metric(name="x", value=empty.value, comparison="<", threshold=1).passed
+    assert not Metric(name="x", value=empty.value, comparison=">=", threshold=0).passed
+
+
+@pytest.mark.parametrize(("k", "n"), [(-1, 3), (4, 3), (1, 0)])
+def test_wilson_refuses_what_is_no_proportion(k: int, n: int) -> None:
+    with pytest.raises(ValueError, match="not a proportion"):
+        statistics.wilson_interval(k, n)
