@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from ctai.config import RunConfig, setting_value
+from ctai.config import HeldoutSettings, RunConfig, setting_value
 from ctai.records import Hypothesis, Preregistration
 from ctai.registry import RIVALS, GateSpec, gates_before, relaxable_settings
 from ctai.rundir import digest_of, jsonl_lines, sha256_bytes
@@ -53,7 +53,7 @@ def preregister(config: RunConfig) -> Preregistration:
 def heldout_digest(config: RunConfig) -> str:
     """Return the SHA-256 of the file of the test set that a run with this configuration freezes."""
     embedded = config.generation.embedded_world
-    return _heldout_digest(config.heldout.count, config.seed, embedded, select_families(embedded))
+    return _heldout_digest(config.heldout, config.seed, embedded, select_families(embedded))
 
 
 def describe_changes(before: Preregistration, after: Preregistration) -> str:
@@ -101,9 +101,10 @@ def _format(value: Any) -> str:
 
 
 @cache
-def _heldout_digest(count: int, seed: int, embedded: bool, _families: tuple[Family, ...]) -> str:
+def _heldout_digest(settings: HeldoutSettings, seed: int, embedded: bool, _families: tuple[Family, ...]) -> str:
     """Draw the test set once per process and selection of families, and hash its lines."""
-    return sha256_bytes(b"".join(jsonl_lines(build_heldout(count, seed, embedded))))
+    items = build_heldout(settings.count, seed, embedded, settings.unseen_count)
+    return sha256_bytes(b"".join(jsonl_lines(items)))
 
 
 @cache
