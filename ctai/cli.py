@@ -1,4 +1,4 @@
-"""Command line around a run: preflight, configuration, verification, attestation, report and export.
+"""Command line around a run: preflight, configuration, preregistration, verification, attestation, report and export.
 
 Owns arguments, help and exit status. Does not run gates (`pytest -m gates`). A command imports its modules when it runs, so that
 help and errors are instant.
@@ -41,6 +41,7 @@ Each command has --help; the options of a run are in `pytest --help` under 'ctai
 _EXIT_CODES = {
     "preflight": "0: the run can start. 1: a check failed, see the lines with FAIL. 2: invalid usage or configuration.",
     "config": "0: printed. 2: invalid usage or configuration; all errors are listed.",
+    "preregister": "0: written. 2: a gate has measured already, another preregistration exists, or the stamp failed.",
     "verify": "0: no differences. 1: differences, one a line. 2: no evidence found, or unusable key.",
     "attest": "0: written. 2: the evidence does not verify, or unusable key.",
     "report": "0: written. 2: not a run directory, or not writeable.",
@@ -49,6 +50,10 @@ _EXIT_CODES = {
 _EXAMPLES = {
     "preflight": ("ctai preflight", "ctai preflight --gpu --run-dir /workspace/run-1"),
     "config": ("ctai config --profile pod", "ctai config --set pilot.count=150 > my.toml  # then: --profile my.toml"),
+    "preregister": (
+        "ctai preregister runs/study-1 --seed 1  # then: pytest -m gates --run-dir runs/study-1 --seed 1",
+        "ctai preregister runs/study-1 --seed 1 --stamp 'sh stamp.sh {file} {answer}'",
+    ),
     "verify": ("ctai verify runs/embedded-embedded-seed0", "ctai verify RUN --public-key key.pub.pem"),
     "attest": ("ctai attest runs/embedded-embedded-seed0 --key key.pem",),
     "report": ("ctai report runs/embedded-embedded-seed0",),
@@ -94,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     config = _add(commands, "config", "print all settings with description and origin, as a TOML profile")
     add_options(config.add_argument)
     config.set_defaults(command=_config)
+    _add_preregister(commands)
     verify = _add(
         commands, "verify", "recompute digests, verdicts and metrics of a run directory and report differences"
     )
@@ -138,6 +144,22 @@ def _add(
     )
 
 
+def _add_preregister(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _add(
+        commands, "preregister", "write hypotheses, thresholds and the digest of the test set of a run before it starts"
+    )
+    command.add_argument("run_dir", metavar="DIR", type=Path, help="run directory")
+    add_options(command.add_argument)
+    command.add_argument(
+        "--stamp",
+        metavar="COMMAND",
+        help="program that makes a time stamp, run without a shell: {file} is the preregistration, {sha256} its SHA-256, "
+        "{answer} the file to write (default: standard output); CTAI_STAMP_COMMAND sets one, too",
+    )
+    command.add_argument("--stamp-suffix", metavar="SUFFIX", default="tsr", help="suffix of the stamp (default: tsr)")
+    command.set_defaults(command=_preregister)
+
+
 def _add_families(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--families",
@@ -164,6 +186,19 @@ def _config(options: argparse.Namespace) -> int:
     from ctai.pipeline.options import resolve_options
 
     print(config_text(resolve_options(options)), end="")
+    return 0
+
+
+def _preregister(options: argparse.Namespace) -> int:
+    from ctai.evidence.stamp import stamp_command
+    from ctai.pipeline.options import resolve_options
+    from ctai.pipeline.preregister import preregister_run
+
+    command = stamp_command(options.stamp, options.stamp_suffix)
+    result = preregister_run(options.run_dir, resolve_options(options).config, command)
+    print(f"{result.sha256}  {result.path}")
+    if result.stamp is not None:
+        print(f"{result.stamp.answer_sha256}  {options.run_dir / result.stamp.answer}")
     return 0
 
 

@@ -20,6 +20,7 @@ from ctai.evidence.review import (
     run_review_command,
     write_packet,
 )
+from ctai.evidence.stamp import write_preregistration
 from ctai.evidence.verdicts import (
     missing_prerequisite,
     read_verdict,
@@ -37,7 +38,7 @@ from ctai.progress import Display, SilentProgress
 from ctai.provenance import GitState, OpenPhase, Session, code_digest, collect_environment, run_id
 from ctai.records import ContaminationReport, Metric, Verdict, utc_now
 from ctai.registry import GATES, gate_named, gates_after
-from ctai.rundir import RunDir, digest_of, read_record, sha256_file, write_json
+from ctai.rundir import RunDir, digest_of, read_record, sha256_file
 
 
 class Run(RunContext):
@@ -90,7 +91,7 @@ class Run(RunContext):
         """Log the work of a gate in the session manifest and hold it to its time limit; preregisters the run first."""
         started = utc_now()
         # not before a gate starts: a run that is refused leaves the evidence of another as it is
-        write_json(self.rundir.preregistration, self.preregistration)
+        write_preregistration(self.rundir, self.preregistration)
         self.progress.limit(gate, getattr(self.config.limits, gate))
         with self.session.phase(gate, parameters) as opened:
             try:

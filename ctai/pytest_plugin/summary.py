@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def suite_properties(run: "Run") -> dict[str, str]:
     """Return the properties of the JUnit suite: settings, machine, model and code of the run."""
     from ctai.evidence.preregistration import relaxed_thresholds
+    from ctai.evidence.stamp import read_stamp
     from ctai.rundir import digest_of
 
     environment, model = run.environment, run.config.model
@@ -25,6 +26,7 @@ def suite_properties(run: "Run") -> dict[str, str]:
         "code_digest": environment.code_digest,
         "config_digest": digest_of(run.config),
         "preregistration": digest_of(run.preregistration),
+        "preregistration_stamp": stamp.answer if (stamp := read_stamp(run.rundir)) else "none",
         "relaxed_thresholds": "; ".join(relaxed_thresholds(run.config, GATES[-1])) or "none",
         "profile": run.config.profile,
         "control": run.config.control,

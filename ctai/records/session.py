@@ -40,6 +40,22 @@ class Preregistration(VersionedRecord):
     seed: int
 
 
+class PreregistrationStamp(VersionedRecord):
+    """Record of an outside time stamp of the preregistration.
+
+    Attributes:
+        preregistration: path of the stamped file, relative to the run directory.
+        sha256: its SHA-256 when it was stamped.
+        answer: path of the stamp, relative to the run directory.
+        answer_sha256: SHA-256 of the stamp.
+    """
+
+    preregistration: str
+    sha256: str
+    answer: str
+    answer_sha256: str
+
+
 class Verdict(VersionedRecord):
     """Verdict of a gate, bound by digests to the artifacts that it judged.
 

@@ -122,6 +122,11 @@ class RunDir:
         return self.path("evidence", "preregistration.json")
 
     @property
+    def preregistration_stamp(self) -> Path:
+        """Record of the outside time stamp of the preregistration, if there is one."""
+        return self.path("evidence", "preregistration_stamp.json")
+
+    @property
     def junit_report(self) -> Path:
         """JUnit report of a session that selected every gate."""
         return self.path("evidence", "gates.xml")

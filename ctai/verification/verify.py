@@ -6,6 +6,7 @@ model, so it cannot show that a model wrote the texts.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from ctai.evidence.attestation import (
 from ctai.evidence.dsse import load_signer
 from ctai.evidence.junit import junit_differences, read_cases
 from ctai.evidence.preregistration import preregister, relaxed_thresholds
+from ctai.evidence.stamp import read_stamp, stamp_differences
 from ctai.evidence.verdicts import key_of, read_verdict, verdict_path
 from ctai.provenance import code_digest
 from ctai.records import Preregistration, Verdict
@@ -99,6 +101,7 @@ def evidence_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
     yield from verdicts.unreadable.values()
     yield from _chain_differences(rundir, verdicts)
     yield from _guarded("preregistration", partial(_preregistration_differences, rundir, verdicts))
+    yield from _guarded("stamp", partial(stamp_differences, rundir, verdicts.readable))
     for manifest in _manifests(rundir):
         yield from _guarded("stage", partial(stage_differences, rundir, manifest))
     yield from _guarded("JUnit report", partial(_report_differences, rundir, verdicts))
@@ -156,6 +159,9 @@ def remarks(folder: Path, public_key: Path | None = None) -> list[str]:
     if public_key is None:
         signed = "are signed; give --public-key to check by whom" if is_signed(rundir) else "are not signed"
         texts.append(f"the attestations {signed}")
+    with suppress(CtaiError):  # an unreadable record is a difference
+        if stamp := read_stamp(rundir):
+            texts.append(f"the preregistration has the stamp {stamp.answer}; docs/verify.md says how to check its time")
     if uncovered := uncovered_files(rundir):
         texts.append(f"{len(uncovered)} file(s) below {', '.join(UNCOVERED)} are not evidence and were not checked")
     return texts
