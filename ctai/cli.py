@@ -51,11 +51,12 @@ _EXAMPLES = {
     "preflight": ("ctai preflight", "ctai preflight --gpu --run-dir /workspace/run-1"),
     "config": ("ctai config --profile pod", "ctai config --set pilot.count=150 > my.toml  # then: --profile my.toml"),
     "preregister": (
-        "ctai preregister runs/study-1 --seed 1  # then: pytest -m gates --run-dir runs/study-1 --seed 1",
-        "ctai preregister runs/study-1 --seed 1 --stamp 'sh stamp.sh {file} {answer}'",
+        "ctai preregister runs/study",
+        "ctai preregister runs/study --seed 1  # then: pytest -m gates --run-dir runs/study --seed 1",
+        "ctai preregister runs/study --stamp 'sh stamp.sh {file} {answer}'",
     ),
     "verify": ("ctai verify runs/embedded-embedded-seed0", "ctai verify RUN --public-key key.pub.pem"),
-    "attest": ("ctai attest runs/embedded-embedded-seed0 --key key.pem",),
+    "attest": ("ctai attest runs/embedded-embedded-seed0 --key key.pem", "ctai attest RUN --model-key ec.pem"),
     "report": ("ctai report runs/embedded-embedded-seed0",),
     "export": ("ctai export runs/embedded-embedded-seed0 --to shared",),
 }
@@ -107,11 +108,23 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--public-key", metavar="FILE", type=Path, help="ed25519 public key (PEM) that must have signed the evidence"
     )
+    verify.add_argument(
+        "--model-public-key",
+        metavar="FILE",
+        type=Path,
+        help="elliptic-curve public key (PEM) that must have signed the adapters",
+    )
     _add_families(verify)
     verify.set_defaults(command=_verify)
     attest = _add(commands, "attest", "attest the evidence of a run directory, signed if a key is given")
     attest.add_argument("run_dir", metavar="DIR", type=Path, help="run directory")
     attest.add_argument("--key", metavar="FILE", type=Path, help="ed25519 private key (PEM) to sign with")
+    attest.add_argument(
+        "--model-key",
+        metavar="FILE",
+        type=Path,
+        help="elliptic-curve private key (PEM) for an OpenSSF model signature of each adapter: ADAPTER.model.sig",
+    )
     _add_families(attest)
     attest.set_defaults(command=_attest)
     report = _add(commands, "report", "write the HTML report of a run directory: DIR/report/index.html")
@@ -208,7 +221,8 @@ def _verify(options: argparse.Namespace) -> int:
 
     plugins.activate(options.families)
     count = 0
-    for count, problem in enumerate(find_differences(options.run_dir, options.public_key), start=1):  # noqa: B007
+    problems = find_differences(options.run_dir, options.public_key, options.model_public_key)
+    for count, problem in enumerate(problems, start=1):  # noqa: B007
         print(f"DIFFERS  {problem}")
     for gate, outcome in outcomes(options.run_dir).items():
         print(f"{gate:<14} {outcome}")
@@ -223,7 +237,8 @@ def _attest(options: argparse.Namespace) -> int:
     from ctai.verification.verify import attest
 
     plugins.activate(options.families)
-    print(attest(options.run_dir, options.key))
+    for path in attest(options.run_dir, options.key, options.model_key):
+        print(path)
     return 0
 
 

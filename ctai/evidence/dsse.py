@@ -98,7 +98,7 @@ def load_signer(path: Path) -> "CryptoSigner":
         CtaiError: the file is not readable, holds no such key, or the extra `sign` is not installed.
     """
     serialization, ed25519, signer = _libraries()
-    key = _load(path, lambda data: serialization.load_pem_private_key(data, password=None))
+    key = load_pem(path, lambda data: serialization.load_pem_private_key(data, password=None))
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise CtaiError(f"{path} is not an ed25519 private key in PEM (openssl genpkey -algorithm ed25519)")
     loaded: CryptoSigner = signer.CryptoSigner(key, _with_key_id(key.public_key(), signer))
@@ -112,7 +112,7 @@ def load_public_key(path: Path) -> "SSlibKey":
         CtaiError: the file is not readable, holds no such key, or the extra `sign` is not installed.
     """
     serialization, ed25519, signer = _libraries()
-    key = _load(path, serialization.load_pem_public_key)
+    key = load_pem(path, serialization.load_pem_public_key)
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise CtaiError(f"{path} is not an ed25519 public key in PEM (openssl pkey -pubout)")
     return _with_key_id(key, signer)
@@ -124,7 +124,12 @@ def _with_key_id(key: Any, signer: Any) -> "SSlibKey":
     return named
 
 
-def _load(path: Path, load: Any) -> Any:
+def load_pem(path: Path, load: Any) -> Any:
+    """Read a key in PEM without a password; `load` is a function of cryptography on its bytes.
+
+    Raises:
+        CtaiError: the file is not readable or holds no key.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:

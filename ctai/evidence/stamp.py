@@ -190,7 +190,7 @@ def _keep_tail(process: "subprocess.Popen[bytes]", tail: "deque[bytes]") -> None
     """Read standard error to its end, so that the command never waits for it, and keep the last bytes."""
     assert process.stderr is not None
     with process.stderr as stream:
-        while chunk := stream.read1(4096):
+        while chunk := os.read(stream.fileno(), 4096):
             tail.extend(bytes([byte]) for byte in chunk)
 
 

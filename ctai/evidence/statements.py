@@ -21,7 +21,7 @@ PROVENANCE_TYPE = "https://slsa.dev/provenance/v1"
 DATASET_BUILD_TYPE = "urn:ctai:build:self-generated-dataset:v1"
 ADAPTER_BUILD_TYPE = "urn:ctai:build:lora-adapter:v1"
 BUILDER = "urn:ctai:builder:gates:v1"
-# Digests over several files are no SHA-256 of bytes that a tool could hash, so they have names of their own.
+# Digests over several files are no SHA-256 of bytes that a tool could hash, so they have separate names.
 CODE_DIGEST = "ctaiCode"
 WEIGHTS_DIGEST = "ctaiWeights"
 

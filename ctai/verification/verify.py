@@ -23,6 +23,13 @@ from ctai.evidence.attestation import (
 )
 from ctai.evidence.dsse import load_signer
 from ctai.evidence.junit import junit_differences, read_cases
+from ctai.evidence.model_signature import (
+    check_private_key,
+    check_public_key,
+    model_key_differences,
+    model_signature_differences,
+    sign_adapters,
+)
 from ctai.evidence.preregistration import preregister, relaxed_thresholds
 from ctai.evidence.stamp import read_stamp, stamp_differences
 from ctai.evidence.verdicts import key_of, read_verdict, verdict_path
@@ -64,36 +71,55 @@ def verify(folder: Path, public_key: Path | None = None) -> list[str]:
     return list(find_differences(folder, public_key))
 
 
-def find_differences(folder: Path, public_key: Path | None = None) -> Iterator[str]:
+def find_differences(
+    folder: Path, public_key: Path | None = None, model_public_key: Path | None = None
+) -> Iterator[str]:
     """Yield the differences of `verify` as they are found.
 
+    Args:
+        folder: the run directory.
+        public_key: as in `verify`.
+        model_public_key: PEM file of the elliptic-curve key that must have signed the adapters; None skips that.
+
     Raises:
-        CtaiError: the folder holds no verdicts at all, or the key is not usable.
+        CtaiError: the folder holds no verdicts at all, or a key is not usable.
     """
     rundir = RunDir(folder.absolute())
     verdicts = read_verdicts(rundir)
+    if model_public_key is not None:
+        check_public_key(model_public_key)
+        yield from _guarded("model signature", partial(model_key_differences, rundir, model_public_key))
     if public_key is not None:
         yield from _guarded("signatures", partial(signature_differences, rundir, public_key))
     yield from _guarded("attestations", partial(attestation_differences, rundir))
+    yield from _guarded("model signature", partial(model_signature_differences, rundir))
     yield from evidence_differences(rundir, verdicts)
 
 
-def attest(folder: Path, key: Path | None = None) -> Path:
+def attest(folder: Path, key: Path | None = None, model_key: Path | None = None) -> list[Path]:
     """Verify the evidence of a run directory and write its attestations, signed if there is a key.
 
+    Args:
+        folder: the run directory.
+        key: PEM file of an ed25519 private key for the attestations; None leaves them unsigned.
+        model_key: PEM file of an elliptic-curve private key for a model signature of each adapter; None writes none.
+
     Returns:
-        Path of the attestations.
+        Paths of the attestations and of the model signatures that were written.
 
     Raises:
-        CtaiError: the evidence differs from the run directory, or the key is not usable.
+        CtaiError: the evidence differs from the run directory, a key is not usable, or there is no adapter to sign.
     """
     rundir = RunDir(folder.absolute())
     if key is not None:
         load_signer(key)  # an unusable key fails before the work starts
+    if model_key is not None:
+        check_private_key(model_key)
     first = next(evidence_differences(rundir, read_verdicts(rundir)), None)
     if first is not None:
         raise CtaiError(f"{folder} was not attested, because its evidence does not verify: {first}")
-    return write_attestations(rundir, key)
+    signatures = sign_adapters(rundir, model_key) if model_key is not None else []
+    return [write_attestations(rundir, key), *signatures]  # which cover the signatures
 
 
 def evidence_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:

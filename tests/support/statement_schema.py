@@ -97,7 +97,7 @@ class Provenance(_Strict):
     runDetails: RunDetails  # noqa: N815
 
 
-PREDICATES = {
+PREDICATES: dict[str, type[BaseModel]] = {
     "https://in-toto.io/attestation/test-result/v0.1": TestResult,
     "https://slsa.dev/provenance/v1": Provenance,
 }
