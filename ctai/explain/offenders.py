@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from ctai.generate.shard import BEYOND_TARGET
 from ctai.qc.calibration import labelled_responses
 from ctai.qc.faults import find_faults
-from ctai.records import EvaluationItem, Example, ProbeJudgement, Rejection, SentinelResult
+from ctai.records import BEYOND_TARGET, EvaluationItem, Example, ProbeJudgement, Rejection, SentinelResult
 from ctai.rundir.reader import GenerationData, RunReader
 from ctai.tasks.base import normalize_case_and_spacing
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from huggingface_hub import DatasetCardData
 
 from ctai.export.cards import (
+    bracket_interval,
     code_block,
     escape_inline,
+    format_rate,
     front_matter,
     markdown_table,
     plain_line,
@@ -19,7 +21,7 @@ from ctai.export.cards import (
 )
 from ctai.export.finished_run import FinishedRun
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import Example, FinishReason, Record
+from ctai.records import Example, FinishReason, PurityLedger, Record
 from ctai.rundir import digest_of, write_jsonl, write_text
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -170,13 +172,37 @@ def _card(run: FinishedRun) -> list[str]:
         "Run it in the parent folder.",
         "",
         *markdown_table(("columns", "content"), _COLUMNS),
+        *_purity(run.purity),
         "## Samples",
         "",
         *(line for example in run.examples[:_SAMPLES] for line in _sample(example)),
         "## Limits",
         "",
-        "The texts are only as correct as the base model and its critic; see `evaluation/` and the report.",
+        "The texts are only as correct as the base model and its critic; see Purity above, `evaluation/` and the report.",
         _LICENSE_NOTE,
+        "",
+    ]
+
+
+def _purity(ledger: PurityLedger) -> list[str]:
+    """Return the section on right and wrong pairs, as the scorers of the instruction families see them."""
+    pairs, estimate = ledger.pairs, ledger.pairs.unparsed_estimate
+    rows = [
+        (escape_inline(phase), f"{share.k:,} of {share.n:,}", format_rate(share) if share.n else "unknown")
+        for phase, share in pairs.phases.items()
+    ]
+    unparsed = f"{pairs.unparsed.get('kept', 0):,} kept pairs have an instruction that no family parses; their purity is unknown"
+    if not estimate.reason:
+        share = f"{estimate.accepted_value:.3f} {bracket_interval(estimate.accepted_interval)}"
+        unparsed = f"{unparsed}, and estimated from the critic's error at {share}"
+    return [
+        "## Purity",
+        "",
+        "Right pairs among those whose instruction a family of `ctai` parses. The scorer of the family judges them and selects",
+        "no data.",
+        "",
+        *markdown_table(("pairs", "right", "share [95% interval, clustered by family]"), rows),
+        f"{escape_inline(ledger.sentence().capitalize())}. {unparsed}.",
         "",
     ]
 

@@ -18,6 +18,8 @@ from ctai.records import (
     HeldoutItem,
     Metric,
     ModelProvenance,
+    PurityLedger,
+    QcSummary,
     TrainingManifest,
     Verdict,
 )
@@ -101,6 +103,11 @@ class FinishedRun:
     def examples(self) -> list[Example]:
         """Examples of the dataset."""
         return self._reader.dataset
+
+    @cached_property
+    def purity(self) -> PurityLedger:
+        """Purity ledger of the dataset."""
+        return require(self._reader.read(self.rundir.dataset_qc, QcSummary)).purity
 
     @cached_property
     def heldout(self) -> list[HeldoutItem]:

@@ -17,7 +17,7 @@ from ctai.generate.round import ExampleOrigin, RoundGenerator
 from ctai.model.protocols import TextEngine
 from ctai.provenance import StageContext, derive_seed
 from ctai.qc.summary import MinimumCount, QcInput, SummaryHeader, summarize
-from ctai.records import Example, HeldoutItem, ModelProvenance, QcSummary, Record, Rejection, RoundBatch
+from ctai.records import BEYOND_TARGET, Example, HeldoutItem, ModelProvenance, QcSummary, Record, Rejection, RoundBatch
 from ctai.rundir import Stage, digest_of, read_record, sha256_file, write_json, write_jsonl
 from ctai.tasks import plugins
 
@@ -35,7 +35,6 @@ __all__ = [
 
 DATASET, REJECTIONS, GENERATION, SUMMARY = "dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json"
 _ROUNDS = "rounds"
-BEYOND_TARGET = "beyond the target"
 # Phases of rejection after deduplication: the deduplicator holds the instructions that they reject.
 _AFTER_DEDUPLICATION = ("instruction", "response", "pair")
 

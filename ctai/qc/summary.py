@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ctai.config import MetricValue, QcThresholds, to_metric
 from ctai.qc.faults import FAULTS, find_faults
+from ctai.qc.purity import PurityCounter
 from ctai.records import Critique, Example, GenerationRound, Metric, QcSummary, Rate, Rejection, TokenStats
 from ctai.registry import QC_METRICS, MetricSpec, metric_spec
 from ctai.statistics import describe, rate
@@ -87,6 +88,7 @@ class QcCounter:
         self.tokens = array("q")
         self.instructions = _Judgements()
         self.pairs = _Judgements()
+        self.purity = PurityCounter()
         self._distinct: set[bytes] = set()
 
     @classmethod
@@ -105,6 +107,7 @@ class QcCounter:
     def keep(self, example: Example) -> None:
         """Count a kept example."""
         self.kept += 1
+        self.purity.keep(example)
         self.kept_faults += bool(find_faults(example.response, example.finish_reason))
         text = normalize_case_and_spacing(example.instruction).encode("utf-8", "surrogatepass")
         self._distinct.add(blake2b(text, digest_size=16).digest())
@@ -113,6 +116,7 @@ class QcCounter:
         """Count a rejected item by phase and reason."""
         self.reasons[f"rejected {rejection.phase}: {rejection.reason}"] += 1
         self.repetitions += rejection.phase == "dedup"
+        self.purity.reject(rejection)
 
     def generate(self, generation_round: GenerationRound) -> None:
         """Count the generated and judged items of a round."""
@@ -183,7 +187,9 @@ def summarize(
     }
     rates = {**_rates(counter), **(extra_rates or {})}
     stats = _token_stats(counter.tokens)
-    count = to_metric(metric_spec(minimum.metric), MetricValue(counter.kept), minimum.at_least)
+    purity = counter.purity.ledger()
+    value = MetricValue(counter.kept, note=purity.sentence())
+    count = to_metric(metric_spec(minimum.metric), value, minimum.at_least)
     metrics = tuple(
         metric.model_copy(update={"artifact": header.artifact})
         for metric in _metrics(count, thresholds, rates, acceptance, stats)
@@ -192,6 +198,7 @@ def summarize(
         stage=header.stage,
         counts=_counts(counter),
         acceptance=acceptance,
+        purity=purity,
         token_stats=stats,
         margins={"instruction": counter.instructions.summary(), "pair": counter.pairs.summary()},
         rates=rates,

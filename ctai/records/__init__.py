@@ -21,6 +21,7 @@ from ctai.records.core import (
     utc_now,
 )
 from ctai.records.data import (
+    BEYOND_TARGET,
     CriticCalibration,
     Example,
     ExampleMetadata,
@@ -58,6 +59,13 @@ from ctai.records.model import (
     SentinelReport,
     SentinelResult,
 )
+from ctai.records.purity import (
+    InstructionPurity,
+    PairPurity,
+    PurityLedger,
+    SelectionGain,
+    UnparsedEstimate,
+)
 from ctai.records.session import (
     BudgetEntry,
     BudgetLedger,
@@ -71,6 +79,7 @@ from ctai.records.session import (
 )
 
 __all__ = [
+    "BEYOND_TARGET",
     "SCHEMA_VERSION",
     "BudgetEntry",
     "BudgetLedger",
@@ -96,6 +105,7 @@ __all__ = [
     "GenerationRound",
     "HeldoutItem",
     "Hypothesis",
+    "InstructionPurity",
     "Interval",
     "LabelledAnswer",
     "LabelledResponse",
@@ -103,6 +113,7 @@ __all__ = [
     "Metric",
     "ModelProvenance",
     "Outcome",
+    "PairPurity",
     "PairedComparison",
     "Phase",
     "PilotAttempt",
@@ -111,6 +122,7 @@ __all__ = [
     "PreregistrationStamp",
     "ProbeJudgement",
     "PromptFormatRates",
+    "PurityLedger",
     "QcSummary",
     "Rate",
     "Record",
@@ -118,6 +130,7 @@ __all__ = [
     "RoundBatch",
     "Sampling",
     "ScorerCalibration",
+    "SelectionGain",
     "SentinelReport",
     "SentinelResult",
     "SessionManifest",
@@ -126,6 +139,7 @@ __all__ = [
     "TokenStats",
     "TrainingManifest",
     "TrainingStep",
+    "UnparsedEstimate",
     "Verdict",
     "VersionedRecord",
     "utc_now",

@@ -3,6 +3,10 @@
 from typing import Any, Literal
 
 from ctai.records.core import Critique, FinishReason, Interval, Metric, Rate, Record, Sampling, Split, VersionedRecord
+from ctai.records.purity import PurityLedger
+
+BEYOND_TARGET = "beyond the target"
+"""Reason of the rejection of an accepted pair that the shard needs no more."""
 
 
 class ExampleMetadata(Record):
@@ -250,6 +254,7 @@ class QcSummary(VersionedRecord):
     stage: str
     counts: dict[str, int]
     acceptance: dict[str, Rate]
+    purity: PurityLedger
     token_stats: TokenStats
     margins: dict[str, dict[str, float]]
     rates: dict[str, Rate]

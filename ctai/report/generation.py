@@ -9,7 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from ctai.provenance import derive_seed
-from ctai.records import Critique, Example, GenerationRound, Rejection
+from ctai.records import BEYOND_TARGET, Critique, Example, GenerationRound, Rejection
 from ctai.report.charts import Bin, compute_bins, draw_bar, draw_histogram
 from ctai.report.text import format_number, ratio
 from ctai.rundir.reader import GenerationData
@@ -28,7 +28,6 @@ PHASE_LABELS = {
 _NO_INSTRUCTION = "no instruction in the list"
 _NOT_PARSED = "no instruction: truncated, unnumbered or a comment on the list"
 _TOO_LONG = "too long"
-_BEYOND_TARGET = "beyond the target"
 
 
 class RejectionCount(NamedTuple):
@@ -95,8 +94,8 @@ def build_funnel(generation: GenerationData) -> tuple[FunnelStage, ...]:
     too_long = {reason: n for reason, n in response_reasons.items() if _TOO_LONG in reason}
     malformed = {reason: n for reason, n in response_reasons.items() if _TOO_LONG not in reason}
     responses = sum(len(record.responses) for record in rounds)
-    surplus = rejected["pair", _BEYOND_TARGET]
-    pair_reasons = {reason: n for reason, n in _reasons(rejected, "pair").items() if reason != _BEYOND_TARGET}
+    surplus = rejected["pair", BEYOND_TARGET]
+    pair_reasons = {reason: n for reason, n in _reasons(rejected, "pair").items() if reason != BEYOND_TARGET}
     counts = [
         ("List lines generated", sum(record.list_lines for record in rounds), {}),
         ("Instructions parsed", sum(record.parsed for record in rounds), {}),
@@ -109,7 +108,7 @@ def build_funnel(generation: GenerationData) -> tuple[FunnelStage, ...]:
         ("Responses generated", responses, too_long),
         ("Responses of valid format", sum(len(record.pair_critiques) for record in rounds), malformed),
         ("Pairs accepted", kept + surplus, pair_reasons),
-        ("Kept", kept, {_BEYOND_TARGET: surplus}),
+        ("Kept", kept, {BEYOND_TARGET: surplus}),
     ]
     if generation.removed:
         dropped = Counter((r.phase, r.reason) for r in generation.removed)

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ctai.records import SentinelResult
-from ctai.report import evaluation, generation, outcome, provenance, text
+from ctai.report import evaluation, generation, outcome, provenance, purity, text
 from ctai.rundir.reader import GenerationData, RunReader
 
 _MAX_SENTINELS = 40
@@ -120,6 +120,7 @@ def _generation(reader: RunReader, records: GenerationData) -> dict[str, Any]:
         "margins": generation.margin_charts(records.rounds, _confident_margin(config)),
         "lengths": generation.length_chart(records.rounds, limits.get("median_tokens")),
         "duplicates": generation.duplicate_clusters(records),
+        "purity": purity.purity_view(records.summary.purity) if records.summary else None,
         "summary": records.summary,
     }
 

@@ -20,6 +20,7 @@ from ctai.statistics.multiple import Adjusted, benjamini_hochberg
 from ctai.statistics.paired import EXACT_BELOW, cohens_h, mcnemar, paired_interval
 from ctai.statistics.power import mcnemar_power, non_inferiority_power
 from ctai.statistics.prevalence import CorrectedShare, corrected_share
+from ctai.statistics.selection import SelectionCounts, selection_gain, share_among_accepted
 
 __all__ = [
     "EXACT_BELOW",
@@ -30,6 +31,7 @@ __all__ = [
     "CorrectedShare",
     "Kappa",
     "PairedResults",
+    "SelectionCounts",
     "SummaryStatistics",
     "auroc",
     "balanced_accuracy",
@@ -48,6 +50,8 @@ __all__ = [
     "paired_interval",
     "planned_design_effect",
     "rate",
+    "selection_gain",
+    "share_among_accepted",
     "surely_worse",
     "wilson_interval",
 ]

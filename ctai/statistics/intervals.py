@@ -1,6 +1,7 @@
 """Intervals of single proportions, and the quantiles that all intervals use."""
 
 import math
+from functools import lru_cache
 
 from scipy import stats
 
@@ -10,6 +11,7 @@ NOTHING_KNOWN = Interval(low=0.0, high=1.0)
 """Interval of a proportion without data."""
 
 
+@lru_cache
 def critical_value(confidence: float = 0.95, df: float | None = None) -> float:
     """Return the two-sided critical value: of Student's t with `df` degrees of freedom, or normal when it is None.
 

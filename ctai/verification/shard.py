@@ -18,11 +18,12 @@ from ctai.generate.dedup.deduplication import OnlineDeduplicator
 from ctai.generate.instructions import read_list
 from ctai.generate.responses import measure, parse_response
 from ctai.generate.round import CONTROL_TOKEN, NO_INSTRUCTION, TOO_LONG, instruction_fault, rejection_reason
-from ctai.generate.shard import BEYOND_TARGET, DATASET, GENERATION, REJECTIONS, SUMMARY
+from ctai.generate.shard import DATASET, GENERATION, REJECTIONS, SUMMARY
 from ctai.prompts import CompletionStylePrompts, until_stop
 from ctai.provenance import derive_seed
 from ctai.qc.summary import MinimumCount, QcInput, SummaryHeader, summarize
 from ctai.records import (
+    BEYOND_TARGET,
     Completion,
     Critique,
     Example,

@@ -8,6 +8,7 @@ from ctai.config import Limits, RunConfig, TrainingSettings
 from ctai.errors import CtaiError
 from ctai.progress import SilentProgress
 from ctai.prompts import CompletionStylePrompts
+from ctai.qc.purity import PurityCounter
 from ctai.records import Example, QcSummary, TokenStats, TrainingManifest, Verdict
 from ctai.rundir import RunDir, sha256_file, write_json, write_jsonl
 from ctai.train.sft import TrainingInputs, train_adapter
@@ -29,6 +30,7 @@ def qc_summary(passed: bool = True) -> QcSummary:
         stage="scale",
         counts={},
         acceptance={},
+        purity=PurityCounter().ledger(),
         token_stats=TokenStats(n=1, median=1, mean=1, p95=1, maximum=1),
         margins={},
         rates={},
