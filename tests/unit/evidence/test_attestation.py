@@ -2,6 +2,10 @@
 
 import json
 import random
+import shutil
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from ctai.records import Verdict
 from ctai.registry import GATES
 from ctai.rundir import RunDir, digest_of, read_record
 from ctai.verification.verify import attest, find_differences, remarks
+from tests.docs.pages import blocks
 from tests.support.finished import edit_verdict, first_difference, with_metric
 
 pytestmark = pytest.mark.unit
@@ -73,6 +78,23 @@ def test_a_signed_run_verifies_with_the_right_key_only(rundir, keys, capsys):
     assert main(["verify", str(rundir.root), "--public-key", str(keys["other public"])]) == 1
     assert f"DIFFERS  {BUNDLE} line 1: no signature by this key" in capsys.readouterr().out
     assert remarks(rundir.root)[0] == "the attestations are signed; give --public-key to check by whom"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_a_stranger_verifies_a_line_with_python_and_openssl_as_documented(rundir, keys, tmp_path):
+    write_attestations(rundir, keys["own private"])
+    page = (Path(__file__).parents[3] / "docs" / "verify.md").read_text(encoding="utf-8")
+    (tmp_path / "open.py").write_text(blocks(page, "python")[0], encoding="utf-8")
+
+    def opened(key: str) -> int:
+        run = partial(subprocess.run, cwd=tmp_path, capture_output=True, timeout=60)
+        run([sys.executable, "-I", "open.py", str(rundir.path(BUNDLE)), "7"], check=True)
+        (line,) = [line for block in blocks(page, "text") for line in block.splitlines() if "pkeyutl" in line]
+        return run([word.replace("key.pub.pem", str(keys[key])) for word in line.split()]).returncode
+
+    assert opened("own public") == 0
+    assert json.loads((tmp_path / "statement.json").read_bytes())["predicateType"].startswith("https://in-toto.io/")
+    assert opened("other public") != 0
 
 
 def test_a_run_that_is_not_signed_does_not_verify_with_a_key(rundir, keys):
