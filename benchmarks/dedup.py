@@ -33,7 +33,7 @@ from ctai.config import RunConfig
 from ctai.generate.dedup.deduplication import NEAR_JACCARD, deduplicate
 from ctai.generate.merge import merge_shards
 from ctai.progress import SilentProgress
-from ctai.provenance import GitState, StageContext, git_state
+from ctai.provenance import DeviceInfo, GitState, StageContext, collect_environment, git_state, made_by
 from ctai.records import (
     Critique,
     Example,
@@ -198,7 +198,10 @@ def merge_in_this_process(folder: Path) -> dict[str, Any]:
     folders = [rundir.shard_dir(number) for number in range(SHARDS)]
     held = build_heldout(350, 0, embedded=True)
     git = GitState("benchmark", "benchmark", dirty=True)
-    context = StageContext(config=RunConfig(), rundir=rundir, run_id="benchmark", git=git, progress=SilentProgress())
+    maker = made_by(collect_environment(DeviceInfo("cpu")), "python -m benchmarks.dedup")
+    context = StageContext(
+        config=RunConfig(), rundir=rundir, run_id="benchmark", git=git, progress=SilentProgress(), made_by=maker
+    )
     timed, merge_result = _timed(lambda: merge_shards(context, folders, held))
     dropped = {
         name: n for name, n in merge_result.summary.counts.items() if name.startswith(("rejected ded", "rejected dec"))

@@ -13,6 +13,7 @@ from typing import Any
 
 from ctai.errors import CtaiError
 from ctai.evidence.dsse import BundleLine, load_public_key, load_signer, parse_line, sign
+from ctai.evidence.sessions import UNCOVERED
 from ctai.evidence.statements import RunFiles, Statement, gate_test_result, provenance_statements
 from ctai.evidence.verdicts import read_verdict, verdict_path
 from ctai.registry import GATES
@@ -22,8 +23,6 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 VERDICT_TYPE = "urn:ctai:gate-verdict:v2"
 RUN_TYPE = "urn:ctai:run:v1"
 BUNDLE = "evidence/attestations.intoto.jsonl"
-# Folders that are no evidence: times and host names; the report on the evidence and opinions on it; replaced files.
-UNCOVERED = ("logs", "report", "reviews", "superseded")
 
 
 # ------------------------------------------------------------------------------------------------------- statements

@@ -1,25 +1,21 @@
-"""JUnit report as evidence: links from test cases to verdicts, and comparison of the report with the verdicts.
+"""JUnit report as evidence: reading of its test cases, and their comparison with the verdicts.
 
-Owns the properties `verdict` and `verdict_sha256`, the copy of the report in the evidence and the copy for viewers of CI
-systems. pytest writes the report at the end of the session, so properties are added to the finished file. The copy in the
-evidence has no times and no host name: the evidence of a run is the same, however often and wherever it was interrupted.
-Does not decide verdicts (`ctai.evidence.verdicts`).
+Owns the rule by which a test case agrees with its verdict. Does not write reports (`ctai.evidence.junit_report`) or decide
+verdicts (`ctai.evidence.verdicts`).
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 from ctai.errors import CtaiError
-from ctai.evidence.verdicts import read_verdict, verdict_path
+from ctai.evidence.junit_report import MEASURED_BY, measured_by
 from ctai.records import Metric, Verdict
-from ctai.registry import GateSpec, gate_named
-from ctai.rundir import RunDir, digest_of, sha256_file, write_bytes
+from ctai.registry import GATES, GateSpec
+from ctai.rundir import RunDir, sha256_file
 
 _NOT_PASSED = ("failure", "error", "skipped")
-_VOLATILE_ATTRIBUTES = ("time", "timestamp", "hostname")
 
 
 class TestCase(NamedTuple):
@@ -31,6 +27,7 @@ class TestCase(NamedTuple):
         outcome: `passed`, or the tag of the element that says otherwise (`failure`, `error`, `skipped`).
         message: message of that element; empty for a test that passed.
         properties: properties of the test case.
+        measured_by: properties `measured_by.*` of its suite.
     """
 
     report: str
@@ -38,71 +35,7 @@ class TestCase(NamedTuple):
     outcome: str
     message: str
     properties: dict[str, str]
-
-
-def link_verdicts(report: Path, rundir: RunDir, verdicts: Mapping[str, Verdict | None]) -> None:
-    """Add to each test case of a decided gate the path and the SHA-256 of its verdict; remove host names.
-
-    Args:
-        report: the finished JUnit file.
-        rundir: the run directory.
-        verdicts: verdicts of this session, by gate; one that was not written is not linked.
-    """
-    tree = ElementTree.parse(report)
-    for suite in tree.iter("testsuite"):
-        suite.attrib.pop("hostname", None)  # host names are in the session's log only, which is not shared
-    for case in tree.iter("testcase"):
-        properties = case.find("properties")
-        if properties is None:
-            continue
-        gate = next((p.get("value", "") for p in properties if p.get("name") == "gate"), "")
-        verdict = verdicts.get(gate)
-        if verdict is None or not _is_on_disk(rundir, verdict):
-            continue
-        path = verdict_path(rundir, gate_named(gate))
-        links = {"verdict": path, "verdict_sha256": sha256_file(rundir.path(path))}
-        for name, value in links.items():
-            ElementTree.SubElement(properties, "property", name=name, value=value)
-    write_bytes(report, _xml(tree.getroot()))
-
-
-def _is_on_disk(rundir: RunDir, verdict: Verdict) -> bool:
-    """Return True if the verdict is the recorded one; digests are compared, since a nan equals nothing."""
-    recorded = read_verdict(rundir, gate_named(verdict.gate))
-    return recorded is not None and digest_of(recorded) == digest_of(verdict)
-
-
-def strip_volatile_attributes(report: Path) -> bytes:
-    """Return a finished JUnit file without times and host names."""
-    root = ElementTree.parse(report).getroot()
-    for element in root.iter():
-        if element.tag in ("testsuites", "testsuite", "testcase"):
-            for name in _VOLATILE_ATTRIBUTES:
-                element.attrib.pop(name, None)
-    return _xml(root)
-
-
-def _xml(root: ElementTree.Element) -> bytes:
-    document: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return document
-
-
-def write_jenkins_report(report: Path, target: Path) -> None:
-    """Write a copy of the report that is valid by the schema of Jenkins' xUnit plugin (junit-10.xsd).
-
-    The schema allows no properties of a test case, and the plugin skips a file that has some. They are moved to the output
-    of the test (`system-out`), which viewers show beside its name.
-    """
-    root = ElementTree.parse(report).getroot()
-    for case in root.iter("testcase"):
-        for name in ("file", "line"):
-            case.attrib.pop(name, None)
-        properties = case.find("properties")
-        if properties is not None:
-            lines = [f"{p.get('name')}: {p.get('value')}" for p in properties]
-            case.remove(properties)
-            ElementTree.SubElement(case, "system-out").text = "\n".join(lines)
-    write_bytes(target, _xml(root))
+    measured_by: dict[str, str]
 
 
 def read_cases(rundir: RunDir) -> list[TestCase]:
@@ -118,15 +51,34 @@ def read_cases(rundir: RunDir) -> list[TestCase]:
             root = ElementTree.parse(path).getroot()
         except ElementTree.ParseError as error:
             raise CtaiError(f"{name} is not a JUnit report: {error}") from error
-        cases += [_case(name, element) for element in root.iter("testcase")]
+        for suite in root.iter("testsuite"):
+            facts = _properties(suite.findall("properties/property"))
+            makers = {name: value for name, value in facts.items() if name.startswith(MEASURED_BY)}
+            cases += [_case(name, element, makers) for element in suite.findall("testcase")]
     return cases
 
 
-def _case(report: str, element: ElementTree.Element) -> TestCase:
+def _properties(elements: Iterable[ElementTree.Element]) -> dict[str, str]:
+    return {element.get("name", ""): element.get("value", "") for element in elements}
+
+
+def _case(report: str, element: ElementTree.Element, measured_by: dict[str, str]) -> TestCase:
     other = next((child for child in element if child.tag in _NOT_PASSED), None)
     outcome, message = ("passed", "") if other is None else (other.tag, other.get("message", ""))
-    properties = {p.get("name", ""): p.get("value", "") for p in element.iter("property")}
-    return TestCase(report, element.get("name", ""), outcome, message, properties)
+    properties = _properties(element.iter("property"))
+    return TestCase(report, element.get("name", ""), outcome, message, properties, measured_by)
+
+
+def links_recorded_verdicts(rundir: RunDir) -> bool:
+    """Return True if the report of a whole run still holds: its test cases link every recorded verdict.
+
+    Raises:
+        CtaiError: a report is not XML.
+    """
+    name = rundir.relative(rundir.junit_report)
+    linked = {case.properties.get("verdict_sha256") for case in read_cases(rundir) if case.report == name}
+    recorded = [path for path in map(rundir.verdict, GATES) if path.is_file()]
+    return all(sha256_file(path) in linked for path in recorded)
 
 
 def junit_differences(rundir: RunDir, gate: GateSpec, verdict: Verdict, cases: Iterable[TestCase]) -> Iterator[str]:
@@ -136,9 +88,13 @@ def junit_differences(rundir: RunDir, gate: GateSpec, verdict: Verdict, cases: I
     """
     digest = sha256_file(rundir.verdict(gate))
     linked = [case for case in cases if case.properties.get("verdict_sha256") == digest]
-    missing = {metric.name for metric in verdict.metrics} - {case.properties.get("metric") for case in linked}
+    required = {metric.name for metric in verdict.metrics if metric.applicable}
+    missing = required - {case.properties.get("metric") for case in linked}
     if missing and verdict.passed:
         yield f"evidence/gates.xml: lacks a test case with the verdict of gate {gate.name} for {', '.join(sorted(missing))}"
+    expected = measured_by(verdict)
+    for report in sorted({case.report for case in linked if case.measured_by != expected}):
+        yield f"{report}: the makers in the suite of gate {gate.name} differ from those in its verdict"
     for metric in verdict.metrics:
         for case in (case for case in linked if case.properties.get("metric") == metric.name):
             yield from (f"{case.report}: {case.name} {text}" for text in _case_differences(case, gate, metric, verdict))

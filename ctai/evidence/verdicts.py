@@ -13,6 +13,7 @@ from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.evidence.preregistration import describe_changes, preregister, relaxed_thresholds
 from ctai.evidence.result import GateResult
+from ctai.evidence.sessions import makers_of
 from ctai.evidence.stamp import stamp_notes
 from ctai.provenance import code_digest
 from ctai.records import Metric, Outcome, Preregistration, Record, Verdict
@@ -107,6 +108,7 @@ def record_verdict(
         preregistration=digest_of(preregister(config)),
         relaxed_thresholds=relaxed_thresholds(config, gate),
         notes=(*result.notes, *stamp_notes(rundir)),
+        measured_by=makers_of(rundir, result.artifacts),
     )
     if outcome == "incomplete" and verdict_status(rundir, config, gate).verdict is not None:
         return verdict  # a session with only some of the tests does not replace a valid verdict

@@ -58,7 +58,7 @@ def train_and_evaluate(run: Run) -> GateResult:
         counter = _ComparisonCounter(run)
         for attempt in range(config.evaluation.retries + 1):
             paths = attempt_paths(run.rundir, attempt)
-            training = _train(run, config, paths.adapter)
+            training = _train(run, config, attempt)
             number = counter.count(paths, attempt)
             corrected = with_corrected_alpha(config, number)
             summary, outputs, reused = _evaluate(run, corrected, paths, training)
@@ -115,15 +115,15 @@ class _ComparisonCounter:
         return f"comparison {number} on this test set and base, {alpha}; ledger: {self._ledger.origin}"
 
 
-def _train(run: Run, config: RunConfig, folder: Path) -> TrainingManifest:
+def _train(run: Run, config: RunConfig, attempt: int) -> TrainingManifest:
     run.progress.limit("training", config.limits.training)
-    if not (folder / SUCCESS_MARKER).exists():
+    if not (run.rundir.adapter_dir_of(attempt) / SUCCESS_MARKER).exists():
         examples = sum(1 for _ in run.rundir.dataset.open("rb"))
         steps = steps_for(examples, config.training.epochs, config.training.batch_size)
         run.announce("training", steps, "lower training.epochs")
     try:
         inputs = TrainingInputs(run.rundir.dataset, run.rundir.dataset_qc, run.require_passed("scale"))
-        return train_adapter(run.base, run.with_config(config), inputs, folder)
+        return train_adapter(run.base, run.with_config(config), inputs, attempt)
     finally:
         run.progress.limit("evaluation", config.limits.evaluation)
 
@@ -164,6 +164,7 @@ def _evaluate(
             "training_manifest": run.rundir.relative(paths.adapter / "training_manifest.json"),
         },
     )
+    summary = summary.model_copy(update={"made_by": run.made_by})
     write_evaluation(answers[BASE], sft_items, summary, paths.results)
     stage.finish(outputs, run.run_id)
     return summary, outputs, False

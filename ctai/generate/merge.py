@@ -220,6 +220,7 @@ def _write(
         run_id=context.run_id,
         inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
         artifact=work.rundir.relative(paths[2]),
+        made_by=context.made_by,
     )
     minimum = MinimumCount("unique_examples", config.scale.count)
     summary = summarize(header, union.counter, minimum, config.qc, union.rates.rates())

@@ -189,6 +189,7 @@ def _finish(work: Stage, context: StageContext, spec: ShardSpec, batches: Sequen
         run_id=context.run_id,
         inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths}},
         artifact=work.rundir.relative(work.folder / SUMMARY),
+        made_by=context.made_by,
     )
     overlap = overlapping(examples, spec.heldout, config.scale.near_duplicate_jaccard)
     summary = summarize(

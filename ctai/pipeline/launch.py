@@ -7,7 +7,7 @@ from typing import Any
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.pipeline.executor.options import parse_execution_options
-from ctai.pipeline.options import resolve_options
+from ctai.pipeline.options import normalized_command, resolve_options
 from ctai.pipeline.preflight.checks import preflight
 from ctai.pipeline.run import Run
 from ctai.progress import Display
@@ -35,7 +35,7 @@ def options_to_run(option: Any, display: Display | None = None) -> Run:
     for check in preflight(config, root):
         if not check.ok:
             raise CtaiError(f"{check.name}: {check.message}")
-    return Run(config, RunDir.open(root), execution, display)
+    return Run(config, RunDir.open(root), execution, display, normalized_command(option))
 
 
 def default_run_dir(config: RunConfig, *, fresh: bool = False) -> Path:

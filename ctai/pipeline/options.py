@@ -32,6 +32,22 @@ def add_options(add: Callable[..., object]) -> None:
     add("--control", choices=CONTROLS, help="run a control condition, which must show in the verdicts")
 
 
+def normalized_command(option: Any) -> str:
+    """Return the command of a gates run for its records: the options that determine results, files by their names."""
+    named = ("profile", "model", "seed", "count", "shards", "control")
+    values = [(f"--{name}", getattr(option, name)) for name in named]
+    values += [("--set", setting) for setting in option.settings]
+    given = [f"{name} {_without_folders(str(value))}" for name, value in values if value is not None]
+    return " ".join(["pytest -m gates", *(["--gpu"] if option.gpu else []), *given])
+
+
+def _without_folders(text: str) -> str:
+    """Return a value, or the setting `key=value`, with the name of the file where the value is a path of this machine."""
+    key, separator, value = text.rpartition("=")
+    is_path = value.strip("'\"").startswith(("/", "./", "../", "~"))
+    return f"{key}{separator}{value.strip(chr(34) + chr(39)).rpartition('/')[2] if is_path else value}"
+
+
 def resolve_options(option: Any) -> "ResolvedConfig":
     """Resolve options to a configuration; a named option takes precedence over `--set` and the profile.
 

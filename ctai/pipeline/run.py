@@ -35,7 +35,7 @@ from ctai.pipeline.context import RunContext
 from ctai.pipeline.executor.options import ExecutionOptions
 from ctai.pipeline.limits import LimitedProgress
 from ctai.progress import Display, SilentProgress
-from ctai.provenance import GitState, OpenPhase, Session, code_digest, collect_environment, run_id
+from ctai.provenance import GitState, OpenPhase, Session, code_digest, collect_environment, made_by, run_id
 from ctai.records import ContaminationReport, Metric, Verdict, utc_now
 from ctai.registry import GATES, gate_named, gates_after
 from ctai.rundir import RunDir, digest_of, read_record, sha256_file
@@ -49,6 +49,7 @@ class Run(RunContext):
         rundir: the run directory.
         execution: options for executing the shards of the scale gate.
         display: shows progress.
+        command: normalized command of the session, for the records.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Run(RunContext):
         rundir: RunDir,
         execution: ExecutionOptions | None = None,
         display: Display | None = None,
+        command: str = "",
     ) -> None:
         rundir.check_schema_version()
         self._open = ExitStack()
@@ -72,6 +74,7 @@ class Run(RunContext):
             run_id=identity,
             git=GitState(environment.git_commit, environment.git_branch, environment.git_dirty),
             progress=progress,
+            made_by=made_by(environment, *filter(None, [command])),
             base=LazyBaseModel(config.model, progress.say),
             ledger=ledger,
             session=Session(rundir, config, environment, identity),

@@ -13,10 +13,11 @@ from ctai.provenance.environment import (
     git_state,
     installed_version,
     loader_version,
+    made_by,
     version_warnings,
 )
 from ctai.provenance.seeds import derive_seed, run_id
-from ctai.provenance.session import OpenPhase, Session
+from ctai.provenance.session import OpenPhase, Session, manifest_digest
 
 __all__ = [
     "UNKNOWN",
@@ -31,6 +32,8 @@ __all__ = [
     "git_state",
     "installed_version",
     "loader_version",
+    "made_by",
+    "manifest_digest",
     "run_id",
     "version_warnings",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 from ctai.config import RunConfig
 from ctai.progress import Progress
 from ctai.provenance.environment import GitState, code_digest
+from ctai.records import MadeBy
 from ctai.rundir import RunDir, Stage
 
 
@@ -20,6 +21,7 @@ class StageContext:
         rundir: run directory.
         run_id: run id for the records.
         git: commit and state of the working tree of the code.
+        made_by: maker of what the stages make.
         progress: progress display.
     """
 
@@ -28,11 +30,19 @@ class StageContext:
     run_id: str
     git: GitState
     progress: Progress
+    made_by: MadeBy
 
     def with_config(self, config: RunConfig) -> "StageContext":
         """Return the same context with another configuration, such as that of a retry."""
-        return StageContext(config=config, rundir=self.rundir, run_id=self.run_id, git=self.git, progress=self.progress)
+        return StageContext(
+            config=config,
+            rundir=self.rundir,
+            run_id=self.run_id,
+            git=self.git,
+            progress=self.progress,
+            made_by=self.made_by,
+        )
 
     def stage(self, name: str, folder: Path, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> Stage:
         """Return a stage keyed by its parameters, its inputs and the digest of the code."""
-        return Stage(self.rundir, name, folder, {**parameters, "code": code_digest()}, inputs)
+        return Stage(self.rundir, name, folder, {**parameters, "code": code_digest()}, inputs, self.made_by)

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from ctai.records import Environment
+from ctai.records import Environment, MadeBy
 from ctai.rundir import digest_of, sha256_file
 from ctai.version import __version__
 
@@ -114,6 +114,27 @@ def collect_environment(device: DeviceInfo) -> Environment:
         device_memory_bytes=device.memory_bytes,
         platform=platform.platform(),
         cpu_count=os.cpu_count() or 1,
+    )
+
+
+def made_by(environment: Environment, *commands: str) -> MadeBy:
+    """Return the maker of what a process makes in an environment.
+
+    Args:
+        environment: code version, package versions and device.
+        commands: normalized commands, without paths.
+    """
+    return MadeBy(
+        git_commit=environment.git_commit,
+        git_dirty=environment.git_dirty,
+        code_digest=environment.code_digest,
+        loader_version=environment.loader_version,
+        python=environment.python,
+        torch=environment.torch,
+        transformers=environment.transformers,
+        cuda=environment.cuda,
+        device=environment.device,
+        commands=commands,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ctai.config import RunConfig
 from ctai.nested import changed_leaves
 from ctai.records import Environment, Phase, SessionManifest, utc_now
-from ctai.rundir import PLANNED_ARTIFACTS, RunDir, jsonable, read_record, write_json
+from ctai.rundir import PLANNED_ARTIFACTS, RunDir, digest_of, jsonable, read_record, write_json
 
 
 @dataclass
@@ -57,6 +57,7 @@ class Session:
             self.manifest = _continue_manifest(read_record(self.path, SessionManifest), fresh)
         else:
             self.manifest = fresh
+        self._first_phase = len(self.manifest.phases)
         write_json(self.path, self.manifest)
 
     def note(self, text: str) -> None:
@@ -66,6 +67,11 @@ class Session:
     def has_run_id(self, run_id: str) -> bool:
         """Return True if any session of this run directory had this run id, in the manifest or in a note on a change."""
         return any(run_id in text for text in (self.manifest.run_id, *self.manifest.notes))
+
+    @property
+    def own_phases(self) -> tuple[Phase, ...]:
+        """Phases of this session, without those of earlier ones."""
+        return self.manifest.phases[self._first_phase :]
 
     @contextmanager
     def phase(self, name: str, parameters: Mapping[str, Any]) -> Iterator[OpenPhase]:
@@ -103,6 +109,11 @@ class Session:
     def _write(self, **update: Any) -> None:
         self.manifest = self.manifest.model_copy(update=update)
         write_json(self.path, self.manifest)
+
+
+def manifest_digest(manifest: SessionManifest, phases: int, notes: int) -> str:
+    """Return the digest of a session manifest as it was when it had only its first phases and notes."""
+    return digest_of(manifest.model_copy(update={"phases": manifest.phases[:phases], "notes": manifest.notes[:notes]}))
 
 
 def _new_manifest(

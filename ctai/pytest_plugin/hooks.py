@@ -7,9 +7,10 @@ Owns the assignment of tests to gates. Does not keep outcomes (`ctai.pytest_plug
 import re
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,7 @@ from ctai.pipeline.options import add_options
 from ctai.pytest_plugin.progress import TerminalProgress
 from ctai.pytest_plugin.session import GateSession, user_message
 from ctai.pytest_plugin.summary import gate_table, header_lines, metric_properties, suite_properties
-from ctai.registry import GATE_NAMES, GateSpec, gate_named, gates_before
+from ctai.registry import GATE_NAMES, GATES, GateSpec, gate_named, gates_before
 
 if TYPE_CHECKING:
     from ctai.evidence.result import GateResult
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ctai.records import Metric
 
 _STATE = pytest.StashKey[GateSession]()
+_NO_PARAMETERS = SimpleNamespace(params={})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -100,8 +102,13 @@ def _gate_of(item: pytest.Item) -> GateSpec | None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark the test of a gate with its position in the registry, by which pytest-order sorts."""
+    """Mark the test of a gate with its position in the registry, by which pytest-order sorts.
+
+    Every test in tests/gates runs with the gates, also one that its author forgot to mark.
+    """
     gate = _gate_of(item)
+    if item.path.is_relative_to(item.config.rootpath / "tests" / "gates"):
+        item.add_marker(pytest.mark.gates)
     if gate is not None:
         item.add_marker(pytest.mark.order(GATE_NAMES.index(gate.name)))
 
@@ -112,8 +119,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     state = config.stash.get(_STATE, None)
     if state is None:
         return
-    gates = {gate.name for item in items if (gate := _gate_of(item))}
+    state.gate_of_test = {item.nodeid: gate.name for item in items if (gate := _gate_of(item))}
+    gates = set(state.gate_of_test.values())
     state.selected = [name for name in GATE_NAMES if name in gates]
+    state.whole = not state.deselected and all(_tests_every_metric(gate, items) for gate in GATES)
     for name in state.selected:
         before = [gate.name for gate in gates_before(name)]
         if all(gate in state.selected for gate in before):
@@ -125,12 +134,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(f"gate {name} cannot start: {problem}; run the gates before it first")
 
 
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Note that tests of gates are left out, so that the session does not count as a whole run."""
+    for item in items:
+        state = item.config.stash.get(_STATE, None)
+        if state is not None and item.get_closest_marker("gates"):
+            state.deselected = True
+
+
+def _tests_every_metric(gate: GateSpec, items: Sequence[pytest.Item]) -> bool:
+    """Return True if the tests of a gate are there for each of its metrics, by the parameters of the tests."""
+    tests = (item for item in items if _gate_of(item) is gate)
+    values = {str(value) for item in tests for value in getattr(item, "callspec", _NO_PARAMETERS).params.values()}
+    return values.issuperset(gate.metric_names)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip the tests of a gate that a failed gate blocks, with the reason."""
     state, gate = item.config.stash.get(_STATE, None), _gate_of(item)
     if state is None or gate is None:
         return
+    item.user_properties.append(("gate", gate.name))
     state.enter(gate.name)
     reason = state.blocking_reason(gate)
     if reason:
@@ -140,14 +165,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Record the outcome of each gate test, and report a CtaiError of a fixture as one sentence without a traceback."""
+    """Record the outcome of each test, and report a CtaiError of a fixture as one sentence without a traceback."""
     outcome: Any = yield
     report: pytest.TestReport = outcome.get_result()
     state, gate = item.config.stash.get(_STATE, None), _gate_of(item)
-    if state is None or gate is None:
+    if state is None:
         return
+    if gate is not None:
+        _record_gate_test(state, gate, item, call.excinfo.value if call.excinfo is not None else None, report)
+    state.add_failure(report)
+
+
+def _record_gate_test(
+    state: GateSession, gate: GateSpec, item: pytest.Item, error: BaseException | None, report: pytest.TestReport
+) -> None:
+    """Record the outcome of a test of a gate; its report gets one sentence, or the explanation of a missed threshold."""
     metric = state.metric_of_test.get(item.nodeid)
-    error = call.excinfo.value if call.excinfo is not None else None
     if isinstance(error, AssertionError) and metric is not None:
         report.longrepr = state.explanation(gate.name, metric) or str(error)
     elif isinstance(error, IncompleteError):
@@ -175,7 +208,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         state.run.session.note(
             f"session {state.run.session.session_id} ended with exit status {int(session.exitstatus)}"
         )
-    if state.selected:
+    with state.collect_write_errors():
+        state.file_session()
+    if not state.is_empty:
         state.write_report()
 
 
@@ -258,7 +293,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
     """Write the table of gates, the path of the report and, after an interruption, how to resume."""
     state = terminalreporter.config.stash.get(_STATE, None)
-    if state is None or not state.selected:
+    if state is None or state.is_empty:
         return
     terminalreporter.section("gates")
     for line in (*gate_table(state), state.report_line):

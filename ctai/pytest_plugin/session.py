@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from ctai.errors import CtaiError, disk_error_message
 from ctai.pytest_plugin.progress import TerminalProgress
-from ctai.registry import GATE_NAMES, GateSpec, gates_before
+from ctai.registry import GateSpec, gates_before
 
 if TYPE_CHECKING:
     from ctai.pipeline.run import Run
@@ -31,6 +32,11 @@ class GateSession:
 
     Attributes:
         selected: names of the selected gates, in order.
+        deselected: a test of a gate was deselected.
+        whole: every test of every gate is selected.
+        started: start of each gate (UTC).
+        gate_of_test: gate of each test that has one, by node id.
+        failed_tests: first line of the message of each failed test, by node id.
         outcomes: outcome of the test of each metric, by gate.
         errors: reasons why a gate has no metrics, by gate.
         untested: sentences about the skipped tests of a gate that assert no metric, by gate.
@@ -44,6 +50,11 @@ class GateSession:
         self.run = run
         self.display = display
         self.selected: list[str] = []
+        self.deselected = False
+        self.whole = False
+        self.started: dict[str, datetime] = {}
+        self.gate_of_test: dict[str, str] = {}
+        self.failed_tests: dict[str, str] = {}
         self.current: str | None = None
         self.outcomes: dict[str, dict[str, str]] = {}
         self.errors: dict[str, list[str]] = {}
@@ -74,34 +85,68 @@ class GateSession:
         with self.collect_write_errors():
             self.report_line = f"report: {write_report(self.run.rundir.root)}"
 
+    @property
+    def is_empty(self) -> bool:
+        """True if no gate was selected and no test failed, so that there is nothing to report."""
+        return not self.selected and not self.failed_tests
+
+    @property
+    def unaccounted_failures(self) -> dict[str, str]:
+        """Failed tests of which no failed verdict of this session tells: by node id, the first line of the message."""
+        failed = {name for name, verdict in self.verdicts.items() if verdict and verdict.outcome == "failed"}
+        return {test: text for test, text in self.failed_tests.items() if self.gate_of_test.get(test) not in failed}
+
+    def file_session(self) -> None:
+        """Add this session to the log of the sessions, unless it was interrupted or changed nothing."""
+        from ctai.evidence.sessions import file_session, session_entry
+
+        if self.is_empty or self.interrupted:
+            return
+        run = self.run
+        verdicts = {gate: verdict for gate, verdict in self.verdicts.items() if verdict is not None}
+        failures = self.unaccounted_failures
+        entry = session_entry(run.rundir, run.session, run.made_by, verdicts, failures, whole=self.whole)
+        file_session(run.rundir, run.session, entry)
+
     def file_report(self, written: Path) -> None:
         """Copy the JUnit report without times into the evidence, then write the attestations.
 
-        A refused or interrupted session, or one with some of the gates, never replaces the report of a whole run.
+        A refused or interrupted session files none. The report of a whole run is replaced only by a session with every test
+        of every gate, and by a failed one only if a verdict in the report was replaced; any other is filed beside it.
 
         Args:
             written: path of the report that pytest wrote; the file stays there.
         """
         from ctai.evidence.attestation import write_attestations
-        from ctai.evidence.junit import link_verdicts, strip_volatile_attributes, write_jenkins_report
+        from ctai.evidence.junit_report import complete_report, strip_volatile_attributes, write_jenkins_report
         from ctai.rundir import write_bytes
 
-        if not self.selected or self.interrupted:
+        if self.is_empty or self.interrupted:
             return
         if written.is_file():
-            link_verdicts(written, self.run.rundir, self.verdicts)
-            complete = self.run.rundir.junit_report
-            is_complete = tuple(self.selected) == GATE_NAMES or not complete.exists()
-            name = complete.name if is_complete else f"gates-{self.run.session.session_id}.xml"
-            write_bytes(complete.with_name(name), strip_volatile_attributes(written))
+            complete_report(written, self.run.rundir, self.verdicts, self.started)
+            target = self.run.rundir.junit_report
+            if not self._replaces_report():
+                target = target.with_name(f"gates-{self.run.session.session_id}.xml")
+            write_bytes(target, strip_volatile_attributes(written))
             write_jenkins_report(written, self.run.rundir.report / "junit.xml")
         write_attestations(self.run.rundir)
+
+    def _replaces_report(self) -> bool:
+        """Return True if the report of this session becomes that of the run, which must agree with the verdicts."""
+        from ctai.evidence.junit import links_recorded_verdicts
+
+        if not self.run.rundir.junit_report.exists():
+            return True
+        passed = not self.failed_tests and all(map(self.passed, self.selected))
+        return self.whole and (passed or not links_recorded_verdicts(self.run.rundir))
 
     def enter(self, gate: str) -> None:
         """Set the current gate, before a test of it runs; decides the gate before it."""
         if gate != self.current:
             self.leave()
             self.current = gate
+            self.started.setdefault(gate, datetime.now(UTC))
 
     def leave(self) -> None:
         """Decide the current gate and write its verdict, if it has a result."""
@@ -146,13 +191,17 @@ class GateSession:
             return None
         return explain(self.run.rundir, gate, result.metric(metric))
 
+    def add_failure(self, report: pytest.TestReport) -> None:
+        """Record a failed test, or the error of its setup or teardown, whether it belongs to a gate or not."""
+        if report.failed:
+            self.failed_tests.setdefault(report.nodeid, _message_of(report))
+
     def add_outcome(self, gate: str, metric: str | None, report: pytest.TestReport) -> None:
-        """Record the outcome of a test, or the error of its setup or teardown."""
+        """Record the outcome of a test of a gate, or the error of its setup or teardown."""
         if metric is not None and report.when == "call":
             self.outcomes.setdefault(gate, {})[metric] = report.outcome
         elif report.failed:
-            crash = getattr(report.longrepr, "reprcrash", None)
-            self.add_error(gate, _first_line(crash.message if crash else str(report.longrepr)))
+            self.add_error(gate, _message_of(report))
         elif report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             name = report.nodeid.rpartition("::")[2]
@@ -170,6 +219,12 @@ def user_message(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"cannot use {error.filename}: {error.strerror}"
     return str(error) if isinstance(error, CtaiError) else disk_error_message(error)
+
+
+def _message_of(report: pytest.TestReport) -> str:
+    """Return the first line of the message of a failed test."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return _first_line(crash.message if crash else str(report.longrepr))
 
 
 def _first_line(text: str) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def suite_properties(run: "Run") -> dict[str, str]:
-    """Return the properties of the JUnit suite: settings, machine, model and code of the run."""
+    """Return the properties of the JUnit suites: settings and model of the run; `reported_by.*` is this session."""
     from ctai.evidence.preregistration import relaxed_thresholds
     from ctai.evidence.stamp import read_stamp
     from ctai.rundir import digest_of
@@ -21,9 +21,9 @@ def suite_properties(run: "Run") -> dict[str, str]:
     environment, model = run.environment, run.config.model
     return {
         "run_id": run.run_id,
-        "git_commit": environment.git_commit,
-        "git_dirty": str(environment.git_dirty).lower(),
-        "code_digest": environment.code_digest,
+        "reported_by.git_commit": environment.git_commit,
+        "reported_by.git_dirty": str(environment.git_dirty).lower(),
+        "reported_by.code_digest": environment.code_digest,
         "config_digest": digest_of(run.config),
         "preregistration": digest_of(run.preregistration),
         "preregistration_stamp": stamp.answer if (stamp := read_stamp(run.rundir)) else "none",
@@ -33,15 +33,15 @@ def suite_properties(run: "Run") -> dict[str, str]:
         "seed": str(run.config.seed),
         "model": model.name,
         "weights_digest": run.base.weights_digest,
-        "python": environment.python,
-        "torch": environment.torch,
-        "transformers": environment.transformers,
-        "packages": ", ".join(f"{name} {version}" for name, version in environment.packages.items()),
-        "cuda": str(environment.cuda),
-        "device": environment.device,
-        "device_memory_bytes": str(environment.device_memory_bytes),
-        "platform": environment.platform,
-        "cpu_count": str(environment.cpu_count),
+        "reported_by.python": environment.python,
+        "reported_by.torch": environment.torch,
+        "reported_by.transformers": environment.transformers,
+        "reported_by.packages": ", ".join(f"{name} {version}" for name, version in environment.packages.items()),
+        "reported_by.cuda": str(environment.cuda),
+        "reported_by.device": environment.device,
+        "reported_by.device_memory_bytes": str(environment.device_memory_bytes),
+        "reported_by.platform": environment.platform,
+        "reported_by.cpu_count": str(environment.cpu_count),
     }
 
 
@@ -50,7 +50,6 @@ def metric_properties(result: "GateResult", metric: Metric) -> dict[str, str]:
     from ctai.evidence.junit import metric_threshold
 
     properties = {
-        "gate": result.gate,
         "metric": metric.name,
         "value": repr(metric.value),
         "threshold": metric_threshold(metric),
@@ -86,7 +85,16 @@ def header_lines(run: "Run") -> list[str]:
 
 def gate_table(session: "GateSession") -> list[str]:
     """Return the table of the selected gates: outcome, time, key numbers or missed thresholds, and the evidence."""
-    return [line for name in session.selected for line in _gate_lines(session, gate_named(name))]
+    lines = [line for name in session.selected for line in _gate_lines(session, gate_named(name))]
+    return [*_failed_tests(session), *lines]
+
+
+def _failed_tests(session: "GateSession") -> list[str]:
+    """Return the line on failed tests that no verdict tells of; the gates have not passed while one stands."""
+    from ctai.evidence.sessions import failed_tests_sentence
+
+    sentence = failed_tests_sentence(session.unaccounted_failures)
+    return [f"NOT PASSED: {sentence}"] if sentence else []
 
 
 def _gate_lines(session: "GateSession", gate: GateSpec) -> list[str]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ctai.config import MetricValue, QcThresholds, to_metric
 from ctai.qc.faults import FAULTS, find_faults
 from ctai.qc.purity import PurityCounter
-from ctai.records import Critique, Example, GenerationRound, Metric, QcSummary, Rate, Rejection, TokenStats
+from ctai.records import Critique, Example, GenerationRound, MadeBy, Metric, QcSummary, Rate, Rejection, TokenStats
 from ctai.registry import QC_METRICS, MetricSpec, metric_spec
 from ctai.statistics import describe, rate
 from ctai.tasks.base import normalize_case_and_spacing
@@ -153,12 +153,14 @@ class SummaryHeader(NamedTuple):
         run_id: run that generated the data.
         inputs: names and digests of the input files.
         artifact: path of the summary relative to the run directory.
+        made_by: maker of the data.
     """
 
     stage: str
     run_id: str
     inputs: Mapping[str, str]
     artifact: str | None = None
+    made_by: MadeBy | None = None
 
 
 def summarize(
@@ -207,6 +209,7 @@ def summarize(
         failed_reasons=tuple(metric.failure() for metric in metrics if metric.missed),
         inputs=dict(header.inputs),
         run_id=header.run_id,
+        made_by=header.made_by,
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from ctai.records.core import Critique, FinishReason, Interval, Metric, Rate, Record, Sampling, Split, VersionedRecord
 from ctai.records.purity import PurityLedger
+from ctai.records.session import MadeBy
 
 BEYOND_TARGET = "beyond the target"
 """Reason of the rejection of an accepted pair that the shard needs no more."""
@@ -249,7 +250,7 @@ class TokenStats(Record):
 
 
 class QcSummary(VersionedRecord):
-    """QC summary of a pilot, a shard or the merged dataset."""
+    """QC summary of a pilot, a shard or the merged dataset; `made_by` is the maker of the data."""
 
     stage: str
     counts: dict[str, int]
@@ -263,6 +264,7 @@ class QcSummary(VersionedRecord):
     failed_reasons: tuple[str, ...]
     inputs: dict[str, str]
     run_id: str
+    made_by: MadeBy | None = None
 
 
 class HeldoutItem(VersionedRecord):

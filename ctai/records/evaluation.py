@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ctai.records.core import ClusteredRate, FinishReason, Interval, Rate, Record, Split, VersionedRecord
+from ctai.records.session import MadeBy
 
 
 class TrainingManifest(VersionedRecord):
@@ -30,6 +31,7 @@ class TrainingManifest(VersionedRecord):
     success_marker: str
     evaluation: str
     run_id: str
+    made_by: MadeBy | None = None
 
 
 class TrainingStep(Record):
@@ -39,6 +41,20 @@ class TrainingStep(Record):
     epoch: float
     learning_rate: float
     loss: float
+
+
+class TrainingSuccess(Record):
+    """Success marker of a training, written last.
+
+    Attributes:
+        adapter: folder of the adapter, relative to the run directory.
+        sha256: digest of the adapter.
+        git_commit: commit of the code that trained it.
+    """
+
+    adapter: str
+    sha256: str
+    git_commit: str
 
 
 class EvaluationItem(VersionedRecord):
@@ -195,3 +211,4 @@ class EvaluationSummary(VersionedRecord):
     go: bool
     metadata: dict[str, Any]
     run_id: str
+    made_by: MadeBy | None = None

@@ -16,6 +16,25 @@ class Hypothesis(Record):
     statement: str
 
 
+class MadeBy(Record):
+    """Maker of an artifact: code, versions, device and commands, without times, host names or paths.
+
+    Attributes:
+        commands: normalized commands: only the options that determine results, files by their names.
+    """
+
+    git_commit: str
+    git_dirty: bool
+    code_digest: str
+    loader_version: str
+    python: str
+    torch: str
+    transformers: str
+    cuda: str | None
+    device: str
+    commands: tuple[str, ...] = ()
+
+
 class Preregistration(VersionedRecord):
     """Hypotheses, thresholds and test set that a run is committed to before it measures anything.
 
@@ -67,6 +86,7 @@ class Verdict(VersionedRecord):
         config: part of the configuration on which the gate depends.
         preregistration: digest of the `Preregistration`.
         relaxed_thresholds: thresholds that are looser than the defaults.
+        measured_by: makers of the artifacts, which may be sessions before the one that wrote the verdict.
     """
 
     gate: str
@@ -83,6 +103,7 @@ class Verdict(VersionedRecord):
     preregistration: str
     relaxed_thresholds: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    measured_by: tuple[MadeBy, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -91,7 +112,10 @@ class Verdict(VersionedRecord):
 
 
 class StageManifest(VersionedRecord):
-    """Manifest of a stage, written last: its existence means that the stage is complete."""
+    """Manifest of a stage, written last: its existence means that the stage is complete.
+
+    `made_by` is no part of the key: a stage that another machine finished is reused, with the facts of that machine.
+    """
 
     stage: str
     key: str
@@ -101,6 +125,7 @@ class StageManifest(VersionedRecord):
     outcome: str = "complete"
     notes: tuple[str, ...] = ()
     run_id: str
+    made_by: MadeBy | None = None
 
 
 class BudgetEntry(Record):
@@ -133,6 +158,50 @@ class Phase(Record):
     outcome: str
     reasons: tuple[str, ...] = ()
     artifacts: dict[str, str] = Field(default_factory=dict)
+
+
+class SessionPhase(Record):
+    """Phase of a session as the evidence records it: gate, outcome and reasons."""
+
+    name: str
+    outcome: str
+    reasons: tuple[str, ...] = ()
+
+
+class SessionEntry(Record):
+    """Session that made or judged something.
+
+    Attributes:
+        made_by: code, versions, device and command of the session.
+        whole: the session selected every test of every gate.
+        phases: phases of the session, in order.
+        outcomes: outcome of each gate that the session decided.
+        failed_tests: failed test -> first line of its message, where no failed verdict accounts for it.
+    """
+
+    made_by: MadeBy
+    whole: bool
+    phases: tuple[SessionPhase, ...]
+    outcomes: dict[str, Outcome]
+    failed_tests: dict[str, str]
+
+
+class SessionLog(VersionedRecord):
+    """Attested log of the sessions of a run directory, bound to the session manifest by a digest.
+
+    Attributes:
+        sessions: sessions that made or judged something, in order.
+        failed_tests: failed tests that no later session with every test of every gate has passed.
+        phases: number of phases of the session manifest that the digest covers.
+        notes: number of its notes that the digest covers.
+        manifest_digest: digest of the session manifest, cut off after these phases and notes.
+    """
+
+    sessions: tuple[SessionEntry, ...]
+    failed_tests: dict[str, str]
+    phases: int
+    notes: int
+    manifest_digest: str
 
 
 class SessionManifest(VersionedRecord):

@@ -4,6 +4,7 @@ Presents recorded verdicts and makes none. The report shows a gate as passed onl
 it passed, and its artifacts are unchanged.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -15,6 +16,7 @@ from ctai.report.drawing import draw_threshold_axis
 from ctai.report.text import format_duration, format_interval, format_number, format_short, humanize
 from ctai.rundir.reader import RunReader
 
+_ALL = f"All {('no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine')[len(GATES)]} gates"
 _COMPARISONS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least", "==": "exactly"}
 _WITHOUT_VERDICT = ("failed", "interrupted", "running")
 
@@ -157,7 +159,7 @@ def _row(metric: Metric) -> MetricRow:
     if not metric.applicable:
         return MetricRow(metric, name, "", "", bound, Markup(""), NOT_APPLICABLE)
     axis = draw_threshold_axis(
-        f"{name}: {format_number(metric.value)}, must be {bound}",
+       f"{name}: {format_number(metric.value)}, must be {bound}",
         metric.value, metric.interval, metric.comparison, metric.threshold, good=metric.passed,
     )  # fmt: skip
     interval = format_interval(metric.interval) if metric.interval else ""
@@ -177,19 +179,34 @@ class Headline(NamedTuple):
     gate: GateView | None
 
 
-def headline(views: list[GateView]) -> Headline:
-    """Return the verdict on the run."""
+def headline(views: list[GateView], failed_tests: Mapping[str, str]) -> Headline:
+    """Return the verdict on the run.
+
+    Args:
+        views: all gates, in order.
+        failed_tests: failed tests of the sessions of which no verdict tells; with one, the run has not passed.
+    """
+    result = _headline_of_gates(views)
+    if not failed_tests:
+        return result
+    reasons = (*(f"failed test {name}: {text}" for name, text in failed_tests.items()), *result.reasons)
+    if result.status.kind == "bad":
+        return result._replace(reasons=reasons)
+    return Headline(FAILED, "Not passed: a test of the gates failed.", reasons, result.gate)
+
+
+def _headline_of_gates(views: list[GateView]) -> Headline:
     stopped = next((view for view in views if view.status not in _NOT_BLOCKING), None)
     changed = [view for view in views if view.status == CHANGED]
     if stopped is not None:
         return _stopped(stopped, views)
     if changed:
         reasons = tuple(f"gate {view.spec.name}: {reason}" for view in changed for reason in view.reasons)
-        return Headline(CHANGED, "All six gates passed, but the evidence has changed since.", reasons, changed[0])
+        return Headline(CHANGED, f"{_ALL} passed, but the evidence has changed since.", reasons, changed[0])
     if any(view.status == RELAXED for view in views):
         reasons = tuple(dict.fromkeys(reason for view in views for reason in view.reasons))
-        return Headline(RELAXED, "All six gates passed, but with thresholds relaxed from the defaults.", reasons, None)
-    return Headline(PASSED, "All six gates passed: the trained model answers better than its base.", (), None)
+        return Headline(RELAXED, f"{_ALL} passed, but with thresholds relaxed from the defaults.", reasons, None)
+    return Headline(PASSED, f"{_ALL} passed: the trained model answers better than its base.", (), None)
 
 
 def _stopped(view: GateView, views: list[GateView]) -> Headline:

@@ -24,7 +24,7 @@ def render_report(reader: RunReader) -> str:
         "run": identity,
         "views": views,
         "gates": {view.spec.name: view for view in views},
-        "headline": outcome.headline(views),
+        "headline": outcome.headline(views, reader.session_log.failed_tests if reader.session_log else {}),
         **_model_context(reader),
         **_generation_context(reader, identity.seed),
         **_evaluation_context(reader),

@@ -132,6 +132,11 @@ class RunDir:
         return self.path("evidence", "gates.xml")
 
     @property
+    def session_log(self) -> Path:
+        """Log of the sessions without times and host names, bound to the session manifest by a digest."""
+        return self.path("evidence", "sessions.json")
+
+    @property
     def attestations(self) -> Path:
         """DSSE envelopes over verdicts and files."""
         return self.path("evidence", "attestations.intoto.jsonl")

@@ -28,6 +28,7 @@ from ctai.records import (
     Record,
     Rejection,
     ScorerCalibration,
+    SessionLog,
     SessionManifest,
     TrainingManifest,
     TrainingStep,
@@ -185,6 +186,11 @@ class RunReader:
     def session(self) -> SessionManifest | None:
         """Session manifest."""
         return self.read(self.rundir.session_manifest, SessionManifest)
+
+    @cached_property
+    def session_log(self) -> SessionLog | None:
+        """Attested log of the sessions."""
+        return self.read(self.rundir.session_log, SessionLog)
 
     @cached_property
     def ledger(self) -> BudgetLedger | None:

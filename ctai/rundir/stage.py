@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ctai.errors import CtaiError
-from ctai.records import Record, StageManifest
+from ctai.records import MadeBy, Record, StageManifest
 from ctai.rundir.files import (
     disk_errors,
     first_bad_line,
@@ -59,6 +59,7 @@ class Stage:
         folder: folder in which no other stage writes.
         parameters: parameters, including the digest of the code.
         inputs: name of each input -> digest.
+        made_by: maker for the manifest; no part of the key.
     """
 
     rundir: RunDir
@@ -66,6 +67,7 @@ class Stage:
     folder: Path
     parameters: Mapping[str, Any]
     inputs: Mapping[str, str]
+    made_by: MadeBy | None = None
 
     @property
     def key(self) -> str:
@@ -123,6 +125,7 @@ class Stage:
             parameters=jsonable(dict(self.parameters)),
             notes=tuple(notes),
             run_id=run_id,
+            made_by=self.made_by,
         )
         write_json(self.manifest_path, manifest)
         return manifest

@@ -16,8 +16,8 @@ from ctai.model.control_tokens import InputGuard
 from ctai.model.protocols import TextEngine
 from ctai.model.sources import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_digest
 from ctai.prompts import Pair
-from ctai.provenance import StageContext
-from ctai.records import Example, ModelProvenance, QcSummary, TrainingManifest, Verdict
+from ctai.provenance import UNKNOWN, StageContext
+from ctai.records import Example, ModelProvenance, QcSummary, TrainingManifest, TrainingSuccess, Verdict
 from ctai.rundir import (
     RunDir,
     Stage,
@@ -104,7 +104,7 @@ class _Training(NamedTuple):
 
 
 def train_adapter(
-    model: TrainableModel, context: StageContext, inputs: TrainingInputs, folder: Path | None = None
+    model: TrainableModel, context: StageContext, inputs: TrainingInputs, attempt: int = 0
 ) -> TrainingManifest:
     """Train a LoRA adapter on a dataset that passed the scale gate.
 
@@ -116,7 +116,7 @@ def train_adapter(
         model: the base that passed gate contamination; its weights are not changed.
         context: of the run; `training`, `control`, `seed` and `limits.checkpoint_seconds` are used.
         inputs: the dataset, its QC summary and the verdict on them.
-        folder: destination; the adapter folder of the run directory by default.
+        attempt: number of the attempt, from 0; each has its own adapter folder and evaluation.
 
     Raises:
         PreconditionError: the scale gate has not passed on exactly these files, or an adapter is attached to the model.
@@ -126,7 +126,7 @@ def train_adapter(
     if model.provenance.adapter_digest is not None:
         raise PreconditionError("training starts from the base: unload the adapter that is attached to it")
     admitted = _admit(inputs, rundir)
-    folder = folder or rundir.adapter_dir
+    folder = rundir.adapter_dir_of(attempt)
     stage = _stage(model, admitted, context, folder)
     if stage.complete():
         return read_record(folder / "training_manifest.json", TrainingManifest)
@@ -134,7 +134,7 @@ def train_adapter(
     plan = _plan(data, model, config)
     stage.begin()
     adapter = fit(model.module, plan, folder / "work", context.progress)
-    manifest = _write(_Training(model, admitted, plan, data, adapter), context, folder)
+    manifest = _write(_Training(model, admitted, plan, data, adapter), context, attempt)
     names = (ADAPTER_WEIGHTS, ADAPTER_CONFIG, "loss.jsonl", "training_manifest.json", SUCCESS_MARKER)
     stage.finish([folder / name for name in names], context.run_id)
     return manifest
@@ -236,10 +236,11 @@ def _plan(data: _Data, model: TrainableModel, config: RunConfig) -> TrainingPlan
     )
 
 
-def _write(training: _Training, context: StageContext, folder: Path) -> TrainingManifest:
+def _write(training: _Training, context: StageContext, attempt: int) -> TrainingManifest:
     """Write the adapter and its records, the success marker last."""
     model, inputs, _plan, data, adapter = training
     rundir = context.rundir
+    folder = rundir.adapter_dir_of(attempt)
     weights = safetensors.torch.save(adapter.tensors, metadata={"format": "pt"})
     write_bytes(folder / ADAPTER_WEIGHTS, weights)
     write_json(folder / ADAPTER_CONFIG, {**adapter.lora, "base_model_name_or_path": model.provenance.model_id})
@@ -265,12 +266,19 @@ def _write(training: _Training, context: StageContext, folder: Path) -> Training
         adapter=rundir.relative(folder),
         adapter_digest=adapter_digest(folder),
         success_marker=rundir.relative(folder / SUCCESS_MARKER),
-        evaluation=rundir.relative(rundir.results_dir / "evaluation.json"),
+        evaluation=rundir.relative(rundir.results_dir_of(attempt) / "evaluation.json"),
         run_id=context.run_id,
+        made_by=context.made_by,
     )
     write_json(folder / "training_manifest.json", manifest)
-    write_json(folder / SUCCESS_MARKER, {"adapter": manifest.adapter, "sha256": manifest.adapter_digest})
+    write_json(folder / SUCCESS_MARKER, success_marker(manifest))
     return manifest
+
+
+def success_marker(manifest: TrainingManifest) -> TrainingSuccess:
+    """Return the success marker of a finished training."""
+    commit = manifest.made_by.git_commit if manifest.made_by else UNKNOWN
+    return TrainingSuccess(adapter=manifest.adapter, sha256=manifest.adapter_digest, git_commit=commit)
 
 
 def _hyperparameters(training: _Training, config: RunConfig) -> dict[str, Any]:

@@ -145,6 +145,7 @@ def _recompute_merged(
         run_id=stored.run_id,
         inputs={**manifest.inputs, **{path.name: sha256_file(path) for path in paths[:2]}},
         artifact=names[2],
+        made_by=manifest.made_by,
     )
     qc_input = QcInput(
         examples,

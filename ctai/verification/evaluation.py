@@ -31,20 +31,24 @@ from ctai.evaluate.attempts import (
 from ctai.evaluate.comparison import ArmAnswers, ArmIdentity, summarize_evaluation, summary_text
 from ctai.model.sources import adapter_digest
 from ctai.prompts import until_stop
+from ctai.provenance import UNKNOWN
 from ctai.records import (
     Completion,
     EvaluationItem,
     EvaluationSummary,
     HeldoutItem,
     ModelProvenance,
-    Record,
+    StageManifest,
     TrainingManifest,
     TrainingStep,
+    TrainingSuccess,
     Verdict,
 )
 from ctai.rundir import RunDir, digest_of, read_jsonl, read_record, sha256_file
 from ctai.rundir.diff import differences
 from ctai.tasks import registry
+
+SUCCESS_MARKER = "TRAINING_SUCCESS"
 
 
 class RecomputedArm(NamedTuple):
@@ -70,13 +74,6 @@ class RecomputedEvaluation(NamedTuple):
     paths: AttemptPaths
     config: RunConfig
     differences: tuple[str, ...]
-
-
-class _Marker(Record):
-    """Success marker of a training."""
-
-    adapter: str
-    sha256: str
 
 
 def recompute_base_arms(rundir: RunDir, config: RunConfig, heldout: Sequence[HeldoutItem]) -> dict[str, RecomputedArm]:
@@ -199,6 +196,8 @@ def _recompute_attempt(records: EvaluationRecords, attempt: _Attempt) -> tuple[E
             "training_manifest": rundir.relative(paths.adapter / "training_manifest.json"),
         },
     )
+    made_by = read_record(paths.evidence / "manifest.json", StageManifest).made_by
+    summary = summary.model_copy(update={"made_by": made_by})
     problems = [*sft.differences, *differences(stored, summary, f"{results}/evaluation.json")]
     if (paths.results / "summary.txt").read_bytes() != summary_text(stored).encode("utf-8"):
         problems.append(f"{results}/summary.txt: is not the text of evaluation.json")
@@ -216,6 +215,7 @@ def _training_differences(records: EvaluationRecords, attempt: _Attempt) -> Iter
     steps = read_jsonl(paths.adapter / "loss.jsonl", TrainingStep)
     losses = [step.loss for step in steps]
     tenth = max(1, len(losses) // 10)
+    made_by = read_record(paths.adapter / "manifest.json", StageManifest).made_by
     expected = {
         "dataset": rundir.relative(rundir.dataset),
         "dataset_digest": sha256_file(rundir.dataset),
@@ -229,7 +229,9 @@ def _training_differences(records: EvaluationRecords, attempt: _Attempt) -> Iter
         "loss_last": math.fsum(losses[-tenth:]) / tenth,
         "adapter": folder,
         "adapter_digest": adapter_digest(paths.adapter),
-        "success_marker": f"{folder}/TRAINING_SUCCESS",
+        "success_marker": f"{folder}/{SUCCESS_MARKER}",
+        "evaluation": rundir.relative(paths.results / "evaluation.json"),
+        "made_by": made_by,
     }
     stored = {name: getattr(training, name) for name in expected}
     yield from differences(stored, expected, f"{folder}/training_manifest.json")
@@ -242,6 +244,10 @@ def _training_differences(records: EvaluationRecords, attempt: _Attempt) -> Iter
     ):
         if scale.artifacts.get(name) != digest:
             yield f"{folder}/training_manifest.json: gate scale judged another {name}"
-    marker = read_record(paths.adapter / "TRAINING_SUCCESS", _Marker)
-    expected_marker = _Marker(adapter=training.adapter, sha256=training.adapter_digest)
-    yield from differences(marker, expected_marker, f"{folder}/TRAINING_SUCCESS")
+    marker = read_record(paths.adapter / SUCCESS_MARKER, TrainingSuccess)
+    expected_marker = TrainingSuccess(
+        adapter=training.adapter,
+        sha256=training.adapter_digest,
+        git_commit=made_by.git_commit if made_by else UNKNOWN,
+    )
+    yield from differences(marker, expected_marker, f"{folder}/{SUCCESS_MARKER}")

@@ -112,7 +112,10 @@ def recompute_shard(
     texts = (*shard.problems, *shard.unaccounted_records(), *_metadata_differences(examples, plan))
     problems += [f"{name}: {text}" for text in texts]
     jaccard = plan.config.scale.near_duplicate_jaccard
-    header = SummaryHeader(plan.stage, read_record(folder / SUMMARY, QcSummary).run_id, _inputs(folder), artifact)
+    manifest = read_record(folder / "manifest.json", StageManifest)
+    inputs = {**manifest.inputs, **{file: sha256_file(folder / file) for file in (DATASET, REJECTIONS, GENERATION)}}
+    run_id = read_record(folder / SUMMARY, QcSummary).run_id
+    header = SummaryHeader(plan.stage, run_id, inputs, artifact, manifest.made_by)
     summary = summarize(
         header,
         QcInput(examples, rejections, rounds, overlapping(examples, heldout, jaccard)),
@@ -121,11 +124,6 @@ def recompute_shard(
     )
     problems += differences(read_record(folder / SUMMARY, QcSummary), summary, f"{name}/{SUMMARY}")
     return RecomputedShard(examples, rejections, rounds, summary, tuple(problems))
-
-
-def _inputs(folder: Path) -> dict[str, str]:
-    files = {file: sha256_file(folder / file) for file in (DATASET, REJECTIONS, GENERATION)}
-    return {**read_record(folder / "manifest.json", StageManifest).inputs, **files}
 
 
 class _ShardRecomputation:

@@ -25,6 +25,8 @@ def stage_differences(rundir: RunDir, path: Path) -> Iterator[str]:
     marker = path.with_name("stage_key.txt")
     if not marker.is_file() or marker.read_bytes() != manifest.key.encode() + b"\n":
         yield f"{rundir.relative(marker)}: is not the key of the manifest beside it"
+    if manifest.made_by is None:
+        yield f"{name}: does not say who made it"
     if manifest.outcome != "complete":
         yield f"{name}: its stage is {manifest.outcome!r}"
     yield from artifact_differences(rundir, manifest.artifacts, f"stage {manifest.stage} made it")

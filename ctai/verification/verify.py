@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from ctai.errors import CtaiError
 from ctai.evidence.attestation import (
-    UNCOVERED,
     attestation_differences,
     is_signed,
     signature_differences,
@@ -31,6 +30,7 @@ from ctai.evidence.model_signature import (
     sign_adapters,
 )
 from ctai.evidence.preregistration import preregister, relaxed_thresholds
+from ctai.evidence.sessions import UNCOVERED, makers_of, missing_logs, session_differences, stage_manifests
 from ctai.evidence.stamp import read_stamp, stamp_differences
 from ctai.evidence.verdicts import key_of, read_verdict, verdict_path
 from ctai.provenance import code_digest
@@ -128,7 +128,8 @@ def evidence_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
     yield from _chain_differences(rundir, verdicts)
     yield from _guarded("preregistration", partial(_preregistration_differences, rundir, verdicts))
     yield from _guarded("stamp", partial(stamp_differences, rundir, verdicts.readable))
-    for manifest in _manifests(rundir):
+    yield from _guarded("sessions", partial(session_differences, rundir))
+    for manifest in stage_manifests(rundir):
         yield from _guarded("stage", partial(stage_differences, rundir, manifest))
     yield from _guarded("JUnit report", partial(_report_differences, rundir, verdicts))
     records = RunRecords(rundir, verdicts.readable)
@@ -182,6 +183,8 @@ def remarks(folder: Path, public_key: Path | None = None) -> list[str]:
     ]
     if any(verdict.code_digest != code_digest() for verdict in verdicts):
         texts.append("the run was made by another version of ctai: differences may come from that")
+    if remark := missing_logs(rundir):
+        texts.append(remark)
     if public_key is None:
         signed = "are signed; give --public-key to check by whom" if is_signed(rundir) else "are not signed"
         texts.append(f"the attestations {signed}")
@@ -217,8 +220,17 @@ def _chain_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:
             elif verdict.previous != (digest_of(before) if before else None):
                 yield f"{where}: the verdict before it is not the one it was bound to"
             yield from (f"{where}: {text}" for text in _verdict_problems(gate, verdict, before))
+            yield from _guarded(where, partial(_maker_differences, rundir, verdict, where))
             yield from artifact_differences(rundir, verdict.artifacts, f"gate {gate.name} judged it")
         before = verdict
+
+
+def _maker_differences(rundir: RunDir, verdict: Verdict, where: str) -> Iterator[str]:
+    """Yield where the makers in a verdict differ from those in the manifests of its artifacts."""
+    makers = makers_of(rundir, verdict.artifacts)
+    if not makers:
+        yield f"{where}: no stage manifest says who made its artifacts"
+    yield from differences(verdict.measured_by, makers, f"{where}: measured_by")
 
 
 def _verdict_problems(gate: GateSpec, verdict: Verdict, before: Verdict | None) -> Iterator[str]:
@@ -278,11 +290,6 @@ def _of_sections(preregistration: Preregistration, sections: Container[str]) -> 
     """Return a preregistration with the thresholds of these sections of the configuration only."""
     thresholds = {key: value for key, value in preregistration.thresholds.items() if key.split(".")[0] in sections}
     return preregistration.model_copy(update={"thresholds": thresholds})
-
-
-def _manifests(rundir: RunDir) -> list[Path]:
-    paths = sorted(rundir.root.rglob("manifest.json"))
-    return [path for path in paths if rundir.relative(path).split("/")[0] not in UNCOVERED]
 
 
 def _report_differences(rundir: RunDir, verdicts: Verdicts) -> Iterator[str]:

@@ -15,6 +15,7 @@ _STAGES = (
     (r"results/sft_eval/|evidence/evaluation/|evidence/test_set_comparisons\.jsonl", "evaluation"),
     (r"evidence/verdicts/", "verdicts"),
     (r"report/", "report"),
+    (r"evidence/sessions\.json", "session log"),
     (r"evidence/gates\.xml", "JUnit report"),
     (r"evidence/attestations", "attestations"),
     (r"logs/", "log"),

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import pytest
 
+from ctai.evidence.attestation import BUNDLE
 from ctai.provenance import git_state
 from ctai.records import SessionManifest
-from ctai.rundir import read_record, sha256_file
+from ctai.rundir import read_record, sha256_bytes, sha256_file
 from tests.crash.crash import Point, read_trace
 from tests.crash.plan import KILLS, SEED, choose, is_work, stage_after
 from tests.crash.runs import Server, environment, gates
@@ -29,6 +30,7 @@ ARGUMENTS = ("--set", "limits.checkpoint_seconds=2", "tests/gates")
 RANDOM_SHARE, LONGEST_WAIT = 0.5, 3.0
 SIGKILLED = -9
 WITH_TIMES = ("logs/", "report/")
+SESSION_LOG = "evidence/sessions.json"
 RECORD = "CTAI_CRASH_RECORD"
 
 
@@ -53,9 +55,16 @@ class RandomMoment:
 
 
 def files_of(root: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file of a run directory that must be the same in every run, by name."""
+    """Return the SHA-256 of every file of a run directory that must be the same in every run, by name.
+
+    The log of the sessions says which of them made something; in the attestations its digest does not count.
+    """
     files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
-    return {name: sha256_file(path) for name, path in sorted(files.items()) if not name.startswith(WITH_TIMES)}
+    digests = {name: sha256_file(path) for name, path in sorted(files.items()) if not name.startswith(WITH_TIMES)}
+    log = digests.pop(SESSION_LOG, "")
+    if BUNDLE in digests and log:
+        digests[BUNDLE] = sha256_bytes(files[BUNDLE].read_bytes().replace(log.encode(), b""))
+    return digests
 
 
 def assert_nothing_torn(root: Path, whole: dict[str, str]) -> None:

@@ -82,7 +82,7 @@ def test_a_real_gate_on_a_disk_that_is_too_small(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         # a session over a part of the gates writes a separate report, also the one that failed
         expected, found = files_of(tmp_path / "whole"), files_of(disk)
-        reports = ("evidence/gates", "evidence/attestations")
+        reports = ("evidence/gates", "evidence/attestations", "evidence/sessions")
         kept = {name: digest for name, digest in expected.items() if not name.startswith(reports)}
         assert "evidence/contamination/model_check.json" in kept
         assert {name: found[name] for name in kept} == kept

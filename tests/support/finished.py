@@ -142,17 +142,18 @@ def make_finished_run(folder: Path, tiny: CleanModel, config: RunConfig = CONFIG
     run = Run(config, RunDir.open(folder))
     run.base = ScriptedBase(tiny, **update)  # type: ignore[assignment]
     state = GateSession(run, TerminalProgress())
-    state.selected = list(GATE_NAMES)
+    state.selected, state.whole = list(GATE_NAMES), True
     suite = ElementTree.Element("testsuite", name="pytest")
     for gate, run_gate in _GATES.items():
         state.enter(gate)
         result = run_gate(run)
         for metric in result.metrics:
             assert not metric.missed, metric.sentence()
-            suite.append(_case(metric, metric_properties(result, metric)))
+            suite.append(_case(metric, {"gate": gate, **metric_properties(result, metric)}))
         state.outcomes[gate] = {metric.name: "passed" for metric in result.metrics if metric.applicable}
         state.leave()
     ElementTree.ElementTree(suite).write(state.draft, encoding="utf-8", xml_declaration=True)
+    state.file_session()
     state.file_report(state.draft)
     run.close()
     return folder

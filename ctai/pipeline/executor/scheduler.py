@@ -172,6 +172,7 @@ def _tasks(context: RunContext, spec: ScaleSpec, numbers: Sequence[int]) -> list
             heldout=tuple(spec.heldout),
             run_id=context.run_id,
             git=context.git,
+            made_by=context.made_by,
             provenance=context.base.provenance,
             threads=threads,
             probe=probe,

@@ -14,7 +14,7 @@ from ctai.model.devices import set_thread_count
 from ctai.model.lazy import LazyBaseModel
 from ctai.progress import SilentProgress
 from ctai.provenance import GitState, StageContext, code_digest
-from ctai.records import HeldoutItem, ModelProvenance, Record
+from ctai.records import HeldoutItem, MadeBy, ModelProvenance, Record
 from ctai.rundir import RunDir
 
 # A killed worker releases the lock of its shard at once; one that lost its connection may still be writing.
@@ -40,6 +40,7 @@ class ShardTask(Record):
         heldout: frozen test set.
         run_id: run id for the metadata of examples.
         git: commit and dirty flag of the scheduling machine.
+        made_by: maker of the scheduling machine, with its command; the worker has the same code and kind of device.
         provenance: model that passed gate contamination; the model of the worker must be the same.
         threads: CPU threads of the scheduling process; the bits of a sum depend on it.
         probe: name of a file below `logs/` that exists if the run directory is the same.
@@ -52,6 +53,7 @@ class ShardTask(Record):
     heldout: tuple[HeldoutItem, ...]
     run_id: str
     git: GitState
+    made_by: MadeBy
     provenance: ModelProvenance
     threads: int
     probe: str
@@ -90,7 +92,12 @@ def _make(task: ShardTask) -> None:
     model.mark_passed(task.provenance)
     spec = ShardSpec("scale", task.shard, task.target, rundir.shard_dir(task.shard), task.heldout)
     context = StageContext(
-        config=task.config, rundir=rundir, run_id=task.run_id, git=task.git, progress=SilentProgress()
+        config=task.config,
+        rundir=rundir,
+        run_id=task.run_id,
+        git=task.git,
+        progress=SilentProgress(),
+        made_by=task.made_by,
     )
     with rundir.lock(spec.folder.name, _LOCK_TIMEOUT_SECONDS):
         make_shard(model, context, spec)

@@ -93,6 +93,27 @@ def test_it_says_all_that_the_evidence_says(run):
         assert copy.findtext("system-out", "") == "\n".join(lines)
 
 
+def test_each_gate_is_a_suite_with_its_time_and_its_start(run):
+    suites = list(ElementTree.parse(run[1] / "report" / "junit.xml").iter("testsuite"))
+    assert [suite.attrib["name"] for suite in suites] == [
+        "gate 1 contamination", "gate 2 instruments", "gate 3 headroom", "gate 4 pilot",
+    ]  # fmt: skip
+    for suite in suites:
+        cases = suite.findall("testcase")
+        assert suite.attrib["tests"] == str(len(cases))
+        assert float(suite.attrib["time"]) == pytest.approx(sum(float(case.attrib["time"]) for case in cases), abs=1e-3)
+        failed = {tag: sum(case.find(tag) is not None for case in cases) for tag in ("failure", "error", "skipped")}
+        counts = (suite.attrib["failures"], suite.attrib["errors"], suite.attrib["skipped"])
+        assert counts == tuple(map(str, failed.values()))
+        names = {p.attrib["name"] for p in suite.findall("properties/property")}
+        assert {"reported_by.git_commit", "reported_by.device", "seed", "weights_digest"} <= names
+    begun = [suite.attrib["timestamp"] for suite in suites if suite.attrib["timestamp"].endswith("+00:00")]
+    assert begun == sorted(begun)
+    assert len(begun) >= (4 if run[0] == "0.01" else 2)
+    filed = ElementTree.parse(run[1] / "evidence" / "gates.xml")
+    assert not [e for e in filed.iter() if {"time", "timestamp", "hostname"} & e.attrib.keys()]
+
+
 def test_the_evidence_itself_breaks_the_schema_only_in_what_a_test_carries(run):
     found = set(violations(ElementTree.parse(run[1] / "evidence" / "gates.xml").getroot()))
     assert found == {"properties in testcase", "testcase has the attribute file", "testcase has the attribute line"}

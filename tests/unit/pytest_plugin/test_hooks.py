@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ctai.evidence.junit import strip_volatile_attributes
-from ctai.rundir import sha256_file
+from ctai.evidence.junit_report import strip_volatile_attributes
+from ctai.records import SessionLog
+from ctai.registry import GATE_NAMES
+from ctai.rundir import read_record, sha256_file
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[3]
@@ -59,6 +61,16 @@ def pilot(gate_run):
     gate_run.require_passed("headroom")
     gate_run.rundir.path("artifacts", "pilot").mkdir(parents=True, exist_ok=True)
     return measured(gate_run, "pilot", 0.0)
+
+@pytest.fixture(scope="session")
+def scale(gate_run):
+    gate_run.require_passed("pilot")
+    return measured(gate_run, "scale", 0.0)
+
+@pytest.fixture(scope="session")
+def evaluation(gate_run):
+    gate_run.require_passed("scale")
+    return measured(gate_run, "evaluation", 0.0)
 """
 
 
@@ -68,14 +80,14 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=300)
 
 
-def gates_project(folder: Path, value: float) -> Path:
-    """A project with four small gates, of which the second measures `value` against a limit of 0.05."""
+def gates_project(folder: Path, value: float, gates: tuple[str, ...] = GATE_NAMES[:4]) -> Path:
+    """A project with small gates, of which the second measures `value` against a limit of 0.05."""
     folder.mkdir(exist_ok=True)
     (folder / "conftest.py").write_text(
         'pytest_plugins = ("ctai.pytest_plugin",)\n' + FAKE_GATES.replace("VALUE", str(value))
     )
     (folder / "pytest.ini").write_text("[pytest]\njunit_family = xunit1\nmarkers =\n  gates\n")
-    for gate in ("contamination", "instruments", "headroom", "pilot"):
+    for gate in gates:
         lines = [
             "import pytest",
             "from ctai.registry import gate_named",
@@ -118,7 +130,7 @@ def test_sound_gates_pass_and_the_report_carries_the_numbers(tmp_path):
     }  # fmt: skip
     suite = ElementTree.parse(tmp_path / "run" / "evidence" / "gates.xml").getroot()
     names = {p.attrib["name"] for p in suite.iter("property")}
-    assert {"git_commit", "git_dirty", "weights_digest", "seed", "torch", "platform"} <= names
+    assert {"weights_digest", "seed", "reported_by.git_commit", "reported_by.torch", "reported_by.platform"} <= names
     assert " 2  instruments   PASSED" in done.stdout
     page = tmp_path / "run" / "report" / "index.html"
     assert f"report: {page}" in done.stdout
@@ -185,6 +197,76 @@ def test_a_later_gate_alone_runs_on_the_standing_evidence(tmp_path):
     project = gates_project(tmp_path, 0.01)
     assert run_pytest(project, "-m", "gates", "--run-dir", "run", "-k", "not pilot").returncode == 0
     assert run_pytest(project, "-m", "gates", "--run-dir", "run", "-k", "pilot").returncode == 0
+
+
+PLAIN_TEST = """
+import os, pytest
+
+@pytest.mark.gates
+def test_plain():
+    assert os.environ.get("PLAIN") != "fails", "not what was expected"
+"""
+
+
+def test_a_failed_test_of_no_gate_is_red_everywhere_until_a_whole_session_passes(tmp_path, monkeypatch):
+    project, run = gates_project(tmp_path, 0.01, GATE_NAMES), ("-m", "gates", "--run-dir", "run")
+    (project / "test_plain.py").write_text(PLAIN_TEST)
+    evidence = project / "run" / "evidence"
+    log, report, page = evidence / "sessions.json", evidence / "gates.xml", project / "run" / "report" / "index.html"
+
+    assert run_pytest(project, *run).returncode == 0
+    assert read_record(log, SessionLog).failed_tests == {}
+    suites = [suite.attrib["name"] for suite in ElementTree.parse(report).iter("testsuite")]
+    assert suites == [f"gate {number} {name}" for number, name in enumerate(GATE_NAMES, start=1)] + ["other tests"]
+    whole = report.read_bytes()
+
+    monkeypatch.setenv("PLAIN", "fails")
+    done = run_pytest(project, *run)
+    assert done.returncode == 1
+    failed = {"test_plain.py::test_plain": "not what was expected"}
+    assert f"NOT PASSED: 1 failed test: {'; '.join(f'{name}: {text}' for name, text in failed.items())}" in done.stdout
+    assert read_record(log, SessionLog).failed_tests == failed
+    assert "Not passed: a test of the gates failed." in page.read_text()
+    assert report.read_bytes() == whole  # its verdicts still stand
+    (beside,) = evidence.glob("gates-*.xml")
+    assert b"not what was expected" in beside.read_bytes()
+
+    monkeypatch.delenv("PLAIN")
+    assert run_pytest(project, *run, "-k", "contamination or plain").returncode == 0
+    assert read_record(log, SessionLog).failed_tests == failed
+    assert "Not passed: a test of the gates failed." in page.read_text()
+    assert run_pytest(project, *run).returncode == 0
+    assert read_record(log, SessionLog).failed_tests == {}
+    assert "All six gates passed" in page.read_text()
+    assert report.read_bytes() == whole
+
+
+def test_a_test_that_its_author_forgot_to_mark_runs_with_the_gates(tmp_path):
+    project = gates_project(tmp_path, 0.01, ())
+    (project / "tests" / "gates").mkdir(parents=True)
+    (project / "tests" / "gates" / "test_more.py").write_text("def test_more():\n    assert False\n")
+    done = run_pytest(project, "-m", "gates", "--run-dir", "run")
+    assert done.returncode == 1
+    log = read_record(project / "run" / "evidence" / "sessions.json", SessionLog)
+    assert log.failed_tests == {"tests/gates/test_more.py::test_more": "assert False"}
+    assert "NOT PASSED: 1 failed test: tests/gates/test_more.py::test_more: assert False" in done.stdout
+    assert run_pytest(project, "-m", "not gates", "tests").returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_only_a_whole_session_replaces_the_report_of_a_whole_run(tmp_path):
+    project, run = gates_project(tmp_path, 0.01, GATE_NAMES), ("-m", "gates", "--run-dir", "run")
+    report = project / "run" / "evidence" / "gates.xml"
+    assert run_pytest(project, *run).returncode == 0
+    whole = report.read_bytes()
+    run_pytest(project, *run, "--deselect", "test_evaluation.py::test_evaluation[content_lift]")
+    assert report.read_bytes() == whole
+    assert len(list(report.parent.glob("gates-*.xml"))) == 1
+    assert run_pytest(project, *run, "test_contamination.py").returncode == 0
+    assert report.read_bytes() == whole
+    conftest = project / "conftest.py"
+    conftest.write_text(conftest.read_text().replace('"instruments", 0.01', '"instruments", 0.2'))
+    assert run_pytest(project, *run).returncode == 1
+    assert b"heldout_items 0.2" in report.read_bytes()  # its verdict of gate instruments was replaced
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from ctai.config import RunConfig, TrainingSettings
 from ctai.errors import ContaminationError, CtaiError, PreconditionError
 from ctai.model.sources import adapter_digest
 from ctai.records import TrainingManifest, TrainingStep
 from ctai.rundir import read_jsonl, read_record, sha256_file, write_json
 from ctai.tasks.seeds import seed_pairs
+from ctai.train.sft import TrainingInputs, train_adapter
+from tests.support.context import MADE_BY, stage_context
 from tests.support.trained import RETAINED, STEPS, Prepared, StopsAfter, logits, qc_summary
 
 pytestmark = pytest.mark.unit
@@ -85,7 +88,10 @@ def test_manifest_and_success_marker(prepared):
     assert json.loads((folder / "TRAINING_SUCCESS").read_text()) == {
         "adapter": "checkpoints/stage1_sft",
         "sha256": manifest.adapter_digest,
+        "git_commit": MADE_BY.git_commit,
     }
+    assert manifest.made_by == MADE_BY
+    assert manifest.evaluation == "results/sft_eval/evaluation.json"
     assert (manifest.examples, manifest.steps, manifest.epochs) == (16, STEPS, 3.0)
     assert manifest.supervised_tokens > 16
     assert [Path(path).name for path in manifest.checkpoints] == list(RETAINED)
@@ -94,6 +100,17 @@ def test_manifest_and_success_marker(prepared):
     assert manifest.hyperparameters["resolved_target_modules"] == sorted(
         ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     )
+
+
+def test_a_retry_has_its_own_folder_and_names_its_own_evaluation(prepared):
+    prepared.train()
+    inputs = TrainingInputs(prepared.rundir.dataset, prepared.qc, prepared.verdict)
+    settings = TrainingSettings(rank=4, batch_size=8, device_batch_size=4, gradient_checkpointing=False)
+    context = stage_context(prepared.rundir, RunConfig(training=settings))
+    manifest = train_adapter(prepared.model, context, inputs, attempt=1)
+    assert manifest.adapter == "checkpoints/stage1_sft-retry-1"
+    assert manifest.evaluation == "results/sft_eval-retry-1/evaluation.json"
+    assert (prepared.rundir.adapter_dir_of(1) / "TRAINING_SUCCESS").is_file()
 
 
 def test_target_modules_can_be_named(prepared):

@@ -12,7 +12,9 @@ from xml.etree import ElementTree
 import pytest
 
 from ctai.cli import main
+from ctai.errors import CtaiError
 from ctai.evidence.attestation import BUNDLE, covered_files, write_attestations
+from ctai.evidence.sessions import stage_manifests
 from ctai.evidence.verdicts import verdict_path
 from ctai.records import (
     ContaminationReport,
@@ -20,16 +22,22 @@ from ctai.records import (
     EvaluationSummary,
     Example,
     GenerationRound,
+    QcSummary,
     Record,
     Rejection,
+    SessionLog,
+    SessionManifest,
     StageManifest,
+    TrainingManifest,
+    TrainingSuccess,
+    Verdict,
 )
 from ctai.registry import GATE_NAMES, GATES, gate_named
 from ctai.rundir import RunDir, read_jsonl, read_record, write_json, write_jsonl
 from ctai.rundir.reader import RunReader
 from ctai.verification.metrics import RECOMPUTED_METRICS
 from ctai.verification.records import RunRecords
-from ctai.verification.verify import find_differences, outcomes, read_verdicts, remarks, verify
+from ctai.verification.verify import attest, find_differences, outcomes, read_verdicts, remarks, verify
 from tests.support.finished import edit_verdict, first_difference, with_metric
 
 pytestmark = pytest.mark.unit
@@ -70,6 +78,7 @@ def test_what_is_no_evidence_is_named_and_may_change(rundir):
     rundir.path("report", "index.html").write_text("<html>")
     assert verify(rundir.root) == []
     assert any("below logs, report, reviews, superseded are not evidence" in text for text in remarks(rundir.root))
+    assert any(text.startswith("logs/session_manifest.json is missing") for text in remarks(rundir.root))
 
 
 def test_every_metric_of_every_gate_is_computed_again(finished):
@@ -142,6 +151,90 @@ def test_a_shard_replaced_by_a_copy_of_another_one_is_found_without_any_digest(r
         "were generated with other seeds",
         f"artifacts/shards/shard-001/generation.jsonl[0].shard: is 0, but 1 {FOLLOWS}",
     )
+
+
+# ------------------------------------------------------------------------------------------------ sessions and makers
+
+
+def test_every_artifact_says_who_made_it_and_all_agree(finished):
+    rundir = RunDir(finished)
+    (maker,) = read_record(rundir.verdict(GATES[-1]), Verdict).measured_by
+    manifests = stage_manifests(rundir)
+    assert len(manifests) > 5
+    assert {read_record(path, StageManifest).made_by for path in manifests} == {maker}
+    assert read_record(rundir.dataset_qc, QcSummary).made_by == maker
+    assert read_record(rundir.results_dir / "evaluation.json", EvaluationSummary).made_by == maker
+    assert read_record(rundir.adapter_dir / "training_manifest.json", TrainingManifest).made_by == maker
+    success = read_record(rundir.adapter_dir / "TRAINING_SUCCESS", TrainingSuccess)
+    assert success.git_commit == maker.git_commit
+    (session,) = read_record(rundir.session_log, SessionLog).sessions
+    assert session.made_by == maker
+    assert session.outcomes == dict.fromkeys(GATE_NAMES, "passed")
+
+
+def test_a_removed_session_log_and_an_edited_session_manifest_are_found(rundir):
+    path = rundir.session_manifest
+    manifest = read_record(path, SessionManifest)
+    environment = manifest.environment.model_copy(update={"git_commit": "0" * 40})
+    write_json(path, manifest.model_copy(update={"environment": environment}))
+    assert first_difference(rundir) == (
+        "logs/session_manifest.json: was changed; evidence/sessions.json has another digest of it"
+    )
+    with pytest.raises(CtaiError, match="was not attested"):
+        attest(rundir.root)
+    rundir.session_log.unlink()
+    write_attestations(rundir)
+    assert first_difference(rundir).startswith("evidence/sessions.json: missing")
+
+
+def test_a_failed_test_of_no_gate_is_a_difference_named_first_and_forbids_export(rundir, tmp_path, capsys):
+    log = read_record(rundir.session_log, SessionLog)
+    failed = {"tests/gates/test_more.py::test_more": "assert False"}
+    write_json(rundir.session_log, log.model_copy(update={"failed_tests": failed}))
+    write_attestations(rundir)
+    sentence = "evidence/sessions.json: 1 failed test: tests/gates/test_more.py::test_more: assert False"
+    assert verify(rundir.root) == [sentence]
+    assert main(["verify", str(rundir.root)]) == 1
+    assert f"DIFFERS  {sentence}" in capsys.readouterr().out
+    assert main(["export", str(rundir.root), "--to", str(tmp_path / "shared"), "--anyway"]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data/qc_summary.json",
+        "artifacts/pilot/qc_summary.json",
+        "results/sft_eval/evaluation.json",
+        "checkpoints/stage1_sft/training_manifest.json",
+        "checkpoints/stage1_sft/TRAINING_SUCCESS",
+    ],
+)
+def test_another_maker_in_a_record_is_found(rundir, name):
+    path = rundir.path(*name.split("/"))
+    record = json.loads(path.read_bytes())
+    (record if "git_commit" in record else record["made_by"])["git_commit"] = "f" * 40
+    path.write_text(json.dumps(record))
+    assert_found(rundir, f"git_commit: is '{'f' * 40}'")
+
+
+def test_another_maker_in_a_verdict_or_a_suite_is_found(rundir):
+    (maker,) = read_record(rundir.verdict(gate_named("pilot")), Verdict).measured_by
+    edit_verdict(rundir, "pilot", measured_by=(maker.model_copy(update={"device": "cuda: H200"}),))
+    assert_found(rundir, "4-pilot.json: measured_by[0].device: is 'cuda: H200', but ")
+    path = rundir.junit_report
+    text = path.read_text()
+    assert text.count(f'name="measured_by.git_commit" value="{maker.git_commit}"') == len(GATES)
+    path.write_text(
+        text.replace(f'"measured_by.git_commit" value="{maker.git_commit}"', '"measured_by.git_commit" value="0"')
+    )
+    assert_found(rundir, "evidence/gates.xml: the makers in the suite of gate scale differ from those in its verdict")
+
+
+def test_a_stage_without_a_maker_is_found(rundir):
+    path = rundir.merge_stage_dir / "manifest.json"
+    write_json(path, read_record(path, StageManifest).model_copy(update={"made_by": None}))
+    assert_found(rundir, "artifacts/merge/manifest.json: does not say who made it")
 
 
 # ------------------------------------------------------------------------------------------------- verdicts, the chain

@@ -10,6 +10,7 @@ from ctai.pipeline.executor.task import ShardTask, run_shard_task, with_absolute
 from ctai.provenance import code_digest
 from ctai.rundir import RunDir
 from ctai.tasks.heldout import build_heldout
+from tests.support.context import MADE_BY
 from tests.support.generated import CONFIG, provenance
 
 pytestmark = pytest.mark.unit
@@ -20,7 +21,8 @@ def task(root: Path, **update) -> ShardTask:
     """The task of one shard for the embedded model."""
     values = {
         "root": str(root), "config": RunConfig.load("embedded"), "shard": 0, "target": 10, "heldout": tuple(HELDOUT[:5]),
-        "run_id": "run", "git": ("c", "main", False), "provenance": provenance(), "threads": 1, "probe": "probe",
+        "run_id": "run", "git": ("c", "main", False), "made_by": MADE_BY, "provenance": provenance(), "threads": 1,
+        "probe": "probe",
     }  # fmt: skip
     return ShardTask(**{**values, **update})
 
