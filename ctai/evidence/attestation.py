@@ -7,7 +7,7 @@ again and compares (https://github.com/in-toto/attestation). Does not sign (`cta
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from ctai.evidence.dsse import BundleLine, load_public_key, load_signer, parse_l
 from ctai.evidence.sessions import UNCOVERED
 from ctai.evidence.statements import RunFiles, Statement, gate_test_result, provenance_statements
 from ctai.evidence.verdicts import read_verdict, verdict_path
-from ctai.registry import GATES
+from ctai.records import Verdict
+from ctai.registry import GATES, GateSpec
 from ctai.rundir import RunDir, canonical_json, disk_errors, jsonable, sha256_bytes, sha256_file, write_bytes
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -48,13 +49,21 @@ def uncovered_files(rundir: RunDir) -> list[str]:
     return sorted(map(rundir.relative, files))
 
 
-def statements(rundir: RunDir) -> list[Statement]:
+def read_verdicts(rundir: RunDir) -> dict[GateSpec, Verdict]:
+    """Read the verdicts of a run directory, in the order of the gates.
+
+    Raises:
+        CtaiError: a verdict cannot be read.
+    """
+    return {gate: verdict for gate in GATES if (verdict := read_verdict(rundir, gate))}
+
+
+def statements(rundir: RunDir, verdicts: Mapping[GateSpec, Verdict]) -> list[Statement]:
     """Make the statements of a run directory: verdicts and Test Results in the order of the gates, provenance, the run.
 
     Raises:
-        CtaiError: a verdict or a manifest cannot be read.
+        CtaiError: a manifest cannot be read.
     """
-    verdicts = {gate: verdict for gate in GATES if (verdict := read_verdict(rundir, gate))}
     files = RunFiles(rundir, covered_files(rundir))
     digests = {gate.name: files.digests[verdict_path(rundir, gate)] for gate in verdicts}
     outcomes = {gate.name: verdict.outcome for gate, verdict in verdicts.items()}
@@ -93,9 +102,10 @@ def write_attestations(rundir: RunDir, key: Path | None = None) -> Path:
     Without a key, a bundle that already holds these statements, signed or not, is left as it is.
 
     Raises:
-        CtaiError: the key is not usable, or a verdict cannot be read.
+        CtaiError: the key is not usable, or a verdict or a manifest cannot be read.
     """
-    lines, path = [encode_statement(statement) for statement in statements(rundir)], rundir.path(BUNDLE)
+    path = rundir.path(BUNDLE)
+    lines = [encode_statement(statement) for statement in statements(rundir, read_verdicts(rundir))]
     if key is not None:
         signer = load_signer(key)
         lines = [sign(statement, signer) for statement in lines]
@@ -117,8 +127,13 @@ def attestation_differences(rundir: RunDir) -> Iterator[str]:
     differing = list(_file_differences(rundir, lines[-1].statement if lines else b""))
     yield from differing
     try:
-        expected = statements(rundir)
+        verdicts = read_verdicts(rundir)
     except CtaiError:  # a verdict that cannot be read is a difference in itself
+        return
+    try:
+        expected = statements(rundir, verdicts)
+    except CtaiError as error:
+        yield f"{BUNDLE}: cannot be compared: {error}"
         return
     if len(lines) != len(expected):
         yield f"{BUNDLE}: has {len(lines)} statements, but {len(expected)} follow from the run directory"

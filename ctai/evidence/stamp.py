@@ -27,6 +27,7 @@ COMMAND_VARIABLE = "CTAI_STAMP_COMMAND"
 DEFAULT_SUFFIX = "tsr"
 LIMIT_SECONDS = 120.0
 MAX_ANSWER_BYTES = 1 << 20
+_SUFFIX = r"[A-Za-z0-9]+(\.[A-Za-z0-9]+){0,2}"
 _NOTE = "the preregistration was stamped before the run"
 
 
@@ -52,7 +53,7 @@ def stamp_command(text: str | None, suffix: str = DEFAULT_SUFFIX) -> StampComman
         CtaiError: the suffix is not one to three words of a file name.
     """
     text = text or os.environ.get(COMMAND_VARIABLE, "").strip()
-    if not re.fullmatch(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+){0,2}", suffix) or suffix == "json":
+    if not re.fullmatch(_SUFFIX, suffix) or suffix == "json":
         raise CtaiError(
             f"--stamp-suffix {suffix!r}: letters and digits only, such as tsr; json is the preregistration's"
         )
@@ -224,7 +225,8 @@ def stamp_differences(rundir: RunDir, verdicts: Mapping[str, Verdict]) -> Iterat
         yield from (f"{record}: missing, but the verdict of gate {gate} says that there is a stamp" for gate in claims)
         return
     answer = rundir.path(stamp.answer)
-    if answer.parent != rundir.evidence or answer.stem != rundir.preregistration.stem or answer.is_symlink():
+    stem = rundir.relative(rundir.preregistration.with_suffix(""))
+    if not re.fullmatch(rf"{re.escape(stem)}\.{_SUFFIX}", stamp.answer) or answer.is_symlink():
         yield f"{record}: names {stamp.answer}, which is no stamp of the preregistration"
         return
     with disk_errors(f"{record}: cannot compare the stamped files"):

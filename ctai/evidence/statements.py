@@ -107,6 +107,8 @@ def _other_relaxed(gate: GateSpec, verdict: Verdict) -> list[str]:
 
 def _other_failures(verdict: Verdict) -> list[str]:
     """Return the reasons against a gate that no metric states, such as an error of another test."""
+    if verdict.outcome == "incomplete":  # its reasons are tests that did not run
+        return []
     stated = {metric.failure() for metric in verdict.metrics}
     for metric in verdict.metrics:
         stated |= {f"the test of {metric.name} failed", f"{metric.name} was not tested"}

@@ -177,7 +177,13 @@ def test_a_changed_stamp_is_a_difference(preregistered):
     answer.write_bytes(sound)
     write_json(record, stamp.model_copy(update={"sha256": "0" * 64}))
     assert next(stamp_differences(preregistered, verdicts)).endswith("changed since it was stamped")
-    for name in ("../elsewhere", "data/preregistration.tsr", "evidence/gates.xml"):
+    for name in (
+        "../elsewhere",
+        "data/preregistration.tsr",
+        "evidence/gates.xml",
+        "evidence/preregistration.\0",
+        "/etc/hosts",
+    ):
         write_json(record, stamp.model_copy(update={"answer": name}))
         (difference,) = stamp_differences(preregistered, verdicts)
         assert "is no stamp of the preregistration" in difference

@@ -12,7 +12,7 @@ from ctai.evidence.attestation import BUNDLE, write_attestations
 from ctai.evidence.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, RunFiles, gate_test_result
 from ctai.records import Metric, TrainingManifest, Verdict
 from ctai.registry import GATES, gate_named
-from ctai.rundir import RunDir, read_record, sha256_file
+from ctai.rundir import RunDir, canonical_json, read_record, sha256_file
 from tests.support.finished import first_difference
 from tests.support.statement_schema import Statement
 
@@ -146,6 +146,16 @@ def test_a_failed_gate_names_the_failed_tests_and_leaves_out_those_that_did_not_
     assert predicate["passedTests"] == [metric.name for metric in metrics[3:]]
 
 
+def test_a_gate_of_which_not_all_tests_ran_has_failed_without_failed_tests(finished):
+    rundir = RunDir(finished)
+    names = [metric.name for metric in read_record(rundir.verdict(gate_named("pilot")), Verdict).metrics]
+    reasons = (f"{names[0]} was not tested", "a test that asserts no metric was skipped")
+    predicate = test_result_of(rundir, "pilot", outcome="incomplete", reasons=reasons, relaxed_thresholds=())
+    assert predicate["result"] == "FAILED"
+    assert predicate["failedTests"] == []
+    assert predicate["passedTests"] == names[1:]
+
+
 # --------------------------------------------------------------------------------------------------------- provenance
 
 
@@ -218,6 +228,17 @@ def edited(rundir: RunDir, kind: str, number: int, before: str, after: str) -> N
 def test_verification_names_the_statement_that_differs(rundir, kind, number, before, after, title):
     edited(rundir, kind, number, before, after)
     assert f"({title}): does not match" in first_difference(rundir)
+
+
+def test_provenance_without_its_manifest_is_a_difference_also_if_no_statement_lists_the_file(rundir):
+    manifest = rundir.merge_stage_dir / "manifest.json"
+    manifest.unlink()
+    path = rundir.path(BUNDLE)
+    lines = path.read_text().splitlines()
+    run = json.loads(lines[-1])
+    run["subject"] = [subject for subject in run["subject"] if subject["name"] != rundir.relative(manifest)]
+    path.write_bytes("\n".join(lines[:-1]).encode() + b"\n" + canonical_json(run) + b"\n")
+    assert first_difference(rundir).startswith(f"{BUNDLE}: cannot be compared: cannot read")
 
 
 def test_a_statement_that_is_left_out_is_missed(rundir):
