@@ -204,6 +204,13 @@ class TrainingSettings(Settings):
         None, description="recompute activations to save memory; if not set, only where GPU memory requires it"
     )
     checkpoints_per_epoch: int = Field(1, ge=1, description="checkpoints kept per epoch")
+    dev_fraction: float = Field(
+        0.05, ge=0, lt=0.5, description="fraction of the dataset held out as development split; 0 disables it"
+    )
+    dev_evaluations_per_epoch: int = Field(4, ge=1, description="evaluations of the development loss per epoch")
+    early_stop_patience: int = Field(
+        3, ge=0, description="evaluations without a lower development loss after which training ends; 0 disables it"
+    )
     retry_learning_rate_factor: float = Field(
         0.5, gt=0, description="factor on the learning rate in the retry of gate evaluation"
     )

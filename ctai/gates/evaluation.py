@@ -40,7 +40,7 @@ from ctai.pipeline.run import Run
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Record, TrainingManifest
 from ctai.rundir import digest_of, read_jsonl, read_record
-from ctai.train.data import steps_for
+from ctai.train.schedule import steps_for
 from ctai.train.sft import SUCCESS_MARKER, TrainingInputs, train_adapter
 
 _ARM_CHECK_PROMPTS = 8

@@ -41,6 +41,7 @@ from ctai.records.data import (
     TokenStats,
 )
 from ctai.records.evaluation import (
+    DevEvaluation,
     EvaluationItem,
     EvaluationSummary,
     McNemar,
@@ -98,6 +99,7 @@ __all__ = [
     "DetectorCalibration",
     "DetectorRates",
     "DetectorSample",
+    "DevEvaluation",
     "Environment",
     "EvaluationItem",
     "EvaluationSummary",

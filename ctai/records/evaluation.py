@@ -9,7 +9,17 @@ from ctai.records.session import MadeBy
 
 
 class TrainingManifest(VersionedRecord):
-    """Manifest of a trained adapter: data, hyperparameters, losses (nats) and digests."""
+    """Manifest of a trained adapter: data, hyperparameters, losses (nats) and digests.
+
+    Attributes:
+        examples: pairs that were trained on.
+        planned_steps: optimizer steps of the learning rate schedule; `steps` are those that were made.
+        dev_examples: pairs of the development split.
+        dev_note: reason why there is no development split, or empty.
+        dev_losses: loss on the development split at each evaluation, as in `dev_loss.jsonl`.
+        stopped_early: the development loss ended the training.
+        kept_step: optimizer steps after which the adapter was taken.
+    """
 
     dataset: str
     dataset_digest: str
@@ -20,11 +30,17 @@ class TrainingManifest(VersionedRecord):
     hyperparameters: dict[str, Any]
     examples: int
     supervised_tokens: int
+    planned_steps: int
     steps: int
     epochs: float
     loss_first: float
     loss_last: float
     losses: tuple[float, ...]
+    dev_examples: int
+    dev_note: str
+    dev_losses: tuple[float, ...]
+    stopped_early: bool
+    kept_step: int
     checkpoints: tuple[str, ...]
     adapter: str
     adapter_digest: str
@@ -32,6 +48,14 @@ class TrainingManifest(VersionedRecord):
     evaluation: str
     run_id: str
     made_by: MadeBy | None = None
+
+
+class DevEvaluation(Record):
+    """Evaluation on the development split after `step` optimizer steps; `loss` is the mean per supervised token, in nats."""
+
+    step: int
+    epoch: float
+    loss: float
 
 
 class TrainingStep(Record):

@@ -89,11 +89,15 @@ def _ticks(scale: Scale, *, integers: bool) -> list[float]:
 
 
 def draw_curve(
-    title: str, points: Sequence[tuple[float, float]], smooth: Sequence[tuple[float, float]], unit: str
+    title: str,
+    points: Sequence[tuple[float, float]],
+    smooth: Sequence[tuple[float, float]],
+    unit: str,
+    other: Sequence[tuple[float, float]] = (),
 ) -> Markup:
-    """Draw positive values on a logarithmic axis: thin raw, thick smoothed."""
+    """Draw positive values on a logarithmic axis: thin raw, thick smoothed, and dashed those of another series."""
     width, height, left, base = 640.0, 210.0, 44.0, 176.0
-    positive = [y for _, y in points if y > 0 and math.isfinite(y)]
+    positive = [y for _, y in (*points, *other) if y > 0 and math.isfinite(y)]
     if len(positive) < 2:
         return Markup("")
     low, high = decades(min(positive), max(positive))
@@ -103,7 +107,7 @@ def draw_curve(
     for exponent in range(round(math.log10(low)), round(math.log10(high)) + 1):
         y = base - upright.x(10.0**exponent)
         parts += [line(left, y, width, y, "grid"), text(left - 6, y + 4, format_short(10.0**exponent), "end")]
-    for series, kind in ((points, "curve thin"), (smooth, "curve")):
+    for series, kind in ((points, "curve thin"), (smooth, "curve"), (other, "curve dashed")):
         path = " ".join(
             f"{left + across.x(x):.1f},{base - upright.x(y):.1f}" for x, y in series if y > 0 and math.isfinite(y)
         )

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from ctai.records import (
     CriticCalibration,
     DetectorCalibration,
+    DevEvaluation,
     EvaluationItem,
     EvaluationSummary,
     PairedComparison,
@@ -96,6 +97,7 @@ class LossCurve(NamedTuple):
 
     drawing: Markup
     points: tuple[TrainingStep, ...]
+    evaluations: tuple[DevEvaluation, ...] = ()
 
 
 def paired_table(comparison: PairedComparison) -> PairedTable:
@@ -201,16 +203,22 @@ def failed_answers(base: Sequence[EvaluationItem], sft: Sequence[EvaluationItem]
 # ----------------------------------------------------------------------------------------------------- loss curve
 
 
-def loss_curve(steps: Sequence[TrainingStep]) -> LossCurve | None:
-    """Return the loss by optimizer step in nats a token, raw and smoothed; None for fewer than two steps."""
+def loss_curve(steps: Sequence[TrainingStep], evaluations: Sequence[DevEvaluation] = ()) -> LossCurve | None:
+    """Return the loss by optimizer step in nats a token, raw and smoothed, beside that on the development split.
+
+    None for fewer than two steps.
+    """
     if len(steps) < 2:
         return None
     every = max(1, len(steps) // _MAX_POINTS)
     raw = [(ratio(step.step, 1), step.loss) for step in steps[::every]]
     first, last = format_number(steps[0].loss), format_number(steps[-1].loss)
     title = f"Training loss over {len(steps):,} steps, from {first} to {last} nats a token"
-    drawing = draw_curve(title, raw, _smoothed(raw), "optimizer step; loss in nats per supervised token, logarithmic")
-    return LossCurve(drawing, tuple(steps[:: max(1, len(steps) // 12)])) if drawing else None
+    dev = [(ratio(evaluation.step, 1), evaluation.loss) for evaluation in evaluations]
+    unit = "optimizer step; loss in nats per supervised token, logarithmic"
+    drawing = draw_curve(title, raw, _smoothed(raw), unit, dev)
+    points = tuple(steps[:: max(1, len(steps) // 12)])
+    return LossCurve(drawing, points, tuple(evaluations)) if drawing else None
 
 
 def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -151,7 +151,7 @@ def _evaluation_context(reader: RunReader) -> dict[str, Any]:
         "headroom": {
             label: (sum(item.content for item in items), len(items)) for label, items in base.items() if items
         },
-        "loss": evaluation.loss_curve(last.steps) if last else None,
+        "loss": evaluation.loss_curve(last.steps, last.evaluations) if last else None,
         "failed": evaluation.failed_answers(last.base_items, last.sft_items) if last and last.sft_items else {},
         "max_failed": evaluation.MAX_FAILED_ANSWERS,
         "expanded_failed": evaluation.EXPANDED_FAILED_ANSWERS,

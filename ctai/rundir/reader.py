@@ -17,6 +17,7 @@ from ctai.records import (
     ContaminationReport,
     CriticCalibration,
     DetectorCalibration,
+    DevEvaluation,
     EvaluationItem,
     EvaluationSummary,
     Example,
@@ -67,6 +68,7 @@ class TrainingAttempt(NamedTuple):
     name: str
     training: TrainingManifest | None
     steps: list[TrainingStep]
+    evaluations: list[DevEvaluation]
     summary: EvaluationSummary | None
     base_items: list[EvaluationItem]
     sft_items: list[EvaluationItem]
@@ -323,6 +325,7 @@ class RunReader:
             name=suffix.removeprefix("-") or "first",
             training=self.read(adapter / "training_manifest.json", TrainingManifest),
             steps=self.read_lines(adapter / "loss.jsonl", TrainingStep),
+            evaluations=self.read_lines(adapter / "dev_loss.jsonl", DevEvaluation),
             summary=self.read(results / "evaluation.json", EvaluationSummary),
             base_items=self.read_lines(results / "base_items.jsonl", EvaluationItem),
             sft_items=self.read_lines(results / "sft_items.jsonl", EvaluationItem),

@@ -1,7 +1,7 @@
 """Checkpoints of a training run: atomic, deterministic files in safetensors format, no pickle.
 
-Owns the file format and the retention of checkpoints. A checkpoint holds adapter tensors, optimizer state and the
-records of the steps; schedule, data order and dropout follow from the number of steps.
+Owns the file format and the retention of checkpoints. A checkpoint holds adapter tensors, optimizer state, the records
+of steps and evaluations, and the best adapter so far; schedule, data order and dropout follow from the number of steps.
 """
 
 import json
@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 
 from ctai.errors import CtaiError
-from ctai.records import TrainingStep
+from ctai.records import DevEvaluation, TrainingStep
 from ctai.rundir import disk_errors, write_bytes
 
 _NAME = re.compile(r"step-(\d{6})\.safetensors")
@@ -24,11 +24,21 @@ _TENSOR = "tensor:"
 
 
 class Checkpoint(NamedTuple):
-    """State of a training run: adapter tensors, `state_dict()` of the optimizer, and the finished steps."""
+    """State of a training run.
+
+    Attributes:
+        adapter: tensors of the adapter.
+        optimizer: `state_dict()` of the optimizer.
+        steps: the finished steps.
+        evaluations: on the development split.
+        best: tensors of the adapter with the lowest development loss; empty if the last adapter is kept.
+    """
 
     adapter: dict[str, torch.Tensor]
     optimizer: dict[str, Any]
     steps: list[TrainingStep]
+    evaluations: list[DevEvaluation]
+    best: dict[str, torch.Tensor]
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
@@ -43,7 +53,9 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     plain = {
         "adapter": _without_tensors(checkpoint.adapter, "adapter", tensors),
         "optimizer": _without_tensors(checkpoint.optimizer, "optimizer", tensors),
+        "best": _without_tensors(checkpoint.best, "best", tensors),
         "steps": [step.model_dump(mode="json") for step in checkpoint.steps],
+        "evaluations": [evaluation.model_dump(mode="json") for evaluation in checkpoint.evaluations],
     }
     data = safetensors.torch.save(tensors, metadata={_PLAIN: json.dumps(plain, sort_keys=True)})
     write_bytes(folder / f"step-{len(checkpoint.steps):06d}.safetensors", data)
@@ -63,8 +75,10 @@ def load_newest_checkpoint(folder: Path) -> Checkpoint | None:
         with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
             plain = json.loads(file.metadata()[_PLAIN])
-        adapter, optimizer = (_with_tensors(plain[part], tensors) for part in ("adapter", "optimizer"))
-        return Checkpoint(adapter, optimizer, [TrainingStep.model_validate(step) for step in plain["steps"]])
+        adapter, optimizer, best = (_with_tensors(plain[part], tensors) for part in ("adapter", "optimizer", "best"))
+        steps = [TrainingStep.model_validate(step) for step in plain["steps"]]
+        evaluations = [DevEvaluation.model_validate(evaluation) for evaluation in plain["evaluations"]]
+        return Checkpoint(adapter, optimizer, steps, evaluations, best)
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise CtaiError(
             f"checkpoint {path} cannot be read ({error}). Remove it to resume from the previous one"

@@ -59,6 +59,10 @@ class TrainingBatch:
     attention_mask: torch.Tensor
     labels: torch.Tensor
 
+    def to(self, device: torch.device) -> "TrainingBatch":
+        """Return the batch on a device."""
+        return TrainingBatch(*(tensor.to(device) for tensor in (self.input_ids, self.attention_mask, self.labels)))
+
 
 def end_of_text_id(tokenizer: Tokenizer, control_token_ids: Sequence[int]) -> int:
     """Return the token that ends a response: the end token of the tokenizer, unless it belongs to a chat template.
@@ -112,11 +116,6 @@ def encode_pairs(
             f"training.max_tokens = {max_tokens}"
         )
     return result
-
-
-def steps_for(examples: int, epochs: float, batch_size: int) -> int:
-    """Return the number of optimizer steps of `epochs` passes over `examples`, at least one."""
-    return max(1, -(-round(examples * epochs) // batch_size))
 
 
 def data_order(count: int, batch_size: int, steps: int, seed: int) -> list[list[int]]:

@@ -5,24 +5,22 @@ Owns the weights during training. Does not own the data (`ctai.train.data`), or 
 quantized to NF4.
 """
 
-import inspect
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-from torch.nn.functional import cross_entropy
 
 from ctai.config import TrainingSettings
 from ctai.errors import CtaiError
 from ctai.progress import Progress
 from ctai.provenance import derive_seed
-from ctai.records import TrainingStep
+from ctai.records import DevEvaluation, TrainingStep
 from ctai.train.checkpoint import (
     Checkpoint,
     list_checkpoints,
@@ -31,8 +29,25 @@ from ctai.train.checkpoint import (
     save_checkpoint,
 )
 from ctai.train.data import IGNORED, TokenizedPair, TrainingBatch, micro_batches
+from ctai.train.losses import LossFunction, can_pack, mean_loss, summed_loss, summed_loss_packed
+from ctai.train.schedule import best_evaluation, has_converged, is_evaluated
 
-LossFunction = Callable[[Any, TrainingBatch], torch.Tensor]
+
+@dataclass(frozen=True)
+class DevelopmentPlan:
+    """Use of the development split during training.
+
+    Attributes:
+        pairs: the tokenized pairs of the split; without any, nothing is evaluated.
+        interval: optimizer steps between two evaluations.
+        patience: evaluations without improvement after which training ends; 0 for none.
+        keep_best: keep the adapter with the lowest development loss, not the last one.
+    """
+
+    pairs: tuple[TokenizedPair, ...] = ()
+    interval: int = 1
+    patience: int = 0
+    keep_best: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,7 @@ class TrainingPlan:
             depend on it.
         padding_id: id of the padding token; any, since it is masked.
         seed: of the run.
+        dev: use of the development split.
     """
 
     pairs: tuple[TokenizedPair, ...]
@@ -59,6 +75,7 @@ class TrainingPlan:
     checkpoint_seconds: float
     padding_id: int
     seed: int
+    dev: DevelopmentPlan = DevelopmentPlan()
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of a step: linear warmup to the peak, then cosine decay to 0."""
@@ -79,14 +96,34 @@ class TrainingPlan:
         pairs = [self.pairs[index] for index in self.order[step]]
         return list(micro_batches(pairs, self.settings.device_batch_size, self.padding_id))
 
+    def dev_batches(self) -> Iterator[TrainingBatch]:
+        """Return the forward passes of an evaluation on the development split."""
+        return micro_batches(self.dev.pairs, self.settings.device_batch_size, self.padding_id)
+
+    def evaluates_after(self, step: int) -> bool:
+        """Return whether the development loss is evaluated after a number of finished steps."""
+        return bool(self.dev.pairs) and is_evaluated(step, len(self.order), self.dev.interval)
+
+    def is_finished(self, steps: Sequence[TrainingStep], evaluations: Sequence[DevEvaluation]) -> bool:
+        """Return whether training ends here: after the last planned step, or since the development loss has converged."""
+        converged = has_converged([evaluation.loss for evaluation in evaluations], self.dev.patience)
+        return converged or len(steps) >= len(self.order)
+
 
 class TrainedAdapter(NamedTuple):
-    """Trained adapter: tensors (float32, on the CPU), LoRA configuration, records of the steps, and checkpoints."""
+    """Trained adapter: tensors (float32, on the CPU), LoRA configuration, records of the steps, and checkpoints.
+
+    Attributes:
+        evaluations: on the development split, in order.
+        kept_step: number of optimizer steps after which the adapter had these tensors.
+    """
 
     tensors: dict[str, torch.Tensor]
     lora: dict[str, Any]
     trained_parameters: int
     steps: tuple[TrainingStep, ...]
+    evaluations: tuple[DevEvaluation, ...]
+    kept_step: int
     checkpoints: tuple[Path, ...]
 
 
@@ -110,81 +147,54 @@ def fit(module: Any, plan: TrainingPlan, checkpoints: Path, progress: Progress) 
         weights = [parameter for parameter in adapter.parameters() if parameter.requires_grad]
         optimizer = _optimizer(weights, settings)
         loss_of = _choose_loss(adapter, plan)
-        steps = _resume(adapter, optimizer, checkpoints)
+        state = _resume(adapter, optimizer, checkpoints)
+        steps, evaluations = state.steps, state.evaluations
         progress.start("training", len(plan.order))
         progress.advance(len(steps), "resumed" if steps else "")
         last_save = time.monotonic()
-        for step in range(len(steps), len(plan.order)):
-            steps.append(_step(adapter, optimizer, weights, plan, step, loss_of))
-            if len(steps) in plan.retained_steps or time.monotonic() - last_save >= plan.checkpoint_seconds:
-                save_checkpoint(_state(adapter, optimizer, steps), checkpoints)
+        while not plan.is_finished(steps, evaluations):
+            steps.append(_step(adapter, optimizer, weights, plan, len(steps), loss_of))
+            if plan.evaluates_after(len(steps)):
+                state = _evaluate(adapter, plan, state, loss_of)
+            retained = len(steps) in plan.retained_steps or plan.is_finished(steps, evaluations)
+            if retained or time.monotonic() - last_save >= plan.checkpoint_seconds:
+                save_checkpoint(
+                    state._replace(adapter=_tensors(adapter), optimizer=optimizer.state_dict()), checkpoints
+                )
                 prune_checkpoints(checkpoints, plan.retained_steps)
                 last_save = time.monotonic()
             progress.advance(1, f"loss {steps[-1].loss:.3f}")
         prune_checkpoints(checkpoints, plan.retained_steps)  # a crash may have prevented it after the last checkpoint
         progress.finish()
+        keeps_best = plan.dev.keep_best and evaluations
         return TrainedAdapter(
-            tensors={name: tensor.cpu() for name, tensor in _tensors(adapter).items()},
+            tensors=state.best if keeps_best else _tensors_on_cpu(adapter),
             lora=_lora_values(adapter),
             trained_parameters=sum(parameter.numel() for parameter in weights),
             steps=tuple(steps),
+            evaluations=tuple(evaluations),
+            kept_step=_best(evaluations).step if keeps_best else len(steps),
             checkpoints=tuple(path for _, path in list_checkpoints(checkpoints)),
         )
 
 
-def summed_loss(model: Any, batch: TrainingBatch) -> torch.Tensor:
-    """Compute the negative log-likelihood in nats, summed over the supervised tokens of a padded batch.
+def _best(evaluations: Sequence[DevEvaluation]) -> DevEvaluation:
+    return evaluations[best_evaluation([evaluation.loss for evaluation in evaluations])]
 
-    Only the logits that carry loss are converted to float32: the full array of a large vocabulary would not fit into
-    memory.
 
-    Returns:
-        A scalar tensor with gradient.
+def _evaluate(adapter: Any, plan: TrainingPlan, state: Checkpoint, loss_of: LossFunction) -> Checkpoint:
+    """Append the development loss after the last step, and return the state with the best adapter so far.
+
+    Raises:
+        CtaiError: the loss is not finite.
     """
-    output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
-    targets = batch.labels[:, 1:]
-    supervised = targets != IGNORED
-    return cross_entropy(output.logits[:, :-1][supervised].float(), targets[supervised], reduction="sum")
-
-
-def summed_loss_packed(model: Any, batch: TrainingBatch) -> torch.Tensor:
-    """Compute `summed_loss` on the batch packed into one row without padding, with logits of supervised tokens only.
-
-    Position ids restart at 0 with each example, which keeps attention within it where the architecture supports that;
-    see `can_pack`.
-    """
-    return cross_entropy(*_packed(model, batch), reduction="sum")
-
-
-def _packed(model: Any, batch: TrainingBatch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the logits of the supervised tokens of one packed row, [tokens, vocabulary], and the tokens, [tokens]."""
-    attended = batch.attention_mask.bool()
-    ids, labels = batch.input_ids[attended], batch.labels[attended]
-    positions = (batch.attention_mask.cumsum(-1) - 1)[attended]
-    targets = labels[1:]
-    supervised = ((targets != IGNORED) & (positions[1:] > 0)).nonzero()[:, 0]
-    output = model(input_ids=ids[None], position_ids=positions[None], use_cache=False, logits_to_keep=supervised)
-    return output.logits[0].float(), targets[supervised]
-
-
-def can_pack(model: Any, batch: TrainingBatch) -> bool:
-    """Return whether the architecture computes the same loss on a packed row, without attention across examples.
-
-    A leak may hardly change the loss, so a second check replaces the tokens of all examples but the last, which must not
-    change the losses of the last one.
-    """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if not {"position_ids", "logits_to_keep"} <= inspect.signature(base.forward).parameters.keys():
-        return False
-    with torch.no_grad():
-        padded = summed_loss(model, batch)
-        packed = cross_entropy(*_packed(model, batch), reduction="none")
-        ids = batch.input_ids.clone()
-        ids[:-1] = (ids[:-1] - 1).clamp(min=0)
-        perturbed = cross_entropy(*_packed(model, replace(batch, input_ids=ids)), reduction="none")
-    last = int((batch.labels[-1, 1:] != IGNORED).sum())
-    leak = (perturbed - packed)[-last:].abs().max()
-    return bool(((packed.sum() - padded).abs() <= 0.01 * padded) & (leak <= 1e-4))
+    step = state.steps[-1]
+    loss = mean_loss(adapter, plan.dev_batches(), loss_of)
+    if not math.isfinite(loss):
+        raise CtaiError(f"the development loss is {loss} after step {step.step}: lower training.learning_rate")
+    state.evaluations.append(DevEvaluation(step=len(state.steps), epoch=step.epoch, loss=loss))
+    is_best = plan.dev.keep_best and _best(state.evaluations) is state.evaluations[-1]
+    return state._replace(best=_tensors_on_cpu(adapter)) if is_best else state
 
 
 @contextmanager
@@ -277,7 +287,8 @@ def _choose_loss(adapter: Any, plan: TrainingPlan) -> LossFunction:
     The check uses the largest batch: the last one may hold a single example, which cannot reveal a leak.
     """
     adapter.eval()
-    packable = can_pack(adapter, _to_device(max(plan.batches(0), key=lambda batch: len(batch.labels)), adapter))
+    largest = max(plan.batches(0), key=lambda batch: len(batch.labels))
+    packable = can_pack(adapter, largest.to(next(adapter.parameters()).device))
     adapter.train()
     return summed_loss_packed if packable else summed_loss
 
@@ -317,22 +328,21 @@ def _step(
 
 def _accumulate(adapter: Any, batch: TrainingBatch, supervised: int, loss_of: LossFunction) -> float:
     """Add the gradient of one forward pass, and return its share of the mean loss of the step."""
-    batch = _to_device(batch, adapter)
-    device = batch.input_ids.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-        loss = loss_of(adapter, batch) / supervised
+    device = next(adapter.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        loss = loss_of(adapter, batch.to(device)) / supervised
     loss.backward()
     return float(loss.item())
-
-
-def _to_device(batch: TrainingBatch, adapter: Any) -> TrainingBatch:
-    device = next(adapter.parameters()).device
-    return TrainingBatch(*(tensor.to(device) for tensor in (batch.input_ids, batch.attention_mask, batch.labels)))
 
 
 def _tensors(adapter: Any) -> dict[str, torch.Tensor]:
     tensors: dict[str, torch.Tensor] = get_peft_model_state_dict(adapter, save_embedding_layers=False)
     return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+
+
+def _tensors_on_cpu(adapter: Any) -> dict[str, torch.Tensor]:
+    """Return copies of the tensors of an adapter, which further steps do not change."""
+    return {name: tensor.cpu().clone() for name, tensor in _tensors(adapter).items()}
 
 
 def _lora_values(adapter: Any) -> dict[str, Any]:
@@ -342,15 +352,11 @@ def _lora_values(adapter: Any) -> dict[str, Any]:
     return {**ordered, "inference_mode": True, "base_model_name_or_path": None}
 
 
-def _state(adapter: Any, optimizer: torch.optim.Optimizer, steps: list[TrainingStep]) -> Checkpoint:
-    return Checkpoint(_tensors(adapter), optimizer.state_dict(), steps)
-
-
-def _resume(adapter: Any, optimizer: torch.optim.Optimizer, folder: Path) -> list[TrainingStep]:
-    """Load the newest checkpoint, and return its finished steps."""
+def _resume(adapter: Any, optimizer: torch.optim.Optimizer, folder: Path) -> Checkpoint:
+    """Load the newest checkpoint into adapter and optimizer, and return it; without one, the state before any step."""
     checkpoint = load_newest_checkpoint(folder)
     if checkpoint is None:
-        return []
+        return Checkpoint({}, {}, [], [], {})
     set_peft_model_state_dict(adapter, checkpoint.adapter)
     optimizer.load_state_dict(checkpoint.optimizer)
-    return checkpoint.steps
+    return checkpoint

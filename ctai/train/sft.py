@@ -5,6 +5,7 @@ Owns the refusals, the training manifest and the success marker. Does not own to
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -30,8 +31,10 @@ from ctai.rundir import (
     write_jsonl,
 )
 from ctai.train.controls import training_pairs
-from ctai.train.data import EncodedPairs, data_order, encode_pairs, end_of_text_id, steps_for
-from ctai.train.loop import TrainedAdapter, TrainingPlan, fit
+from ctai.train.data import EncodedPairs, data_order, encode_pairs, end_of_text_id
+from ctai.train.loop import DevelopmentPlan, TrainedAdapter, TrainingPlan, fit
+from ctai.train.schedule import evaluation_interval, may_stop_early, steps_for
+from ctai.train.split import split_pairs
 
 SUCCESS_MARKER = "TRAINING_SUCCESS"
 UNTRAINED_LEARNING_RATE = 1e-9
@@ -86,11 +89,21 @@ class _AdmittedInputs(NamedTuple):
 
 
 class _Data(NamedTuple):
-    """Data of a training: size of the dataset, number of pairs that the control changed, and the tokens."""
+    """Data of a training.
+
+    Attributes:
+        examples: pairs of the dataset without its development split.
+        changed: number of pairs that the control changed.
+        encoded: pairs to train on, in tokens.
+        dev: development split, in tokens; its pairs are those of the dataset under every control.
+        dev_note: reason why there is no development split, or empty.
+    """
 
     examples: int
     changed: int
     encoded: EncodedPairs
+    dev: EncodedPairs
+    dev_note: str
 
 
 class _Training(NamedTuple):
@@ -108,8 +121,8 @@ def train_adapter(
 ) -> TrainingManifest:
     """Train a LoRA adapter on a dataset that passed the scale gate.
 
-    Writes `adapter_model.safetensors`, `adapter_config.json`, `loss.jsonl`, `training_manifest.json` and, last,
-    `TRAINING_SUCCESS`. A call with the same inputs and settings reuses a complete training, and resumes an interrupted
+    Writes `adapter_model.safetensors`, `adapter_config.json`, `loss.jsonl`, `dev_loss.jsonl`, `training_manifest.json`
+    and, last, `TRAINING_SUCCESS`. A call with the same inputs and settings reuses a complete training, and resumes an interrupted
     one at its last checkpoint with the same result.
 
     Args:
@@ -135,7 +148,7 @@ def train_adapter(
     stage.begin()
     adapter = fit(model.module, plan, folder / "work", context.progress)
     manifest = _write(_Training(model, admitted, plan, data, adapter), context, attempt)
-    names = (ADAPTER_WEIGHTS, ADAPTER_CONFIG, "loss.jsonl", "training_manifest.json", SUCCESS_MARKER)
+    names = (ADAPTER_WEIGHTS, ADAPTER_CONFIG, "loss.jsonl", "dev_loss.jsonl", "training_manifest.json", SUCCESS_MARKER)
     stage.finish([folder / name for name in names], context.run_id)
     return manifest
 
@@ -193,11 +206,19 @@ def _stage(model: TrainableModel, inputs: _AdmittedInputs, context: StageContext
 
 
 def _data(model: TrainableModel, examples: list[Example], config: RunConfig) -> _Data:
-    """Tokenize the training pairs, and check that no token belongs to a chat template."""
-    tokenizer, provenance = model.tokenizer, model.provenance
-    dataset = _pairs(examples)
+    """Split the dataset, tokenize the training pairs, and check that no token belongs to a chat template."""
+    split = split_pairs(_pairs(examples), config.training, config.seed)
     foreign = _pairs(read_jsonl(Path(config.control_data), Example)) if config.control_data else []
-    pairs = training_pairs(dataset, config.control, config.seed, foreign)
+    pairs = training_pairs(split.training, config.control, config.seed, foreign)
+    encoded, dev = _encode(model, pairs, config), _encode(model, split.dev, config)
+    originals = set(split.training)
+    return _Data(len(split.training), sum(pair not in originals for pair in pairs), encoded, dev, split.note)
+
+
+def _encode(model: TrainableModel, pairs: Sequence[Pair], config: RunConfig) -> EncodedPairs:
+    tokenizer, provenance = model.tokenizer, model.provenance
+    if not pairs:
+        return EncodedPairs((), 0)
     encoded = encode_pairs(
         tokenizer,
         pairs,
@@ -207,8 +228,7 @@ def _data(model: TrainableModel, examples: list[Example], config: RunConfig) -> 
     )
     guard = InputGuard(dict(zip(provenance.control_token_ids, provenance.control_tokens, strict=True)))
     guard.check([*pair.prompt, *pair.completion] for pair in encoded.pairs)
-    originals = set(dataset)
-    return _Data(len(examples), sum(pair not in originals for pair in pairs), encoded)
+    return encoded
 
 
 def _pairs(examples: list[Example]) -> list[Pair]:
@@ -222,6 +242,7 @@ def _plan(data: _Data, model: TrainableModel, config: RunConfig) -> TrainingPlan
     control would not isolate the effect of the data.
     """
     settings, encoded = config.training, data.encoded
+    may_stop = may_stop_early(config.control)
     size = data.examples if config.control == "seeds-only" else len(encoded.pairs)
     steps = steps_for(size, settings.epochs, settings.batch_size)
     return TrainingPlan(
@@ -233,18 +254,25 @@ def _plan(data: _Data, model: TrainableModel, config: RunConfig) -> TrainingPlan
         checkpoint_seconds=config.limits.checkpoint_seconds,
         padding_id=end_of_text_id(model.tokenizer, model.provenance.control_token_ids),
         seed=config.seed,
+        dev=DevelopmentPlan(
+            pairs=data.dev.pairs,
+            interval=evaluation_interval(steps, settings),
+            patience=settings.early_stop_patience if may_stop else 0,
+            keep_best=may_stop,
+        ),
     )
 
 
 def _write(training: _Training, context: StageContext, attempt: int) -> TrainingManifest:
     """Write the adapter and its records, the success marker last."""
-    model, inputs, _plan, data, adapter = training
+    model, inputs, plan, data, adapter = training
     rundir = context.rundir
     folder = rundir.adapter_dir_of(attempt)
     weights = safetensors.torch.save(adapter.tensors, metadata={"format": "pt"})
     write_bytes(folder / ADAPTER_WEIGHTS, weights)
     write_json(folder / ADAPTER_CONFIG, {**adapter.lora, "base_model_name_or_path": model.provenance.model_id})
     write_jsonl(folder / "loss.jsonl", adapter.steps)
+    write_jsonl(folder / "dev_loss.jsonl", adapter.evaluations)
     losses = tuple(step.loss for step in adapter.steps)
     tenth = max(1, len(losses) // 10)
     manifest = TrainingManifest(
@@ -257,11 +285,17 @@ def _write(training: _Training, context: StageContext, attempt: int) -> Training
         hyperparameters=_hyperparameters(training, context.config),
         examples=len(data.encoded.pairs),
         supervised_tokens=data.encoded.supervised_tokens,
+        planned_steps=len(plan.order),
         steps=len(losses),
         epochs=adapter.steps[-1].epoch,
         loss_first=math.fsum(losses[:tenth]) / tenth,
         loss_last=math.fsum(losses[-tenth:]) / tenth,
         losses=losses,
+        dev_examples=len(data.dev.pairs),
+        dev_note=data.dev_note,
+        dev_losses=tuple(evaluation.loss for evaluation in adapter.evaluations),
+        stopped_early=len(losses) < len(plan.order),
+        kept_step=adapter.kept_step,
         checkpoints=tuple(rundir.relative(path) for path in adapter.checkpoints),
         adapter=rundir.relative(folder),
         adapter_digest=adapter_digest(folder),
@@ -297,6 +331,8 @@ def _hyperparameters(training: _Training, config: RunConfig) -> dict[str, Any]:
         "quantization": model.provenance.quantization,
         "end_of_text_id": plan.padding_id,
         "left_out_too_long": data.encoded.too_long,
+        "dev_left_out_too_long": data.dev.too_long,
         "pairs_changed_by_control": data.changed,
         "checkpoint_every_steps": plan.checkpoint_every,
+        "evaluation_every_steps": plan.dev.interval,
     }

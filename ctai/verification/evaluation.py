@@ -47,6 +47,7 @@ from ctai.records import (
 from ctai.rundir import RunDir, digest_of, read_jsonl, read_record, sha256_file
 from ctai.rundir.diff import differences
 from ctai.tasks import registry
+from ctai.verification.development import development_differences
 
 SUCCESS_MARKER = "TRAINING_SUCCESS"
 
@@ -238,6 +239,7 @@ def _training_differences(records: EvaluationRecords, attempt: _Attempt) -> Iter
     settings = {**config.training.model_dump(mode="json"), "control": config.control, "seed": config.seed}
     hyperparameters = {name: training.hyperparameters.get(name) for name in settings}
     yield from differences(hyperparameters, settings, f"{folder}/training_manifest.json hyperparameters")
+    yield from development_differences(rundir, folder, training, config)
     for name, digest in (
         (training.dataset, training.dataset_digest),
         (training.qc_summary, training.qc_summary_digest),

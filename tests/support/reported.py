@@ -18,6 +18,7 @@ from ctai.records import (
     DetectorCalibration,
     DetectorRates,
     DetectorSample,
+    DevEvaluation,
     EvaluationItem,
     Example,
     FamilyAgreement,
@@ -44,6 +45,7 @@ TextMap = Callable[[str], str]
 CONFIG = RunConfig()
 ITEMS = 20
 LOSS = "checkpoints/stage1_sft/loss.jsonl"
+DEV_LOSSES = tuple(DevEvaluation(step=step, epoch=step / 10, loss=6.0 / step) for step in (10, 20, 30))
 
 
 def finished_run(root: Path, transform: TextMap = str, *, failed: str = "", price: float = 0.0) -> RunDir:
@@ -240,6 +242,7 @@ def _evaluation(rundir: RunDir, transform: TextMap) -> list[Path]:
     paths = write_evaluation(base, sft, summary, rundir.results_dir)
     steps = [TrainingStep(step=i, epoch=i / 10, learning_rate=1e-3, loss=5.0 / (i + 1)) for i in range(30)]
     write_jsonl(rundir.path(*LOSS.split("/")), steps)
+    write_jsonl(rundir.adapter_dir / "dev_loss.jsonl", DEV_LOSSES)
     manifest = rundir.adapter_dir / "training_manifest.json"
     write_json(manifest, _training(steps))
     write_text(rundir.adapter_dir / "adapter_config.json", "{}")
@@ -250,8 +253,10 @@ def _training(steps: list[TrainingStep]) -> TrainingManifest:
     return TrainingManifest(
         dataset="data/stage1_sft_data.jsonl", dataset_digest="d", qc_summary="data/qc_summary.json",
         qc_summary_digest="q", scale_verdict="s", base_weights_digest="w", hyperparameters={"rank": 16}, examples=29,
-        supervised_tokens=60, steps=len(steps), epochs=3.0, loss_first=5.0, loss_last=0.2,
-        losses=tuple(step.loss for step in steps), checkpoints=(), adapter="checkpoints/stage1_sft",
+        supervised_tokens=60, planned_steps=len(steps), steps=len(steps), epochs=3.0, loss_first=5.0, loss_last=0.2,
+        losses=tuple(step.loss for step in steps), dev_examples=16, dev_note="",
+        dev_losses=tuple(evaluation.loss for evaluation in DEV_LOSSES), stopped_early=False, kept_step=30, checkpoints=(),
+        adapter="checkpoints/stage1_sft",
         adapter_digest="a", success_marker="checkpoints/stage1_sft/TRAINING_SUCCESS",
         evaluation="results/sft_eval/evaluation.json", run_id="run",
     )  # fmt: skip

@@ -45,11 +45,11 @@ def qc_summary(passed: bool = True) -> QcSummary:
 class Prepared:
     """A run directory as a passed scale gate leaves it, with a method that trains in it."""
 
-    def __init__(self, folder: Path, model, qc_passed=True):
+    def __init__(self, folder: Path, model, qc_passed=True, examples=16):
         self.rundir = RunDir.open(folder)
         self.model = model
         self.qc = self.rundir.path("data", "qc_summary.json")
-        write_jsonl(self.rundir.dataset, [example(number) for number in range(16)])
+        write_jsonl(self.rundir.dataset, [example(number) for number in range(examples)])
         write_json(self.qc, qc_summary(qc_passed))
         self.verdict = Verdict(
             gate="scale",
@@ -69,13 +69,13 @@ class Prepared:
         self, control="none", progress=None, verdict=None, checkpoint_seconds=1e9, **settings
     ) -> TrainingManifest:
         training = {"rank": 4, "batch_size": 8, "device_batch_size": 4, "learning_rate": 1e-2, **settings}
-        config = RunConfig(
+        self.config = RunConfig(
             control=control,
             training=TrainingSettings(gradient_checkpointing=False, **training),
             limits=Limits(checkpoint_seconds=checkpoint_seconds),
         )
         inputs = TrainingInputs(self.rundir.dataset, self.qc, verdict or self.verdict)
-        return train_adapter(self.model, stage_context(self.rundir, config, progress), inputs)
+        return train_adapter(self.model, stage_context(self.rundir, self.config, progress), inputs)
 
     @property
     def adapter_bytes(self) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from bitsandbytes.optim import PagedAdamW8bit
 
-from ctai.records import TrainingStep
+from ctai.records import DevEvaluation, TrainingStep
 from ctai.train.checkpoint import Checkpoint, load_newest_checkpoint, save_checkpoint
 
 pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")]
@@ -53,11 +53,16 @@ def test_training_in_8_bit_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> N
     uninterrupted = Training()
     uninterrupted.run(0, 1, 2)
     done = [TrainingStep(step=step, epoch=1.0, learning_rate=0.1, loss=1.0) for step in range(3)]
-    save_checkpoint(Checkpoint(uninterrupted.tensors(), uninterrupted.optimizer.state_dict(), done), tmp_path)
+    evaluations = [DevEvaluation(step=2, epoch=1.0, loss=0.5)]
+    best = {"0": torch.ones(16, 512)}
+    state = Checkpoint(uninterrupted.tensors(), uninterrupted.optimizer.state_dict(), done, evaluations, best)
+    save_checkpoint(state, tmp_path)
     uninterrupted.run(3, 4)
 
     read = load_newest_checkpoint(tmp_path)
     assert read is not None
+    assert (read.steps, read.evaluations) == (done, evaluations)
+    assert torch.equal(read.best["0"], best["0"])
     resumed, forgetful = Training(), Training()
     resumed.optimizer.load_state_dict(read.optimizer)
     for training in (resumed, forgetful):

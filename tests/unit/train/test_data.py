@@ -11,7 +11,6 @@ from ctai.train.data import (
     encode_pairs,
     end_of_text_id,
     micro_batches,
-    steps_for,
 )
 from tests.support.trained import example
 
@@ -88,11 +87,6 @@ def test_a_chat_token_cannot_end_a_response(tiny_model):
 
 
 # -- order -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("examples", "epochs", "steps"), [(16, 3, 6), (10, 3, 4), (10, 0.5, 1), (1, 0.1, 1)])
-def test_steps(examples, epochs, steps):
-    assert steps_for(examples, epochs, 8) == steps
 
 
 def test_every_example_is_seen_equally_often():
