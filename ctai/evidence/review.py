@@ -1,4 +1,4 @@
-"""Review of a gate that failed after all retries: the review packet, and the configured review command.
+"""Review of a failed gate: the review packet, and the configured review command.
 
 Owns the packet, one Markdown file with question, metrics against thresholds, remedies, parameter history and samples, and
 the execution of the review command on it. A review never changes a verdict.
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ctai.evidence.result import GateResult
 from ctai.nested import leaves
-from ctai.records import EvaluationItem, Metric, Record, Rejection
+from ctai.records import ContaminationReport, EvaluationItem, Metric, ProbeJudgement, Record, Rejection
 from ctai.registry import metric_spec
 from ctai.rundir import RunDir, sha256_file, write_text
 
@@ -44,17 +44,41 @@ class ReviewContext(NamedTuple):
     """Background of a failed gate for its review packet.
 
     Attributes:
-        history: parameters and results of each attempt.
+        history: for each attempt the records of its parameters and results; empty for a gate that has no retry.
         samples: samples of the texts that count against the gate.
     """
 
-    history: tuple[Record, ...] = ()
+    history: tuple[tuple[Record, ...], ...] = ()
     samples: tuple[Sample, ...] = ()
 
 
 def rejection_samples(rejections: Sequence[Rejection]) -> tuple[Sample, ...]:
     """Return the rejections of a shard as samples."""
     return tuple(Sample(f"{r.phase}: {r.reason}", r.instruction, r.completion or r.response) for r in rejections)
+
+
+def right_answer_samples(items: Sequence[EvaluationItem]) -> tuple[Sample, ...]:
+    """Return the answers of an arm of the base that are right before any training as samples, by type."""
+    return tuple(Sample(f"{i.arm}: right, type {i.type}", i.instruction, i.raw) for i in items if i.content)
+
+
+def misjudged_probe_samples(judgements: Sequence[ProbeJudgement]) -> tuple[Sample, ...]:
+    """Return the labelled probes that the critic judged wrongly as samples, by kind and fault."""
+    wrong = [j for j in judgements if j.label and (j.label == "A") != j.critique.is_good]
+    return tuple(
+        Sample(f"{j.kind}, {j.fault}: judged {j.critique.predicted_label}", j.instruction, j.response) for j in wrong
+    )
+
+
+def failed_sentinel_samples(report: ContaminationReport) -> tuple[Sample, ...]:
+    """Return the findings on code and model, and the sentinels that failed, as samples."""
+    sentinels = report.provenance.sentinels if report.provenance else None
+    findings = [Sample(f"finding: {finding.name}", "", finding.message) for finding in report.findings]
+    failed = [result for result in (sentinels.results if sentinels else ()) if not result.passed]
+    return (
+        *findings,
+        *(Sample(f"failed sentinel: {result.kind}", result.prompt, result.response) for result in failed),
+    )
 
 
 def failed_answer_samples(items: Sequence[EvaluationItem]) -> tuple[Sample, ...]:
@@ -67,8 +91,8 @@ def write_packet(rundir: RunDir, result: GateResult, context: ReviewContext) -> 
     lines = [
         f"# Review: gate {result.gate} failed",
         "",
-        "The gate failed after every retry that the plan allows. Is the model unfit, are the parameters wrong, or is an",
-        "instrument mistaken? Thresholds are not to be loosened; say what to change before the next run.",
+        f"{_attempts_sentence(len(context.history))} Is the model unfit, are the parameters wrong, or is an instrument",
+        "mistaken? Thresholds are not to be loosened; say what to change before the next run.",
         "",
         "## Metrics against thresholds",
         "",
@@ -80,11 +104,11 @@ def write_packet(rundir: RunDir, result: GateResult, context: ReviewContext) -> 
         "",
         "## Parameter history",
         "",
-        *(_history_lines(context.history) or ["one attempt, as configured"]),
+        *(_history_lines(context.history) or ["No attempt changed a parameter: the gate ran as configured."]),
         "",
         "## Samples that count against the gate",
         "",
-        *_sample_lines(context.samples),
+        *(_sample_lines(context.samples) or _artifact_lines(result)),
     ]
     path = rundir.review_packet(result.gate)
     write_text(path, "\n".join(lines) + "\n")
@@ -139,9 +163,21 @@ def run_review_command(rundir: RunDir, packet: Path, command: str, limit_seconds
     return f"the review of {packet.name} is at {name}, SHA-256 {sha256_file(answer)}"
 
 
-def _history_lines(history: Sequence[Record]) -> list[str]:
+def _attempts_sentence(attempts: int) -> str:
+    """Return the sentence on the number of attempts; a gate without a history has no retry."""
+    if not attempts:
+        return "The gate failed. It has no retry."
+    if attempts == 1:
+        return "The gate failed on its only attempt."
+    return f"The gate failed on {attempts} attempts, each with changed parameters; the metrics are those of the last."
+
+
+def _history_lines(history: Sequence[Sequence[Record]]) -> list[str]:
     """Return the first attempt in full, then the differences of each attempt from the one before, with its outcome."""
-    attempts = [dict(leaves(record.model_dump(mode="json"))) for record in history]
+    attempts = [
+        {key: value for record in records for key, value in leaves(record.model_dump(mode="json"))}
+        for records in history
+    ]
     lines: list[str] = []
     for number, attempt in enumerate(attempts):
         before = attempts[number - 1] if number else {}
@@ -159,7 +195,16 @@ def _sample_lines(samples: Sequence[Sample]) -> list[str]:
         lines += [f"### {reason} ({number})", ""]
         chosen = [sample for sample in samples if sample.reason == reason][:_SAMPLES_PER_REASON]
         lines += [fenced(f"{sample.instruction}\n-> {sample.text}"[:_SAMPLE_CHARS]) for sample in chosen]
-    return lines or ["none"]
+    return lines
+
+
+def _artifact_lines(result: GateResult) -> list[str]:
+    """Return the files that the metrics were computed from, in place of samples."""
+    return [
+        "No texts were sampled for this gate. Its metrics were computed from:",
+        "",
+        *(f"- {path}" for path in result.artifacts),
+    ]
 
 
 def fenced(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ctai.config import MetricValue
 from ctai.evidence.result import GateResult
+from ctai.evidence.review import ReviewContext, failed_sentinel_samples
 from ctai.model.checks.sentinels import worst_prompt_format
 from ctai.pipeline.run import Run
 from ctai.provenance import version_warnings
@@ -37,6 +38,7 @@ def check_base_model(run: Run) -> GateResult:
         report = read_record(path, ContaminationReport)
         if report.provenance is not None and not report.findings:
             run.base.mark_passed(report.provenance)
+        run.review_contexts["contamination"] = ReviewContext(samples=failed_sentinel_samples(report))
         return run.finish_gate(_gate_result(run, report, path), reused=reused, phase=phase)
 
 

@@ -53,7 +53,7 @@ def train_and_evaluate(run: Run) -> GateResult:
     Every adapter is one more comparison on the same test set and base, in whatever run directory. The n-th comparison has
     the n-th share of alpha (`alpha_of_comparison`), and the verdict notes it.
     """
-    config, history, files = run.config, list[Record](), list[Path]()
+    config, history, files = run.config, list[tuple[Record, ...]](), list[Path]()
     with run.phase("evaluation", control=config.control) as phase:
         counter = _ComparisonCounter(run)
         for attempt in range(config.evaluation.retries + 1):
@@ -62,7 +62,7 @@ def train_and_evaluate(run: Run) -> GateResult:
             number = counter.count(paths, attempt)
             corrected = with_corrected_alpha(config, number)
             summary, outputs, reused = _evaluate(run, corrected, paths, training)
-            history += [config.training, summary]
+            history.append((config.training, summary))
             files += [*outputs, *(paths.adapter / name for name in _ADAPTER_FILES)]
             if summary.go or attempt == config.evaluation.retries:
                 break

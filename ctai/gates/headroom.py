@@ -13,6 +13,7 @@ from ctai.evaluate.arms import (
 )
 from ctai.evaluate.comparison import noise_floor
 from ctai.evidence.result import GateResult
+from ctai.evidence.review import ReviewContext, right_answer_samples
 from ctai.pipeline.run import Run
 from ctai.records import EvaluationItem, HeldoutItem, Rate
 from ctai.rundir import read_jsonl
@@ -28,6 +29,7 @@ def measure_headroom(run: Run) -> GateResult:
         result = run.judge_values(
             "headroom", headroom_values(items, run.rundir.relative(run.rundir.base_answers(BASE))), paths
         )
+        run.review_contexts["headroom"] = ReviewContext(samples=right_answer_samples(items[BASE]))
         return run.finish_gate(result, reused=all(arm.reused for arm in answers.values()), phase=phase)
 
 

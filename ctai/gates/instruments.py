@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ctai.config import HeldoutSettings, MetricValue
 from ctai.evidence.result import GateResult
+from ctai.evidence.review import ReviewContext, misjudged_probe_samples
 from ctai.generate.critic import InstructionCritic
 from ctai.generate.critic_calibration import calibrate, judge_probes
 from ctai.pipeline.run import Run
@@ -13,6 +14,7 @@ from ctai.records import (
     CriticCalibration,
     DetectorCalibration,
     HeldoutItem,
+    ProbeJudgement,
     Rate,
     Record,
     ScorerCalibration,
@@ -53,6 +55,8 @@ def calibrate_instruments(run: Run) -> GateResult:
         for path, _ in critics.values():
             values |= critic_values(read_record(path, CriticCalibration), run.rundir.relative(path))
         files = [run.rundir.heldout, scorers, detectors]
+        judgements = [j for path, _ in critics.values() for j in read_jsonl(path.with_name(_PROBES), ProbeJudgement)]
+        run.review_contexts["instruments"] = ReviewContext(samples=misjudged_probe_samples(judgements))
         files += [file for path, _ in critics.values() for file in (path, path.with_name(_PROBES))]
         reused = all(
             (heldout_reused, scorers_reused, detectors_reused, *(is_reused for _, is_reused in critics.values()))

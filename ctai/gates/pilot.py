@@ -34,7 +34,7 @@ def make_pilot(run: Run) -> GateResult:
         write_evidence(run.rundir, history, PilotHistory(attempts=tuple(attempts)))
         result = run.bind_result("pilot", summary.thresholds, (*shard_files(folder), history))
         rejections = read_jsonl(folder / "rejections.jsonl", Rejection)
-        run.review_contexts["pilot"] = ReviewContext(tuple(attempts), rejection_samples(rejections))
+        run.review_contexts["pilot"] = ReviewContext(tuple((a,) for a in attempts), rejection_samples(rejections))
         return run.finish_gate(result, reused=reused, phase=phase)
 
 
