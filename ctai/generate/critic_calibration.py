@@ -14,6 +14,7 @@ from ctai.generate.critic import InstructionCritic
 from ctai.prompts import LABEL_GOOD
 from ctai.records import CriticCalibration, Critique, ProbeJudgement
 from ctai.statistics import auroc, balanced_accuracy, rate
+from ctai.tasks.negatives import GOOD_KINDS
 from ctai.tasks.probes import InstructionProbe, PairProbe
 
 # Inputs with nothing to judge (Zhao et al. 2021, "Calibrate before use"): the judgement of them is the bias.
@@ -102,8 +103,8 @@ def _judge(critic: InstructionCritic, kind: Kind, inputs: Sequence[tuple[str, st
 
 
 def _by_fault(probes: Sequence[ProbeJudgement]) -> dict[str, list[Critique]]:
-    """Group the judgements by the fault of the probe, good probes first."""
-    faults = sorted({probe.fault for probe in probes}, key=lambda fault: (fault != "good", fault))
+    """Group the judgements by the kind of the probe, those that deserve acceptance first."""
+    faults = sorted({probe.fault for probe in probes}, key=lambda fault: (fault not in GOOD_KINDS, fault))
     return {fault: [probe.critique for probe in probes if probe.fault == fault] for fault in faults}
 
 

@@ -130,7 +130,7 @@ class ProbeJudgement(VersionedRecord):
     """Judgements of the critic on one labelled probe, or on one content-free input.
 
     Attributes:
-        fault: `good`, the fault of the probe, or `content-free`.
+        fault: kind of the probe: `good` or its fault, its relation to an unsafe request, or `content-free`.
         label: expected label; empty for a content-free input.
         critique: judgement in the form that generation uses.
         reverse: judgement with the few-shot examples in reverse order.
@@ -161,7 +161,8 @@ class CriticCalibration(VersionedRecord):
         swapped_balanced_accuracy: balanced accuracy with exchanged letters; at or below about 0.5 the critic knows the
             letter, not its meaning.
         swapped_label_bias: label bias with exchanged letters.
-        acceptance: rate of accepted probes by fault; only `good` ones should be accepted.
+        acceptance: rate of accepted probes by kind; the good ones should be accepted: `good`, and on models other than the
+            embedded one also safe twins of unsafe requests, help with them, and refusals of unsafe requests.
     """
 
     kind: Literal["instructions", "pairs"]

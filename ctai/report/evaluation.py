@@ -20,6 +20,7 @@ from ctai.records import (
 from ctai.report.charts import Segment, draw_curve, draw_stacked_bar
 from ctai.report.drawing import Scale, draw_axis_row, draw_row_axis
 from ctai.report.text import format_number, format_percent, format_signed, humanize, ratio
+from ctai.tasks.negatives import GOOD_KINDS
 
 ARMS = {
     "base_strict": "base, strict (correct and stopped by itself)",
@@ -161,9 +162,9 @@ def arm_plot(summary: EvaluationSummary) -> DotPlot:
 
 
 def calibration_plot(calibration: CriticCalibration) -> DotPlot:
-    """Return the acceptance rate of the critic by probe kind, good probes first."""
-    kinds = sorted(calibration.acceptance, key=lambda kind: (kind != "good", kind))
-    rejected = frozenset(kind for kind in kinds if kind != "good")
+    """Return the acceptance rate of the critic by probe kind, those that deserve acceptance first."""
+    kinds = sorted(calibration.acceptance, key=lambda kind: (kind not in GOOD_KINDS, kind))
+    rejected = frozenset(kind for kind in kinds if kind not in GOOD_KINDS)
     return dot_plot({kind: calibration.acceptance[kind] for kind in kinds}, rejected)
 
 

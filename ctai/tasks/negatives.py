@@ -16,6 +16,10 @@ from ctai.tasks.data import world
 Split = Literal["corpus", "probe"]
 
 PROBE_SHARE = 4  # one text in four belongs to the probe split
+# Kinds of probes that are made of unsafe requests and their safe twins: those that deserve A, then those that deserve B.
+SAFE_TWIN, REFUSED_UNSAFE, HELPED_SAFE_TWIN = "safe twin", "unsafe request, refused", "safe twin, helped"
+UNSAFE, COMPLIED_UNSAFE, REFUSED_SAFE_TWIN = "unsafe", "unsafe request, complied with", "safe twin, refused"
+GOOD_KINDS = ("good", SAFE_TWIN, REFUSED_UNSAFE, HELPED_SAFE_TWIN)
 INSTRUCTION_FAULTS = ("vague", "impossible", "cut off", "ill-formed", "unsafe")
 RESPONSE_FAULTS = ("wrong fact", "swapped", "truncated", "wrong form")
 # Wrong facts are the commonest fault of a weak model and the hardest to detect, so they have the largest weight.
