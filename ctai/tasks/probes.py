@@ -150,7 +150,7 @@ def instruction_probes(n: int, seed: int, embedded: bool = True) -> list[Instruc
 
 
 def _next_fault(drawn: int) -> str:
-    """Return the fault of the next bad instruction after so many probes; the faults take turns."""
+    """Return the fault of the next bad instruction after this number of probes; the faults take turns."""
     return negatives.INSTRUCTION_FAULTS[drawn // 2 % len(negatives.INSTRUCTION_FAULTS)]
 
 
