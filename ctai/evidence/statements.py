@@ -6,13 +6,14 @@ Owns two predicates, by their published specifications: Test Result v0.1
 absolute paths. Does not write or compare them (`ctai.evidence.attestation`).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from ctai.config import TrainingSettings
 from ctai.evidence.verdicts import verdict_path
-from ctai.records import ContaminationReport, Metric, StageManifest, TrainingManifest, Verdict
+from ctai.records import ContaminationReport, MadeBy, Metric, StageManifest, TrainingManifest, Verdict
 from ctai.registry import METRICS, GateSpec
 from ctai.rundir import RunDir, read_record
 
@@ -24,6 +25,8 @@ BUILDER = "urn:ctai:builder:gates:v1"
 # Digests over several files are no SHA-256 of bytes that a tool could hash, so they have separate names.
 CODE_DIGEST = "ctaiCode"
 WEIGHTS_DIGEST = "ctaiWeights"
+
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 ResourceDescriptor = dict[str, Any]
 
@@ -143,15 +146,16 @@ def _dataset_provenance(files: RunFiles, verdict: Verdict) -> Statement:
     definition = {
         "buildType": DATASET_BUILD_TYPE,
         "externalParameters": {"config": _without_folders(verdict.config)},
-        "internalParameters": {},
+        "internalParameters": _platform(manifest.made_by),
         "resolvedDependencies": [
-            *_model_and_code(files, verdict.weights_digest, verdict),
+            _base_model(files.rundir, verdict.weights_digest),
+            _code(files.rundir, verdict, manifest.made_by),
             *files.describe(rundir.relative(rundir.heldout), rundir.relative(rundir.preregistration)),
         ],
     }
     shards = files.matching("artifacts/shards/*/dataset.jsonl")
     byproducts = files.describe(rundir.relative(rundir.dataset_qc), rundir.relative(rundir.removed), *shards)
-    predicate = {"buildDefinition": definition, "runDetails": _run_details(files, manifest.run_id, byproducts)}
+    predicate = {"buildDefinition": definition, "runDetails": _run_details(files.rundir, manifest, byproducts)}
     return Statement("SLSA provenance of the dataset", {dataset: files.digests[dataset]}, PROVENANCE_TYPE, predicate)
 
 
@@ -161,7 +165,8 @@ def _adapter_provenance(files: RunFiles, name: str, verdict: Verdict) -> Stateme
     requested = {*TrainingSettings.model_fields, "control", "seed"}
     parameters = _without_folders(manifest.hyperparameters)
     dependencies = [
-        *_model_and_code(files, manifest.base_weights_digest, verdict),
+        _base_model(rundir, manifest.base_weights_digest),
+        _code(rundir, verdict, manifest.made_by),
         _descriptor(manifest.dataset, manifest.dataset_digest),
         _descriptor(manifest.qc_summary, manifest.qc_summary_digest),
     ]
@@ -169,43 +174,61 @@ def _adapter_provenance(files: RunFiles, name: str, verdict: Verdict) -> Stateme
     inputs = read_record(rundir.path(stage), StageManifest).inputs if stage in files.digests else {}
     if "control_data" in inputs:
         dependencies.append(_descriptor("control_data", inputs["control_data"]))
+    resolved = {key: value for key, value in parameters.items() if key not in requested}
     definition = {
         "buildType": ADAPTER_BUILD_TYPE,
         "externalParameters": {key: value for key, value in parameters.items() if key in requested},
-        "internalParameters": {key: value for key, value in parameters.items() if key not in requested},
+        "internalParameters": {**resolved, **_platform(manifest.made_by)},
         "resolvedDependencies": dependencies,
     }
     byproducts = files.describe(name, f"{folder}/loss.jsonl")
     predicate = {
         "buildDefinition": definition,
-        "runDetails": _run_details(files, manifest.run_id, byproducts),
+        "runDetails": _run_details(rundir, manifest, byproducts),
     }
     subjects = {path: files.digests[path] for path in files.matching(f"{folder}/adapter_*")}
     return Statement(f"SLSA provenance of the adapter {folder}", subjects, PROVENANCE_TYPE, predicate)
 
 
-def _run_details(files: RunFiles, run_id: str, byproducts: list[ResourceDescriptor]) -> dict[str, Any]:
+def _run_details(
+    rundir: RunDir, manifest: StageManifest | TrainingManifest, byproducts: list[ResourceDescriptor]
+) -> dict[str, Any]:
+    maker = manifest.made_by
+    versions = {"python": maker.python, "torch": maker.torch, "transformers": maker.transformers} if maker else {}
     return {
-        "builder": {"id": BUILDER, "version": {"ctai": _loader_version(files.rundir)}},
-        "metadata": {"invocationId": run_id},
+        "builder": {"id": BUILDER, "version": {"ctai": _loader_version(rundir, maker), **versions}},
+        "metadata": {"invocationId": manifest.run_id},
         "byproducts": byproducts,
     }
 
 
-def _model_and_code(files: RunFiles, weights_digest: str, verdict: Verdict) -> list[ResourceDescriptor]:
-    """Return the descriptors of the base weights, by package URL where they are of the hub, and of ctai's code."""
-    provenance = read_record(files.rundir.model_check, ContaminationReport).provenance
+def _platform(maker: MadeBy | None) -> dict[str, Any]:
+    return {"device": maker.device, "cuda": maker.cuda} if maker is not None else {}
+
+
+def _base_model(rundir: RunDir, weights_digest: str) -> ResourceDescriptor:
+    """Return the descriptor of the base weights, by package URL where they are of the hub."""
+    provenance = read_record(rundir.model_check, ContaminationReport).provenance
     weights: ResourceDescriptor = {"name": "base model", "digest": {WEIGHTS_DIGEST: weights_digest}}
     if provenance is not None:
         weights["name"] = PurePath(provenance.model_id).name if _is_path(provenance.model_id) else provenance.model_id
         if provenance.revision is not None:
             weights["uri"] = f"pkg:huggingface/{provenance.model_id}@{provenance.revision}"
-    code = {"name": f"ctai {_loader_version(files.rundir)}", "digest": {CODE_DIGEST: verdict.code_digest}}
-    return [weights, code]
+    return weights
 
 
-def _loader_version(rundir: RunDir) -> str:
-    """Return version and commit of ctai, as recorded by the first gate."""
+def _code(rundir: RunDir, verdict: Verdict, maker: MadeBy | None) -> ResourceDescriptor:
+    """Return the descriptor of ctai's code, by its commit where that holds exactly this code."""
+    digest = {CODE_DIGEST: maker.code_digest if maker is not None else verdict.code_digest}
+    if maker is not None and not maker.git_dirty and _COMMIT.fullmatch(maker.git_commit):
+        digest["gitCommit"] = maker.git_commit
+    return {"name": f"ctai {_loader_version(rundir, maker)}", "digest": digest}
+
+
+def _loader_version(rundir: RunDir, maker: MadeBy | None) -> str:
+    """Return version and commit of ctai, as recorded by the maker, or else by the first gate."""
+    if maker is not None:
+        return maker.loader_version
     provenance = read_record(rundir.model_check, ContaminationReport).provenance
     return provenance.loader_version if provenance is not None else "unknown"
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ctai.evidence.attestation import BUNDLE, write_attestations
 from ctai.evidence.statements import PROVENANCE_TYPE, TEST_RESULT_TYPE, RunFiles, gate_test_result
-from ctai.records import Metric, TrainingManifest, Verdict
+from ctai.records import Metric, StageManifest, TrainingManifest, Verdict
 from ctai.registry import GATES, gate_named
 from ctai.rundir import RunDir, canonical_json, read_record, sha256_file
 from tests.support.finished import first_difference
@@ -170,7 +170,13 @@ def test_the_dataset_has_provenance_down_to_weights_code_and_test_set(finished):
     weights = dependencies["someone/base"]
     assert weights["uri"] == "pkg:huggingface/someone/base@abc123"
     assert weights["digest"] == {"ctaiWeights": verdict.weights_digest}
-    assert {"ctaiCode": verdict.code_digest} in [d["digest"] for d in dependencies.values()]
+    maker = read_record(rundir.merge_stage_dir / "manifest.json", StageManifest).made_by
+    assert maker is not None
+    code = dependencies[f"ctai {maker.loader_version}"]["digest"]
+    assert code["ctaiCode"] == verdict.code_digest
+    assert code.get("gitCommit") == (None if maker.git_dirty or len(maker.git_commit) != 40 else maker.git_commit)
+    assert definition["internalParameters"] == {"device": maker.device, "cuda": maker.cuda}
+    assert line["predicate"]["runDetails"]["builder"]["version"]["torch"] == maker.torch
     assert dependencies["data/heldout.jsonl"]["digest"]["sha256"] == sha256_file(rundir.heldout)
     assert definition["externalParameters"]["config"]["scale"] == verdict.config["scale"]
     byproducts = {d["name"] for d in line["predicate"]["runDetails"]["byproducts"]}
