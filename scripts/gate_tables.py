@@ -22,7 +22,7 @@ def table(gate: GateSpec) -> str:
 def _row(metric: MetricSpec) -> str:
     is_count = metric in (KEPT_EXAMPLES, UNIQUE_EXAMPLES)
     threshold = f"`{metric.setting}`" if is_count else f"{threshold_of(metric, RunConfig()):g}"
-    bound = "lower bound: " if metric.bound == "lower" else ""
+    bound = "" if metric.bound == "value" else f"{metric.bound} bound: "
     setting = f" (`{metric.setting}`)" if metric.setting and not is_count else ""
     return f"| `{metric.name}` | {metric.comparison} {threshold} | {bound}{metric.meaning}{setting} |"
 

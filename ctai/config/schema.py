@@ -222,7 +222,22 @@ class HeadroomSettings(Settings):
 
     max_new_tokens: int = Field(64, ge=1, description="maximum new tokens per answer, for every arm")
     max_base: float = Field(
-        0.80, gt=0, le=1, description="threshold: maximum success rate of the base model before training"
+        0.30,
+        gt=0,
+        lt=0.60,
+        description="threshold: maximum success rate of the base model on the training prompt; below 0.60 in any run",
+    )
+    max_base_upper: float = Field(
+        0.40, gt=0, lt=1, description="threshold: maximum upper 95% bound of that rate, exclusive"
+    )
+    reference: str = Field(
+        "", description="reference instruct model: hub id, folder of safetensors or .gguf file; none if empty"
+    )
+    reference_required: bool = Field(
+        True, description="hold the reference model to headroom.min_reference; otherwise it is only reported"
+    )
+    min_reference: float = Field(
+        0.70, gt=0, lt=1, description="threshold: minimum lower 95% bound of the reference model's rate, exclusive"
     )
 
 

@@ -19,14 +19,15 @@ from ctai.model.devices import compute_stack
 from ctai.model.protocols import TextEngine
 from ctai.prompts import STOP_STRINGS, CompletionStylePrompts, Pair
 from ctai.provenance import StageContext, derive_seed
-from ctai.records import Completion, EvaluationItem, HeldoutItem, ModelProvenance, Sampling
+from ctai.records import ClusteredRate, Completion, EvaluationItem, HeldoutItem, ModelProvenance, Sampling
 from ctai.registry import RIVALS
 from ctai.rundir import Stage, digest_of, read_jsonl, write_jsonl
+from ctai.statistics import clustered_rate
 from ctai.tasks import plugins, registry
 from ctai.tasks.seeds import few_shot_examples, restyled_examples
 
 BASE_RAW, BASE, BASE_FEW_SHOT, BASE_RESTYLED = RIVALS
-SFT, BASE_REPARTITIONED = "sft", "base_repartitioned"
+SFT, BASE_REPARTITIONED, REFERENCE = "sft", "base_repartitioned", "reference"
 RUNS_ON, CONTROL_TOKEN = "runs on", "chat-control token"
 
 
@@ -123,6 +124,11 @@ def repartitioned_arm(config: RunConfig) -> Arm:
     return Arm(BASE_REPARTITIONED, config.model.batch_size // 2 or 2)
 
 
+def reference_arm(config: RunConfig) -> Arm:
+    """Return the arm of the reference model, with the prompts of `base_arm` and stop strings."""
+    return Arm(REFERENCE, config.model.batch_size, stop=STOP_STRINGS)
+
+
 def base_arms(config: RunConfig) -> tuple[Arm, ...]:
     """Return the arms of the base: the rivals, few-shot with examples drawn by the seed of the run, and repartitioned."""
     rng = random.Random(derive_seed(config.seed, "headroom", "few-shot"))
@@ -169,6 +175,17 @@ def evaluate_arm(
     write_jsonl(path, answers)
     stage.finish([path], context.run_id, _split_notes(model.engine.batch_splits - splits_before))
     return ArmResult(answers, reused=False)
+
+
+def content_rate(items: Sequence[EvaluationItem], correlation: float) -> ClusteredRate:
+    """Return the rate of correct answers to the items of the asked families, its interval clustered by family.
+
+    Args:
+        items: answers of an arm.
+        correlation: preregistered intra-class correlation, `heldout.intraclass_correlation`.
+    """
+    asked = [item for item in items if item.split == "asked"]
+    return clustered_rate([item.content for item in asked], [item.family for item in asked], correlation)
 
 
 def next_token_logprobs(model: ArmModel, prompts: Sequence[str], vocabulary_size: int) -> NDArray[np.float64]:

@@ -165,6 +165,11 @@ def _correct_base_answers(reader: RunReader, _gate: str) -> Iterable[Offender]:
     return (Offender("base, correct", item.instruction, item.raw) for item in reader.base_arm("base") if item.content)
 
 
+def _wrong_reference_answers(reader: RunReader, _gate: str) -> Iterable[Offender]:
+    items = (item for item in reader.base_arm("reference") if not item.content)
+    return (Offender(f"reference, {item.failure_reason}", item.instruction, item.raw) for item in items)
+
+
 def _wrong_answers(*types: str) -> Rule:
     """Return the rule for wrong answers of the trained model in the last attempt, first where its base was correct."""
 
@@ -209,7 +214,10 @@ RULES: dict[str, Rule] = {
     "duplicate_rate": _kept_duplicates,
     "heldout_overlap": _rejected("decontaminate"),
     "kept_faults": _kept_faults,
-    "base_zero_shot_content": _correct_base_answers,
+    "base_formatted_content": _correct_base_answers,
+    "base_formatted_content_upper": _correct_base_answers,
+    "base_formatted_content_limit": _correct_base_answers,
+    "reference_content": _wrong_reference_answers,
     "content_lift": _wrong_answers(),
     "content_p_value": _wrong_answers(),
     "safety_regressions": _wrong_answers("safety"),

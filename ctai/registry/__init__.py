@@ -104,6 +104,7 @@ RIVALS = ("base_raw", "base", "base_few_shot", "base_restyled")
 RELAXABLE_SETTINGS = (
     RelaxableSetting("scale.near_duplicate_jaccard", "higher"),  # both the filter and the check of overlap use it
     RelaxableSetting("critic.confident_margin", "lower"),
+    RelaxableSetting("headroom.reference_required", "different"),
     RelaxableSetting("generation.filter_with_critic", "different"),
     RelaxableSetting("heldout.lift_to_detect", "higher"),
     RelaxableSetting("evaluation.fdr", "higher"),

@@ -14,6 +14,7 @@ _LEARN = (
     "wrong answers, improve the data. Either is another comparison on the test set and has to reach a smaller p-value"
 )
 _REGRESSION = "read the answers of this type in the report; add instruction families of this type to the data"
+_HARDER = "the base model already answers these items: choose instruction families that it cannot answer yet"
 _REMAKE = "run the gates again in a new run directory"
 
 # fmt: off
@@ -116,9 +117,24 @@ INSTRUMENTS = (
 
 HEADROOM = (
     MetricSpec(
-        "base_zero_shot_content", "<=", "headroom.max_base",
-        "correct answers of the base before anything is generated or trained",
-        remedy="the base model already answers these items: choose instruction families that it cannot answer yet", is_key=True,
+        "base_formatted_content", "<=", "headroom.max_base",
+        "correct answers of the base to the training prompt, before anything is generated or trained",
+        remedy=_HARDER, is_key=True,
+    ),
+    MetricSpec(
+        "base_formatted_content_upper", "<", "headroom.max_base_upper", "the same rate", remedy=_HARDER, bound="upper",
+    ),
+    MetricSpec(
+        "base_formatted_content_limit", "<", threshold=0.6,
+        meaning="the same rate; no setting relaxes this limit",
+        remedy=_HARDER,
+    ),
+    MetricSpec(
+        "reference_content", ">", "headroom.min_reference",
+        "correct answers of a reference instruct model to the training prompt, if `headroom.reference` names one",
+        remedy="the test set is too hard, or its scorers refuse correct answers: read the answers of the reference in "
+        "results/headroom/reference, or name another reference",
+        bound="lower", may_not_apply=True,
     ),
 )
 

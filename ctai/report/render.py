@@ -7,12 +7,20 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ctai.records import SentinelResult
+from ctai.config import HeldoutSettings
+from ctai.evaluate.arms import content_rate
+from ctai.records import Rate, SentinelResult
 from ctai.report import evaluation, generation, outcome, provenance, purity, text
 from ctai.rundir.reader import GenerationData, RunReader
 
 _MAX_SENTINELS = 40
-_ARMS = {"base": "base, zero-shot", "base_few_shot": "base with few-shot examples"}
+_ARMS = {
+    "base_raw": "base, bare instruction",
+    "base": "base, training prompt",
+    "base_few_shot": "base, few-shot examples",
+    "base_restyled": "base, restyled prompt",
+    "reference": "reference model, training prompt",
+}
 
 
 def render_report(reader: RunReader) -> str:
@@ -132,13 +140,25 @@ def _confident_margin(config: dict[str, Any]) -> float:
     return float(margin) if isinstance(margin, int | float) and margin > 0 else 1.0
 
 
+def _correlation(config: dict[str, Any]) -> float:
+    """Return the preregistered intra-class correlation; the default for a damaged configuration."""
+    heldout = config.get("heldout")
+    value = heldout.get("intraclass_correlation") if isinstance(heldout, dict) else None
+    is_valid = isinstance(value, int | float) and 0 <= value <= 1
+    return float(value) if is_valid else HeldoutSettings().intraclass_correlation
+
+
 def _evaluation_context(reader: RunReader) -> dict[str, Any]:
     """Return the context of gates headroom and evaluation, for the last evaluated attempt."""
     attempts = reader.attempts
     evaluated = (attempt for attempt in reversed(attempts) if attempt.summary)
     last = next(evaluated, attempts[-1] if attempts else None)
     summary = last.summary if last else None
-    base = {label: reader.base_arm(arm) for arm, label in _ARMS.items()}
+    base: dict[str, Rate] = {
+        label: content_rate(items, _correlation(reader.session.config if reader.session else {}))
+        for arm, label in _ARMS.items()
+        if (items := reader.base_arm(arm))
+    }
     return {
         "attempts": attempts,
         "last_attempt": last,
@@ -148,9 +168,7 @@ def _evaluation_context(reader: RunReader) -> dict[str, Any]:
         "forest": evaluation.forest_plot(summary) if summary else None,
         "arms": evaluation.arm_plot(summary) if summary else None,
         "no_go_reasons": _to_strings(summary.metadata.get("no_go_reasons")) if summary else [],
-        "headroom": {
-            label: (sum(item.content for item in items), len(items)) for label, items in base.items() if items
-        },
+        "headroom": evaluation.dot_plot(base) if base else None,
         "loss": evaluation.loss_curve(last.steps, last.evaluations) if last else None,
         "failed": evaluation.failed_answers(last.base_items, last.sft_items) if last and last.sft_items else {},
         "max_failed": evaluation.MAX_FAILED_ANSWERS,

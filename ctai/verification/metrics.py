@@ -7,7 +7,6 @@ recomputed without the model is taken from the record and marked in docs/verify.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ctai.config import gate_metrics
-from ctai.evaluate.arms import BASE
 from ctai.evaluate.comparison import evaluation_values
 from ctai.gates.contamination import contamination_values
 from ctai.gates.headroom import headroom_values
@@ -44,8 +43,8 @@ def _instruments(records: RunRecords) -> tuple[Metric, ...]:
 
 def _headroom(records: RunRecords) -> tuple[Metric, ...]:
     items = {name: arm.items for name, arm in records.base_arms.items()}
-    values = headroom_values(items, records.rundir.relative(records.rundir.base_answers(BASE)))
-    return gate_metrics("headroom", records.config("headroom"), values)
+    config = records.config("headroom")
+    return gate_metrics("headroom", config, headroom_values(items, records.rundir, config))
 
 
 def _scale(records: RunRecords) -> tuple[Metric, ...]:

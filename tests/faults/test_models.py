@@ -77,7 +77,7 @@ def test_an_adapter_merged_before_gate_1_stops_the_run(copy: RunCopy, merged_mod
 @pytest.mark.fault(20, plant="a base that answers more items rightly than headroom.max_base", check="gate headroom")
 def test_a_base_that_can_do_the_task_is_stopped_before_training(copy: RunCopy, says) -> None:
     done = copy.gates("--set", "headroom.max_base=0.5")
-    says(stopped(copy, done, "headroom", "base_zero_shot_content"))
+    says(stopped(copy, done, "headroom", "base_formatted_content"))
     assert not copy.rundir.adapter_dir.exists()
 
 

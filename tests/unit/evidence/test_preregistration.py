@@ -32,7 +32,10 @@ LOOSER = {
     "generation.filter_with_critic": "false",
     "heldout.power": 0.5,
     "heldout.lift_to_detect": 0.3,
-    "headroom.max_base": 0.95,
+    "headroom.max_base": 0.5,
+    "headroom.max_base_upper": 0.6,
+    "headroom.min_reference": 0.5,
+    "headroom.reference_required": "false",
     "evaluation.alpha": 0.05,
     "evaluation.fdr": 0.2,
     "evaluation.max_interval_width": 0.3,
@@ -40,7 +43,7 @@ LOOSER = {
 
 
 def configured(key: str, value: object) -> RunConfig:
-    return RunConfig.load("embedded", [f"{key}={value}"])
+    return RunConfig.load("pod", [f"{key}={value}"])
 
 
 def judged(rundir: RunDir, config: RunConfig, gate: str):
@@ -49,9 +52,11 @@ def judged(rundir: RunDir, config: RunConfig, gate: str):
     )
 
 
-def test_the_shipped_profiles_relax_nothing():
-    for profile in ("embedded", "pod"):
-        assert relaxed_thresholds(RunConfig.load(profile), GATES[-1]) == ()
+def test_the_shipped_profiles_relax_nothing_but_the_gap_of_the_embedded_base():
+    assert relaxed_thresholds(RunConfig.load("pod"), GATES[-1]) == ()
+    gap = ("headroom.max_base = 0.599 (default 0.3)", "headroom.max_base_upper = 0.7 (default 0.4)")
+    embedded = RunConfig.load("embedded")
+    assert [relaxed_thresholds(embedded, gate) for gate in GATES] == [(), (), gap, gap, gap, gap]
 
 
 @pytest.mark.parametrize(("key", "value"), LOOSER.items())
@@ -72,10 +77,10 @@ def test_a_tightened_threshold_is_not_relaxed(key, value):
 
 
 def test_a_control_run_is_named():
-    control = RunConfig.load("embedded", control="seeds-only")
+    control = RunConfig.load("pod", control="seeds-only")
     assert relaxed_thresholds(control, GATES[-1]) == ("control run: seeds-only",)
     assert relaxed_thresholds(control, gate_named("scale")) == ()
-    assert preregister(control) == preregister(RunConfig.load("embedded"))  # a control starts from a sound run's data
+    assert preregister(control) == preregister(RunConfig.load("pod"))  # a control starts from a sound run's data
 
 
 def test_a_verdict_names_a_relaxed_threshold(tmp_path):
@@ -92,7 +97,7 @@ def test_a_verdict_names_a_relaxed_threshold(tmp_path):
 
 
 def test_a_threshold_changed_afterwards_makes_every_verdict_stale(tmp_path):
-    rundir, config = RunDir.open(tmp_path), RunConfig.load("embedded")
+    rundir, config = RunDir.open(tmp_path), RunConfig.load("pod")
     verdict = judged(rundir, config, "contamination")
     assert verdict.preregistration == digest_of(preregister(config))
     later = configured("evaluation.alpha", 0.05)

@@ -37,7 +37,7 @@ def failed(tmp_path_factory) -> RunDir:
         ("contamination", "sentinel_control_token_mass", "capital as expected"),
         ("pilot", "pair_acceptance", "pair, "),
         ("scale", "unique_examples", "instruction, judged bad: "),
-        ("headroom", "base_zero_shot_content", "base, correct"),
+        ("headroom", "base_formatted_content", "base, correct"),
         ("evaluation", "content_lift", "and the base was correct: "),
     ],
 )
