@@ -144,8 +144,9 @@ def _correlation(config: dict[str, Any]) -> float:
     """Return the preregistered intra-class correlation; the default for a damaged configuration."""
     heldout = config.get("heldout")
     value = heldout.get("intraclass_correlation") if isinstance(heldout, dict) else None
-    is_valid = isinstance(value, int | float) and 0 <= value <= 1
-    return float(value) if is_valid else HeldoutSettings().intraclass_correlation
+    if isinstance(value, int | float) and 0 <= value <= 1:
+        return float(value)
+    return HeldoutSettings().intraclass_correlation
 
 
 def _evaluation_context(reader: RunReader) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def test_without_a_reference_its_metric_does_not_apply():
     assert "names no model" in metric.sentence()
 
 
-@pytest.mark.parametrize(("correct", "is_missed"), [(300, True), (270, True), (340, False)])
+@pytest.mark.parametrize(("correct", "is_missed"), [(290, True), (270, True), (340, False)])
 def test_a_reference_is_held_to_its_lower_bound(correct, is_missed):
     reference = {REFERENCE: answers(REFERENCE, correct)}
     metric = judged(80, "headroom.reference=someone/instruct", **reference)["reference_content"]
