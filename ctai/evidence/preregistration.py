@@ -10,20 +10,29 @@ from typing import Any
 
 from ctai.config import HeldoutSettings, RunConfig, setting_value
 from ctai.records import Hypothesis, Preregistration
-from ctai.registry import RIVALS, GateSpec, gates_before, relaxable_settings
+from ctai.registry import METRICS, RIVALS, GateSpec, gates_before, relaxable_settings
 from ctai.rundir import digest_of, jsonl_lines, sha256_bytes
 from ctai.tasks.base import Family
 from ctai.tasks.heldout import build_heldout
 from ctai.tasks.registry import select_families
 
-# The first hypothesis is the primary one; the others are tested only where it holds, so they share no alpha with it.
-_HYPOTHESES = (
-    Hypothesis(
+# By the metric that tests each; the first is the primary one. A GO needs all of them, so that they share no alpha.
+_HYPOTHESES = {
+    "content_p_value": Hypothesis(
         name="content lift",
         statement="on the held-out items SFT gives right content more often than its base: McNemar's test, two-sided, "
         "counts when SFT wins more of the discordant pairs",
     ),
-)
+    "few_shot_non_inferiority": Hypothesis(
+        name="non-inferiority to few-shot",
+        statement="SFT gives right content no less often than the base with examples in its prompt, within a margin: "
+        "lower 95% bound of the difference, clustered by family",
+    ),
+    "stop_rate": Hypothesis(
+        name="stop rate",
+        statement="SFT ends its answers by itself: lower 95% bound of the rate",
+    ),
+}
 _ALPHA_SPENDING = (
     "the n-th comparison on the test set and base weights, in whatever run directory, has the share 6 / (pi^2 n^2) of "
     "alpha, and all shares sum to alpha"
@@ -39,7 +48,7 @@ _IS_LOOSER: dict[str, Callable[[Any, Any], bool]] = {
 def preregister(config: RunConfig) -> Preregistration:
     """Return the preregistration of a run with this configuration."""
     return Preregistration(
-        hypotheses=_HYPOTHESES,
+        hypotheses=tuple(_HYPOTHESES[metric] for metric in _HYPOTHESES if metric in METRICS),  # what a gate tests
         alpha_spending=_ALPHA_SPENDING,
         thresholds={setting.key: setting_value(config, setting.key) for setting in relaxable_settings()},
         families=_families(select_families(config.generation.embedded_world)),
