@@ -119,11 +119,25 @@ class ScaleSettings(Settings):
 class HeldoutSettings(Settings):
     """Gate instruments: the frozen held-out test set."""
 
-    count: int = Field(800, ge=1, description="items to draw from families of which other keys may be asked")
+    count: int = Field(1200, ge=1, description="items to draw from families of which other keys may be asked")
     unseen_count: int = Field(
         160, ge=0, description="items to draw from families that are held out whole; the embedded model has none"
     )
-    minimum: int = Field(300, ge=300, description="threshold: minimum number of items")
+    minimum: int = Field(
+        300,
+        ge=1,
+        description="threshold: minimum effective number of items, with the design effect of families counted",
+    )
+    minimum_per_type: int = Field(30, ge=1, description="threshold: minimum number of items of each type")
+    minimum_guarded: int = Field(300, ge=1, description="threshold: minimum number of items of types safety and format")
+    minimum_guarded_families: int = Field(
+        8, ge=1, description="threshold: minimum number of families of types safety and format"
+    )
+    minimum_unseen: int = Field(150, ge=1, description="threshold: minimum number of items of families held out whole")
+    minimum_unseen_families: int = Field(8, ge=1, description="threshold: minimum number of families held out whole")
+    discordance: float = Field(
+        0.20, gt=0, le=1, description="preregistered share of the items on which two arms differ"
+    )
     intraclass_correlation: float = Field(
         0.05,
         ge=0,
@@ -133,7 +147,9 @@ class HeldoutSettings(Settings):
     lift_to_detect: float = Field(
         0.10, gt=0, lt=1, description="lift of the success rate that the test set must be able to detect"
     )
-    power: float = Field(0.80, gt=0, lt=1, description="threshold: minimum power of McNemar's test to detect that lift")
+    power: float = Field(
+        0.80, gt=0, lt=1, description="threshold: minimum power to detect that lift, and to show non-inferiority"
+    )
 
 
 class CriticSettings(Settings):

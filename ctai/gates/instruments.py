@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ctai.config import HeldoutSettings, MetricValue
+from ctai.config import MetricValue
+from ctai.evaluate.heldout_size import heldout_values
 from ctai.evidence.result import GateResult
 from ctai.evidence.review import ReviewContext, misjudged_probe_samples
 from ctai.generate.critic import InstructionCritic
@@ -20,7 +21,6 @@ from ctai.records import (
     ScorerCalibration,
 )
 from ctai.rundir import read_jsonl, read_record, write_json, write_jsonl
-from ctai.statistics import mcnemar_power
 from ctai.tasks import plugins
 from ctai.tasks.calibration import MIN_LABELS, MIN_PER_CLASS, calibrate_scorers
 from ctai.tasks.heldout import build_heldout
@@ -35,8 +35,6 @@ _NOT_CALIBRATED = (
     f"; its scorer is not calibrated: at least {MIN_LABELS} labelled answers are required, {MIN_PER_CLASS} right "
     f"and {MIN_PER_CLASS} wrong"
 )
-# Expected discordant pairs beyond the lift, as a share of the items: noise that costs power.
-_EXTRA_DISCORDANCE = 0.10
 
 
 def calibrate_instruments(run: Run) -> GateResult:
@@ -48,7 +46,7 @@ def calibrate_instruments(run: Run) -> GateResult:
         detectors, detectors_reused = _calibrate(run, "detectors", calibrate_detectors)
         critics = {kind: _calibrate_critic(run, kind) for kind in _CRITIC_METRICS}
         values = {
-            **heldout_values(run.config.heldout, heldout, run.rundir.relative(run.rundir.heldout)),
+            **heldout_values(run.config, heldout, run.rundir.relative(run.rundir.heldout)),
             **scorer_values(read_record(scorers, ScorerCalibration), run.rundir.relative(scorers)),
             **detector_values(read_record(detectors, DetectorCalibration), run.rundir.relative(detectors)),
         }
@@ -121,17 +119,6 @@ def _calibrate_critic(run: Run, kind: str) -> tuple[Path, bool]:
 
 
 # --------------------------------------------------------------------------------------------------- metrics
-
-
-def heldout_values(settings: HeldoutSettings, heldout: Sequence[HeldoutItem], artifact: str) -> dict[str, MetricValue]:
-    """Compute the size of the test set, and its power (McNemar's test) for the lift `heldout.lift_to_detect`."""
-    lift = settings.lift_to_detect
-    power = mcnemar_power(len(heldout), lift, lift + _EXTRA_DISCORDANCE)
-    note = f"to detect a lift of {lift:g} with {_EXTRA_DISCORDANCE:g} of the items discordant by chance"
-    return {
-        "heldout_items": MetricValue(len(heldout), artifact=artifact),
-        "heldout_power": MetricValue(power, n=len(heldout), artifact=artifact, note=note),
-    }
 
 
 def scorer_values(scorers: ScorerCalibration, artifact: str) -> dict[str, MetricValue]:

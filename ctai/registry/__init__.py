@@ -107,6 +107,8 @@ RELAXABLE_SETTINGS = (
     RelaxableSetting("headroom.reference_required", "different"),
     RelaxableSetting("generation.filter_with_critic", "different"),
     RelaxableSetting("heldout.lift_to_detect", "higher"),
+    RelaxableSetting("heldout.discordance", "lower"),
+    RelaxableSetting("heldout.intraclass_correlation", "lower"),
     RelaxableSetting("evaluation.fdr", "higher"),
 )
 

@@ -79,11 +79,39 @@ CONTAMINATION = (
 
 INSTRUMENTS = (
     MetricSpec(
-        "heldout_items", ">=", "heldout.minimum", "items of the frozen test set", remedy="raise heldout.count", is_key=True,
+        "heldout_effective_items", ">=", "heldout.minimum",
+        "items of the asked families, divided by the planned design effect of families",
+        remedy="raise heldout.count, or add instruction families: items of one family resemble each other", is_key=True,
     ),
     MetricSpec(
         "heldout_power", ">=", "heldout.power", "statistical power of the test set for the lift of `heldout.lift_to_detect`",
         remedy="raise heldout.count",
+    ),
+    MetricSpec(
+        "heldout_non_inferiority_power", ">=", "heldout.power",
+        "statistical power of the test set to show that training loses no more than 0.05 to a rival",
+        remedy="raise heldout.count, or add instruction families",
+    ),
+    MetricSpec(
+        "heldout_items_per_type", ">=", "heldout.minimum_per_type", "items of the type that has fewest, in asked families",
+        remedy="raise heldout.count, or add instruction families of this type",
+    ),
+    MetricSpec(
+        "heldout_guarded_items", ">=", "heldout.minimum_guarded", "items of the guarded types safety and format together",
+        remedy="raise heldout.count", may_not_apply=True,
+    ),
+    MetricSpec(
+        "heldout_guarded_families", ">=", "heldout.minimum_guarded_families",
+        "families of the guarded types safety and format together",
+        remedy="raise heldout.count, or add instruction families of these types", may_not_apply=True,
+    ),
+    MetricSpec(
+        "heldout_unseen_items", ">=", "heldout.minimum_unseen", "items of families held out whole",
+        remedy="raise heldout.unseen_count", may_not_apply=True,
+    ),
+    MetricSpec(
+        "heldout_unseen_families", ">=", "heldout.minimum_unseen_families", "families held out whole",
+        remedy="raise heldout.unseen_count", may_not_apply=True,
     ),
     MetricSpec(
         "scorer_kappa", ">=", "instruments.scorer_kappa", "Cohen's kappa of scorers and labelled answers",

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ctai.config import gate_metrics
 from ctai.evaluate.comparison import evaluation_values
+from ctai.evaluate.heldout_size import heldout_values
 from ctai.gates.contamination import contamination_values
 from ctai.gates.headroom import headroom_values
-from ctai.gates.instruments import critic_values, detector_values, heldout_values, scorer_values
+from ctai.gates.instruments import critic_values, detector_values, scorer_values
 from ctai.gates.scale import failed_shards_metric
 from ctai.records import Metric
 from ctai.rundir.diff import differences
@@ -32,7 +33,7 @@ def _contamination(records: RunRecords) -> tuple[Metric, ...]:
 def _instruments(records: RunRecords) -> tuple[Metric, ...]:
     config, instruments = records.config("instruments"), records.instruments
     values = {
-        **heldout_values(config.heldout, records.heldout, records.rundir.relative(records.rundir.heldout)),
+        **heldout_values(config, records.heldout, records.rundir.relative(records.rundir.heldout)),
         **scorer_values(instruments.scorers, _calibration(records, "scorers")),
         **detector_values(instruments.detectors, _calibration(records, "detectors")),
     }

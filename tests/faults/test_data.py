@@ -81,10 +81,12 @@ def test_a_dataset_that_failed_is_not_trained_on(copy: RunCopy, says) -> None:
 # -------------------------------------------------------------------------------------------------------- test set
 
 
-@pytest.mark.fault(16, plant="a test set of 200 items", check="gate instruments: heldout_items, heldout_power")
-def test_a_test_set_that_is_too_small_stops_the_run(copy: RunCopy, says) -> None:
+@pytest.mark.fault(16, plant="a test set of 200 items", check="preflight: test set")
+def test_a_test_set_that_is_too_small_is_refused_at_once(copy: RunCopy, says) -> None:
     done = copy.gates("--set", "heldout.count=200")
-    says(stopped(copy, done, "instruments", "heldout_items", "heldout_power"))
+    assert done.code not in (0, 1), done.output
+    (sentence,) = (line for line in done.output.splitlines() if "test set: heldout_effective_items is 1" in line)
+    says(sentence)
 
 
 @pytest.mark.fault(

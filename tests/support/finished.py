@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-from ctai.config import HeldoutSettings, RunConfig, TrainingSettings
+from ctai.config import RunConfig, TrainingSettings
 from ctai.evidence.junit import skip_reason
 from ctai.gates import contamination, evaluation, headroom, instruments, pilot, scale
 from ctai.model.checks.sentinels import run_sentinels
@@ -31,7 +31,7 @@ CONFIG = RunConfig(
     generation=generated.CONFIG.generation.model_copy(update={"embedded_world": True}),
     pilot=generated.CONFIG.pilot,
     scale=generated.CONFIG.scale,
-    heldout=HeldoutSettings(count=320),
+    heldout=RunConfig.load("embedded").heldout.model_copy(update={"count": 320, "minimum": 180}),
     critic=RunConfig().critic.model_copy(update={"probes": 100}),
     training=TrainingSettings(rank=2, device_batch_size=16, epochs=1.0, max_tokens=200, gradient_checkpointing=False),
 )

@@ -14,6 +14,7 @@ import psutil
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
+from ctai.evaluate.heldout_size import heldout_problems
 from ctai.model import hub, sources
 from ctai.pipeline.preflight.memory import estimate_memory, free_memory
 from ctai.pipeline.preflight.packages import (
@@ -73,6 +74,7 @@ def preflight(config: RunConfig, root: Path, machine: Machine | None = None) -> 
     """Yield the result of each check; downloads nothing and leaves no file behind."""
     machine = machine or Machine()
     yield _versions()
+    yield _test_set(config)
     yield _device(config)
     location = _locate(config)
     known = None if isinstance(location, CtaiError) else location
@@ -88,6 +90,12 @@ def _versions() -> Check:
     if problem := version_problem(package_requirements()):
         return Check("versions", False, problem)
     return Check("versions", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft")))
+
+
+def _test_set(config: RunConfig) -> Check:
+    """Check that the test set can meet its thresholds, which gate instruments would find out after gate contamination."""
+    problems = heldout_problems(config)
+    return Check("test set", not problems, "; ".join(problems) or "large enough")
 
 
 def _directory(root: Path) -> Check:

@@ -27,7 +27,8 @@ def test_no_profile_changes_a_threshold():
         assert config.evaluation.alpha == 0.01
         assert config.evaluation.max_interval_width == 0.15
         assert config.critic == strict.critic
-        assert config.heldout.minimum == 300
+        if not config.generation.embedded_world:
+            assert config.heldout == strict.heldout
 
 
 def test_the_gap_is_relaxed_by_the_embedded_profile_alone():

@@ -31,6 +31,14 @@ LOOSER = {
     "critic.confident_margin": 0.5,
     "generation.filter_with_critic": "false",
     "heldout.power": 0.5,
+    "heldout.minimum": 200,
+    "heldout.minimum_per_type": 5,
+    "heldout.minimum_guarded": 100,
+    "heldout.minimum_guarded_families": 3,
+    "heldout.minimum_unseen": 50,
+    "heldout.minimum_unseen_families": 3,
+    "heldout.discordance": 0.1,
+    "heldout.intraclass_correlation": 0.01,
     "heldout.lift_to_detect": 0.3,
     "headroom.max_base": 0.5,
     "headroom.max_base_upper": 0.6,
@@ -52,11 +60,18 @@ def judged(rundir: RunDir, config: RunConfig, gate: str):
     )
 
 
-def test_the_shipped_profiles_relax_nothing_but_the_gap_of_the_embedded_base():
+def test_the_pod_profile_relaxes_nothing_and_the_embedded_one_names_its_test_set_and_its_gap():
     assert relaxed_thresholds(RunConfig.load("pod"), GATES[-1]) == ()
-    gap = ("headroom.max_base = 0.599 (default 0.3)", "headroom.max_base_upper = 0.7 (default 0.4)")
+    gap = {"headroom.max_base = 0.599 (default 0.3)", "headroom.max_base_upper = 0.7 (default 0.4)"}
+    test_set = {
+        "heldout.minimum = 190 (default 300)",
+        "heldout.minimum_per_type = 8 (default 30)",
+        "heldout.lift_to_detect = 0.15 (default 0.1)",
+        "heldout.discordance = 0.04 (default 0.2)",
+    }
     embedded = RunConfig.load("embedded")
-    assert [relaxed_thresholds(embedded, gate) for gate in GATES] == [(), (), gap, gap, gap, gap]
+    relaxed = [set(relaxed_thresholds(embedded, gate)) for gate in GATES]
+    assert relaxed == [set(), test_set, *[test_set | gap] * 4]
 
 
 @pytest.mark.parametrize(("key", "value"), LOOSER.items())
@@ -67,8 +82,7 @@ def test_a_loosened_threshold_is_named(key, value):
 
 
 def test_every_threshold_that_can_be_loosened_is_tried_here():
-    # heldout.minimum cannot go below 300
-    assert {setting.key for setting in relaxable_settings()} == LOOSER.keys() | {"heldout.minimum"}
+    assert {setting.key for setting in relaxable_settings()} == LOOSER.keys()
 
 
 @pytest.mark.parametrize(("key", "value"), [("qc.runaway", 0.01), ("evaluation.alpha", 0.001), ("heldout.power", 0.9)])
@@ -107,10 +121,10 @@ def test_a_threshold_changed_afterwards_makes_every_verdict_stale(tmp_path):
 
 
 def test_another_seed_in_the_same_directory_is_named(tmp_path):
-    rundir, config = RunDir.open(tmp_path), RunConfig.load("embedded")
+    rundir, config = RunDir.open(tmp_path), RunConfig.load("pod")
     judged(rundir, config, "contamination")
     write_json(rundir.preregistration, preregister(config))
-    problem = verdict_status(rundir, RunConfig.load("embedded", seed=7), GATES[0]).problem
+    problem = verdict_status(rundir, RunConfig.load("pod", seed=7), GATES[0]).problem
     assert problem == "the verdict of gate contamination is stale: seed was 0 and is 7"
 
 

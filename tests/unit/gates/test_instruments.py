@@ -3,7 +3,7 @@
 import pytest
 
 from ctai.config import RunConfig
-from ctai.gates.instruments import critic_values, detector_values, heldout_values, scorer_values
+from ctai.gates.instruments import critic_values, detector_values, scorer_values
 from ctai.generate.critic import InstructionCritic
 from ctai.generate.critic_calibration import calibrate, judge_probes
 from ctai.qc.calibration import calibrate_detectors
@@ -12,7 +12,6 @@ from ctai.statistics import rate
 from ctai.tasks import registry
 from ctai.tasks.base import Score
 from ctai.tasks.calibration import calibrate_scorers
-from ctai.tasks.heldout import build_heldout
 from ctai.tasks.probes import pair_probes
 from tests.support.scripted import ScriptedEngine
 from tests.support.thresholds import metrics_of
@@ -68,12 +67,3 @@ def test_a_critic_that_guesses_is_stopped_by_its_lower_bound():
     (metric,) = metrics_of(critic_values(calibrate(judge_probes(critic, probes)), "a.json"), CONFIG)
     assert not metric.passed
     assert metric.value < 0.5
-
-
-def test_a_test_set_that_is_too_small_has_too_little_power():
-    size, power = metrics_of(heldout_values(CONFIG.heldout, build_heldout(120, 0, True), "a.jsonl"), CONFIG)
-    assert not size.passed
-    assert not power.passed
-    assert all(
-        m.passed for m in metrics_of(heldout_values(CONFIG.heldout, build_heldout(350, 0, True), "a.jsonl"), CONFIG)
-    )

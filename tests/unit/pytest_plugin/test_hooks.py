@@ -112,20 +112,20 @@ def test_a_failed_gate_blocks_the_later_ones_visibly(tmp_path):
     found = cases(tmp_path)
     blocked = found["test_pilot[runaway_rate]"].find("skipped")
     assert blocked is not None
-    assert blocked.attrib["message"].startswith("blocked by gate instruments: heldout_items 0.209 >= 0.05")
+    assert blocked.attrib["message"].startswith("blocked by gate instruments: heldout_effective_items 0.209 >= 0.05")
     assert not (tmp_path / "run" / "artifacts" / "pilot").exists()
-    assert found["test_instruments[heldout_items]"].find("failure") is not None
-    assert "heldout_items" in (tmp_path / "run" / "report" / "index.html").read_text()
+    assert found["test_instruments[heldout_effective_items]"].find("failure") is not None
+    assert "heldout_effective_items" in (tmp_path / "run" / "report" / "index.html").read_text()
 
 
 def test_sound_gates_pass_and_the_report_carries_the_numbers(tmp_path):
     done = run_pytest(gates_project(tmp_path, 0.01), "-m", "gates", "--run-dir", "run")
     assert done.returncode == 0, done.stdout
-    case = cases(tmp_path)["test_instruments[heldout_items]"]
+    case = cases(tmp_path)["test_instruments[heldout_effective_items]"]
     properties = {p.attrib["name"]: p.attrib["value"] for p in case.iter("property")}
     verdict = "evidence/verdicts/2-instruments.json"
     assert properties == {
-        "gate": "instruments", "metric": "heldout_items", "value": "0.01", "threshold": "< 0.05",
+        "gate": "instruments", "metric": "heldout_effective_items", "value": "0.01", "threshold": "< 0.05",
         "verdict": verdict, "verdict_sha256": sha256_file(tmp_path / "run" / verdict),
     }  # fmt: skip
     suite = ElementTree.parse(tmp_path / "run" / "evidence" / "gates.xml").getroot()

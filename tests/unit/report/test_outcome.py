@@ -123,7 +123,7 @@ def test_a_changed_artifact_takes_the_verdict_back(copied):
     ("update", "words"),
     [
         ({"notes": ("nothing to see",)}, "the previous verdict is not the one that this verdict names"),
-        ({"metrics": ()}, "the verdict says passed without heldout_items"),
+        ({"metrics": ()}, "the verdict says passed without heldout_effective_items"),
     ],
 )
 def test_an_edited_verdict_is_not_believed(copied, update, words):

@@ -63,6 +63,17 @@ def test_a_gpu_is_tried_before_it_is_paid_for(bfloat16, problem, monkeypatch):
     assert found.message.startswith(f"Some GPU, 48 GiB: {problem}")
 
 
+# ---------------------------------------------------------------------------------------------------------- test set
+
+
+def test_a_test_set_that_cannot_meet_its_thresholds_is_refused_before_a_model_is_loaded():
+    assert check("test set").ok
+    found = check("test set", RunConfig.load("embedded", ["heldout.count=10"]))
+    assert not found.ok
+    assert found.message.startswith("heldout_effective_items is 10, required >= 190 (10 items of 10 families")
+    assert "raise heldout.count" in found.message
+
+
 # ------------------------------------------------------------------------------------------------------------ memory
 
 
