@@ -103,7 +103,6 @@ def test_no_pair_of_the_split_is_trained_on(tmp_path, prepared):
     assert again.dev_losses != manifest.dev_losses
 
 
-@pytest.mark.fault(27, plant="training with an early stop interrupted at any step", check="resume by checkpoint")
 @pytest.mark.parametrize("seconds", [0, 1e9])
 @pytest.mark.parametrize("interrupted_at", [3, -1])
 def test_an_interrupted_training_stops_early_at_the_same_step(tmp_path, tiny_model, interrupted_at, seconds):
