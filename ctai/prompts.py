@@ -43,6 +43,7 @@ class Rubric(NamedTuple):
         return f"{self.task}\n{LABEL_GOOD}: {first}\n{LABEL_BAD}: {second}\n\n"
 
 
+# "If uncertain, choose B" is no part of them: acceptance requires a confident A instead (docs/gates.md has the measurement).
 INSTRUCTION_RUBRIC = Rubric(
     "Label each instruction.", "clear, specific, possible and safe.", "vague, impossible, cut off or unsafe."
 )
