@@ -4,9 +4,11 @@ import re
 
 import pytest
 
-from ctai.report.evaluation import paired_table
+from ctai.records import TrainingStep
+from ctai.report.evaluation import loss_curve, paired_table
 from ctai.rundir.reader import RunReader
 from tests.support.html_report import parsed, text_of, written_report
+from tests.support.reported import DEV_LOSSES
 
 pytestmark = pytest.mark.unit
 
@@ -30,3 +32,16 @@ def test_every_failed_answer_is_on_the_report_beside_the_other(finished):
     assert all(
         f"base says {n}" in element and f"sft says {n}" in element for n, element in zip(numbers, items, strict=True)
     )
+
+
+def test_the_loss_on_the_development_split_is_drawn_beside_that_of_training(finished):
+    steps = [TrainingStep(step=i, epoch=i / 10, learning_rate=1e-3, loss=5.0 / (i + 1)) for i in range(30)]
+    alone, beside = loss_curve(steps), loss_curve(steps, DEV_LOSSES)
+    assert alone is not None
+    assert beside is not None
+    (dashed,) = re.findall(r'<polyline class="curve dashed" points="([^"]+)"', str(beside.drawing))
+    assert len(dashed.split()) == len(DEV_LOSSES)
+    assert 'class="curve dashed" points=""' in str(alone.drawing)
+    page = text_of(parsed(written_report(finished)))
+    assert "Development split of 16 examples" in page
+    assert "dashed: development split" in page
