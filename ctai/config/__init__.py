@@ -3,6 +3,7 @@
 Owns the defaults and bounds. It reads no environment variable and touches no model.
 """
 
+from ctai.config.feasibility import impossible_settings
 from ctai.config.metric_values import MetricValue, gate_metrics, setting_value, threshold_of, to_metric
 from ctai.config.schema import (
     Control,
@@ -43,6 +44,7 @@ __all__ = [
     "ScaleSettings",
     "TrainingSettings",
     "gate_metrics",
+    "impossible_settings",
     "profile_text",
     "resolve",
     "setting_value",

@@ -165,6 +165,14 @@ class CriticSettings(Settings):
         0.6, ge=0, le=1, description="threshold: minimum lower 95% bound of the balanced accuracy"
     )
 
+    def calibration(self) -> dict[str, Any]:
+        """Return the settings that the calibration depends on: all but the threshold that it is compared with."""
+        return self.model_dump(mode="json", exclude={"balanced_accuracy_floor"})
+
+    def judgement(self) -> dict[str, Any]:
+        """Return the settings that a judgement depends on: those of the calibration but the number of probes."""
+        return self.model_dump(mode="json", exclude={"balanced_accuracy_floor", "probes"})
+
 
 class InstrumentSettings(Settings):
     """Gate instruments: agreement of scorers and detectors with labelled texts."""
@@ -231,6 +239,10 @@ class TrainingSettings(Settings):
         0.5, gt=0, description="factor on the learning rate in the retry of gate evaluation"
     )
     retry_epochs_factor: float = Field(1.5, gt=0, description="factor on the epochs in the retry of gate evaluation")
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Return the settings that one training depends on: all but the factors that make those of a retry."""
+        return self.model_dump(mode="json", exclude={"retry_learning_rate_factor", "retry_epochs_factor"})
 
 
 class HeadroomSettings(Settings):

@@ -28,6 +28,7 @@ from ctai.tasks.seeds import few_shot_examples, restyled_examples
 
 BASE_RAW, BASE, BASE_FEW_SHOT, BASE_RESTYLED = RIVALS
 SFT, BASE_REPARTITIONED, REFERENCE = "sft", "base_repartitioned", "reference"
+ARM_CHECK_PROMPTS = 8
 RUNS_ON, CONTROL_TOKEN = "runs on", "chat-control token"
 
 
@@ -191,6 +192,15 @@ def content_rate(items: Sequence[EvaluationItem], correlation: float) -> Cluster
 def next_token_logprobs(model: ArmModel, prompts: Sequence[str], vocabulary_size: int) -> NDArray[np.float64]:
     """Return natural log-probabilities of all next tokens, [len(prompts), vocabulary_size]."""
     return model.engine.token_logprobs(prompts, range(vocabulary_size))
+
+
+def arm_check_inputs(provenance: ModelProvenance, prompts: Sequence[str]) -> dict[str, str]:
+    """Return the stage inputs of the check of two arms: base, adapter and the prompts of the first held-out items."""
+    return {
+        **provenance.identity(),
+        "adapter": provenance.adapter_digest or "none",
+        "prompts": digest_of(list(prompts)),
+    }
 
 
 def arm_check(base: NDArray[np.float64], sft: NDArray[np.float64]) -> float:

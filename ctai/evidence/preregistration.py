@@ -4,13 +4,13 @@ A user may relax a threshold and the run continues; every verdict that depends o
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from ctai.config import HeldoutSettings, RunConfig, setting_value
+from ctai.config import BUILT_IN_PROFILES, HeldoutSettings, RunConfig, setting_value
 from ctai.records import Hypothesis, Preregistration
-from ctai.registry import METRICS, RIVALS, GateSpec, gates_before, relaxable_settings
+from ctai.registry import CLAIM_SETTINGS, METRICS, RIVALS, GateSpec, RelaxableSetting, gates_before, relaxable_settings
 from ctai.rundir import digest_of, jsonl_lines, sha256_bytes
 from ctai.tasks.base import Family
 from ctai.tasks.heldout import build_heldout
@@ -37,6 +37,7 @@ _ALPHA_SPENDING = (
     "the n-th comparison on the test set and base weights, in whatever run directory, has the share 6 / (pi^2 n^2) of "
     "alpha, and all shares sum to alpha"
 )
+_EMBEDDED = "embedded"  # name of the profile and of the model
 _TEST_SET = "the SHA-256 of the test set"
 _IS_LOOSER: dict[str, Callable[[Any, Any], bool]] = {
     "higher": operator.gt,
@@ -92,17 +93,46 @@ def _flatten(record: Preregistration) -> dict[str, Any]:
 
 
 def relaxed_thresholds(config: RunConfig, gate: GateSpec) -> tuple[str, ...]:
-    """Return the settings that are looser than the defaults, among those that a gate and the gates before it depend on."""
-    defaults = RunConfig()
+    """Return the settings that weaken a verdict, among those that the gate and the gates before it depend on.
+
+    Thresholds are compared with the defaults, sizes (`CLAIM_SETTINGS`) with the built-in profile of the run. The values of
+    profile `embedded` were measured on the embedded model and hold for no other one; a run with another profile of its own
+    is compared with the defaults.
+    """
     sections = {section for g in (*gates_before(gate.name), gate) for section in g.sections}
-    relaxed = []
-    for key, looser in relaxable_settings():
-        value, default = setting_value(config, key), setting_value(defaults, key)
-        if key.split(".")[0] in sections and _IS_LOOSER[looser](value, default):
-            relaxed.append(f"{key} = {_format(value)} (default {_format(default)})")
-    if "control" in sections and config.control != defaults.control:
-        relaxed.append(f"control run: {config.control}")
-    return tuple(relaxed)
+    profile = _built_in_profile(config)
+    relaxed = [
+        *_looser_settings(config, relaxable_settings(), RunConfig(), "default "),
+        *_looser_settings(config, CLAIM_SETTINGS, _profile(profile), f"profile {profile}: " if profile else "default "),
+    ]
+    if config.generation.embedded_world and config.model.name != _EMBEDDED:
+        line = "generation.embedded_world = True (the test set of the embedded model is put to another model)"
+        relaxed.append(("generation", line))
+    if config.control != RunConfig().control:
+        relaxed.append(("control", f"control run: {config.control}"))
+    return tuple(line for section, line in relaxed if section in sections)
+
+
+def _looser_settings(
+    config: RunConfig, settings: Iterable[RelaxableSetting], reference: RunConfig, origin: str
+) -> Iterator[tuple[str, str]]:
+    """Yield section and description of each setting that is looser than in a reference configuration."""
+    for key, looser, _ in settings:
+        value, expected = setting_value(config, key), setting_value(reference, key)
+        if _IS_LOOSER[looser](value, expected):
+            yield key.split(".")[0], f"{key} = {_format(value)} ({origin}{_format(expected)})"
+
+
+def _built_in_profile(config: RunConfig) -> str:
+    """Return the built-in profile whose sizes a run has to reach; empty where there is none."""
+    is_meant = config.profile != _EMBEDDED or config.model.name == _EMBEDDED
+    return config.profile if config.profile in BUILT_IN_PROFILES and is_meant else ""
+
+
+@cache
+def _profile(name: str) -> RunConfig:
+    """Return the configuration of a built-in profile, or the defaults."""
+    return RunConfig.load(name) if name else RunConfig()
 
 
 def _format(value: Any) -> str:

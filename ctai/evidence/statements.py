@@ -168,7 +168,7 @@ def _adapter_provenance(files: RunFiles, name: str, verdict: Verdict) -> Stateme
         _base_model(rundir, manifest.base_weights_digest),
         _code(rundir, verdict, manifest.made_by),
         _descriptor(manifest.dataset, manifest.dataset_digest),
-        _descriptor(manifest.qc_summary, manifest.qc_summary_digest),
+        *files.describe(manifest.qc_summary),
     ]
     stage = f"{folder}/manifest.json"
     inputs = read_record(rundir.path(stage), StageManifest).inputs if stage in files.digests else {}

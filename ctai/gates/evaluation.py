@@ -1,15 +1,17 @@
 """Gate evaluation: training, then comparison of base and SFT on the test set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ctai.config import RunConfig, gate_metrics
 from ctai.evaluate.arms import (
+    ARM_CHECK_PROMPTS,
     BASE,
     BASE_FEW_SHOT,
     BASE_REPARTITIONED,
     SFT,
     arm_check,
+    arm_check_inputs,
     evaluate_arm,
     next_token_logprobs,
     sft_arm,
@@ -35,15 +37,15 @@ from ctai.evaluate.ledger import ComparisonLedger
 from ctai.evidence.result import GateResult
 from ctai.evidence.review import ReviewContext, failed_answer_samples
 from ctai.gates.headroom import base_answers
+from ctai.model.devices import compute_stack
 from ctai.model.lazy import LazyAdapterModel
 from ctai.pipeline.run import Run
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import EvaluationItem, EvaluationSummary, HeldoutItem, Record, TrainingManifest
-from ctai.rundir import digest_of, read_jsonl, read_record
+from ctai.records import ArmCheck, EvaluationItem, EvaluationSummary, HeldoutItem, Record, TrainingManifest
+from ctai.rundir import digest_of, read_jsonl, read_record, write_json
 from ctai.train.schedule import steps_for
 from ctai.train.sft import SUCCESS_MARKER, TrainingInputs, train_adapter
 
-_ARM_CHECK_PROMPTS = 8
 _ADAPTER_FILES = ("training_manifest.json", "adapter_model.safetensors", "adapter_config.json")
 
 
@@ -147,11 +149,8 @@ def _evaluate(
     stage.begin()
     heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
     run.announce("evaluation", len(heldout), "lower heldout.count")
-    prompts = [CompletionStylePrompts.zero_shot(item.instruction) for item in heldout[:_ARM_CHECK_PROMPTS]]
-    vocabulary = len(run.base.tokenizer)
-    base_logprobs = next_token_logprobs(run.base, prompts, vocabulary)
     with LazyAdapterModel(run.base, paths.adapter) as sft:
-        difference = arm_check(base_logprobs, next_token_logprobs(sft, prompts, vocabulary))
+        difference = _logit_difference(run, sft, heldout, run.rundir.arm_check(paths.results))
         sft_items = evaluate_arm(sft, sft_arm(config), heldout, run, paths.results / "arms" / SFT).items
         digests = _arm_digests(run, sft)
     summary = summarize_evaluation(
@@ -168,6 +167,21 @@ def _evaluate(
     write_evaluation(answers[BASE], sft_items, summary, paths.results)
     stage.finish(outputs, run.run_id)
     return summary, outputs, False
+
+
+def _logit_difference(run: Run, sft: LazyAdapterModel, heldout: Sequence[HeldoutItem], path: Path) -> float:
+    """Return the largest difference of a log-probability between the arms, or reuse it: no threshold changes it."""
+    prompts = [CompletionStylePrompts.zero_shot(item.instruction) for item in heldout[:ARM_CHECK_PROMPTS]]
+    parameters = {"stack": dict(compute_stack(run.base.provenance.device))}
+    stage = run.stage(path.parent.name, path.parent, parameters, arm_check_inputs(sft.provenance, prompts))
+    if stage.complete() is None:
+        stage.begin()
+        vocabulary = len(run.base.tokenizer)
+        base_logprobs = next_token_logprobs(run.base, prompts, vocabulary)  # before the adapter is attached
+        difference = arm_check(base_logprobs, next_token_logprobs(sft, prompts, vocabulary))
+        write_json(path, ArmCheck(logit_difference=difference))
+        stage.finish([path], run.run_id)
+    return read_record(path, ArmCheck).logit_difference
 
 
 def _arm_digests(run: Run, sft: LazyAdapterModel) -> Mapping[str, str]:

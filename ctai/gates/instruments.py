@@ -97,7 +97,12 @@ def _calibrate_critic(run: Run, kind: str) -> tuple[Path, bool]:
     """Calibrate the critic on one kind of probes; returns the path of the record and whether it was reused."""
     config, folder = run.config, run.rundir.instrument_dir(f"critic_{kind}")
     path, embedded = folder / "calibration.json", config.generation.embedded_world
-    parameters = {"critic": config.critic, "seed": config.seed, "embedded": embedded, **plugins.parameters()}
+    parameters = {
+        "critic": config.critic.calibration(),
+        "seed": config.seed,
+        "embedded": embedded,
+        **plugins.parameters(),
+    }
     stage = run.stage(f"critic-{kind}", folder, parameters, run.base.provenance.identity())
     if stage.complete() is not None:
         return path, True

@@ -17,14 +17,26 @@ from ctai.generate.round import ExampleOrigin, RoundGenerator
 from ctai.model.protocols import TextEngine
 from ctai.provenance import StageContext, derive_seed
 from ctai.qc.summary import MinimumCount, QcInput, SummaryHeader, summarize
-from ctai.records import BEYOND_TARGET, Example, HeldoutItem, ModelProvenance, QcSummary, Record, Rejection, RoundBatch
-from ctai.rundir import Stage, digest_of, read_record, sha256_file, write_json, write_jsonl
+from ctai.records import (
+    BEYOND_TARGET,
+    Example,
+    GenerationRound,
+    HeldoutItem,
+    ModelProvenance,
+    QcSummary,
+    Record,
+    Rejection,
+    RoundBatch,
+    StageManifest,
+)
+from ctai.rundir import Stage, digest_of, read_jsonl, read_record, sha256_file, write_json, write_jsonl
 from ctai.tasks import plugins
 
 __all__ = [
     "ShardModel",
     "ShardResult",
     "ShardSpec",
+    "check_summary",
     "count_round_examples",
     "make_shard",
     "maximum_rounds",
@@ -34,6 +46,7 @@ __all__ = [
 ]
 
 DATASET, REJECTIONS, GENERATION, SUMMARY = "dataset.jsonl", "rejections.jsonl", "generation.jsonl", "qc_summary.json"
+QC = "qc"
 _ROUNDS = "rounds"
 # Phases of rejection after deduplication: the deduplicator holds the instructions that they reject.
 _AFTER_DEDUPLICATION = ("instruction", "response", "pair")
@@ -88,7 +101,8 @@ def make_shard(model: ShardModel, context: StageContext, spec: ShardSpec) -> Sha
 
     Args:
         model: the base model.
-        context: of the run; its settings for generation, critic, QC and batching are part of the key of the shard.
+        context: of the run; its settings for generation, critic and batching are part of the key of the shard. The
+            thresholds of quality control are not: with others, the summary alone is computed again.
         spec: the shard.
 
     Raises:
@@ -97,13 +111,14 @@ def make_shard(model: ShardModel, context: StageContext, spec: ShardSpec) -> Sha
     generation = context.config.generation
     plugins.activate(generation.families, generation.families_sha256)  # a worker is a separate process
     work = shard_stage(model, context, spec)
-    if work.complete() is not None:
-        return ShardResult(read_record(spec.folder / SUMMARY, QcSummary), reused=True)
-    work.begin()
-    context.progress.start(f"{spec.stage} shard {spec.number}", spec.target)
-    batches = list(_rounds(work, model, context, spec))
-    context.progress.finish()
-    return ShardResult(_finish(work, context, spec, batches), reused=False)
+    reused = work.complete() is not None
+    if not reused:
+        work.begin()
+        context.progress.start(f"{spec.stage} shard {spec.number}", spec.target)
+        batches = list(_rounds(work, model, context, spec))
+        context.progress.finish()
+        _finish(work, context, spec, batches)
+    return ShardResult(_summarize(work, context, spec), reused)
 
 
 def shard_stage(model: ShardModel, context: StageContext, spec: ShardSpec) -> Stage:
@@ -114,8 +129,7 @@ def shard_stage(model: ShardModel, context: StageContext, spec: ShardSpec) -> St
         "shard": spec.number,
         "target": spec.target,
         "generation": config.generation,
-        "critic": config.critic,
-        "qc": config.qc,
+        "critic": config.critic.judgement(),
         "near_duplicate_jaccard": config.scale.near_duplicate_jaccard,
         "batch_size": config.model.batch_size,
         "batch_tokens": config.model.batch_tokens,
@@ -172,31 +186,65 @@ def _restore_deduplicator(deduplicator: OnlineDeduplicator, batch: RoundBatch) -
         deduplicator.add(instruction)
 
 
-def _finish(work: Stage, context: StageContext, spec: ShardSpec, batches: Sequence[RoundBatch]) -> QcSummary:
-    """Write the files of the shard, the manifest last."""
-    config, target = context.config, spec.target
+def _finish(work: Stage, context: StageContext, spec: ShardSpec, batches: Sequence[RoundBatch]) -> None:
+    """Write the generated files of the shard, the manifest last."""
+    target = spec.target
     examples = [example for batch in batches for example in batch.examples]
     rejections = [rejection for batch in batches for rejection in batch.rejections]
     rejections += [rejection_of(example, "pair", BEYOND_TARGET) for example in examples[target:]]
     rounds = [batch.generation for batch in batches]
     examples = examples[:target]
-    paths = [work.folder / name for name in (DATASET, REJECTIONS, GENERATION)]
+    paths = _generated_files(work.folder)
     contents: tuple[Sequence[Record], ...] = (examples, rejections, rounds)
     for path, records in zip(paths, contents, strict=True):
         write_jsonl(path, records)
+    work.finish(paths, context.run_id)
+
+
+def _generated_files(folder: Path) -> list[Path]:
+    return [folder / name for name in (DATASET, REJECTIONS, GENERATION)]
+
+
+def check_summary(work: Stage) -> None:
+    """Check that the QC summary of a shard is as it was written, whatever its thresholds.
+
+    Raises:
+        CtaiError: it was changed.
+    """
+    path = work.folder / QC / "manifest.json"
+    if path.exists():
+        manifest = read_record(path, StageManifest)
+        Stage(work.rundir, manifest.stage, path.parent, manifest.parameters, manifest.inputs).complete()
+
+
+def _summarize(work: Stage, context: StageContext, spec: ShardSpec) -> QcSummary:
+    """Compute the QC summary of a finished shard from its files, or reuse one with the same thresholds."""
+    config, paths = context.config, _generated_files(work.folder)
+    inputs = {**work.inputs, **{path.name: sha256_file(path) for path in paths}}
+    parameters = {
+        "qc": config.qc,
+        "minimum": spec.target,
+        "near_duplicate_jaccard": config.scale.near_duplicate_jaccard,
+    }
+    stage = context.stage(f"{work.name}-{QC}", work.folder / QC, parameters, inputs)
+    if stage.complete() is not None:
+        return read_record(work.folder / SUMMARY, QcSummary)
+    stage.begin()
+    examples, rejections = read_jsonl(paths[0], Example), read_jsonl(paths[1], Rejection)
+    rounds = read_jsonl(paths[2], GenerationRound)
     header = SummaryHeader(
         stage=spec.stage,
         run_id=context.run_id,
-        inputs={**work.inputs, **{path.name: sha256_file(path) for path in paths}},
+        inputs=inputs,
         artifact=work.rundir.relative(work.folder / SUMMARY),
         made_by=context.made_by,
     )
     overlap = overlapping(examples, spec.heldout, config.scale.near_duplicate_jaccard)
     summary = summarize(
-        header, QcInput(examples, rejections, rounds, overlap), MinimumCount("kept_examples", target), config.qc
+        header, QcInput(examples, rejections, rounds, overlap), MinimumCount("kept_examples", spec.target), config.qc
     )
     write_json(work.folder / SUMMARY, summary)
-    work.finish([*paths, work.folder / SUMMARY], context.run_id)
+    stage.finish([work.folder / SUMMARY], context.run_id)
     return summary
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ctai.errors import ConfigError
+
 if TYPE_CHECKING:
     from ctai.config import ResolvedConfig
 
@@ -54,9 +56,14 @@ def resolve_options(option: Any) -> "ResolvedConfig":
     Registers the instruction families of the user, if there are any.
 
     Raises:
-        CtaiError: a mistake in profile, settings or families; all mistakes in the configuration are named.
+        CtaiError: a mistake in profile, settings or families, or settings with which no run can pass; all mistakes in the
+            configuration are named.
     """
-    from ctai.config import ResolvedConfig, resolve  # not when pytest reads its options: most runs have no gates
+    from ctai.config import (  # not when pytest reads its options: most runs have no gates
+        ResolvedConfig,
+        impossible_settings,
+        resolve,
+    )
     from ctai.tasks import plugins
 
     pod = option.gpu and option.model != "embedded"
@@ -74,6 +81,8 @@ def resolve_options(option: Any) -> "ResolvedConfig":
     config, origins = resolve(profile, option.settings, options)
     if option.profile or pod:
         origins = {"profile": "--profile" if option.profile else "--gpu", **origins}
+    if problems := list(impossible_settings(config)):
+        raise ConfigError("invalid configuration:\n  " + "\n  ".join(problems))
     digest = plugins.activate(config.generation.families, config.generation.families_sha256)
     if digest == config.generation.families_sha256:
         return ResolvedConfig(config, origins)

@@ -41,6 +41,7 @@ from ctai.records.data import (
     TokenStats,
 )
 from ctai.records.evaluation import (
+    ArmCheck,
     DevEvaluation,
     EvaluationItem,
     EvaluationSummary,
@@ -87,6 +88,7 @@ from ctai.records.session import (
 __all__ = [
     "BEYOND_TARGET",
     "SCHEMA_VERSION",
+    "ArmCheck",
     "BudgetEntry",
     "BudgetLedger",
     "ClusteredRate",

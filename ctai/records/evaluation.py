@@ -24,8 +24,6 @@ class TrainingManifest(VersionedRecord):
     dataset: str
     dataset_digest: str
     qc_summary: str
-    qc_summary_digest: str
-    scale_verdict: str
     base_weights_digest: str
     hyperparameters: dict[str, Any]
     examples: int
@@ -174,6 +172,12 @@ class PairedComparison(Record):
     def p_gain(self) -> float:
         """p-value as evidence that SFT is better: 1 if it does not win more discordant pairs than it loses."""
         return self.p_value if self.mcnemar.only_sft > self.mcnemar.only_base else 1.0
+
+
+class ArmCheck(VersionedRecord):
+    """Largest difference of a next-token log-probability between the base and the adapted model, in nats."""
+
+    logit_difference: float
 
 
 class TestSetComparison(Record):

@@ -19,6 +19,7 @@ from ctai.registry.metrics import (
 from ctai.registry.specs import Bound, Comparison, GateSpec, MetricSpec, RelaxableSetting
 
 __all__ = [
+    "CLAIM_SETTINGS",
     "GATES",
     "GATE_NAMES",
     "KEPT_EXAMPLES",
@@ -53,7 +54,7 @@ GATES: tuple[GateSpec, ...] = (
         "instruments",
         "the test set is large enough, and scorers, detectors and critic agree with labels",
         INSTRUMENTS,
-        ("seed", "critic", "heldout", "generation", "instruments"),
+        ("profile", "seed", "critic", "heldout", "generation", "instruments"),
         ("evidence/instruments", "artifacts/heldout", "data/heldout.jsonl"),
     ),
     GateSpec(
@@ -102,15 +103,30 @@ RIVALS = ("base_raw", "base", "base_few_shot", "base_restyled")
 """Arms of the base that the trained model is compared with: bare instruction, training prompt, few-shot, restyled prompt."""
 
 RELAXABLE_SETTINGS = (
-    RelaxableSetting("scale.near_duplicate_jaccard", "higher"),  # both the filter and the check of overlap use it
-    RelaxableSetting("critic.confident_margin", "lower"),
-    RelaxableSetting("headroom.reference_required", "different"),
-    RelaxableSetting("generation.filter_with_critic", "different"),
-    RelaxableSetting("heldout.lift_to_detect", "higher"),
-    RelaxableSetting("heldout.discordance", "lower"),
-    RelaxableSetting("heldout.intraclass_correlation", "lower"),
-    RelaxableSetting("evaluation.fdr", "higher"),
+    RelaxableSetting("scale.near_duplicate_jaccard", "higher", "filter and check of overlap with the test set use it"),
+    RelaxableSetting("critic.confident_margin", "lower", "the critic accepts what it is unsure of"),
+    RelaxableSetting(
+        "headroom.reference_required", "different", "the reference model does not have to answer the items"
+    ),
+    RelaxableSetting("generation.filter_with_critic", "different", "the critic filters nothing"),
+    RelaxableSetting("heldout.lift_to_detect", "higher", "the power of the test set is that for a larger lift"),
+    RelaxableSetting("heldout.discordance", "lower", "the power of the test set is that for less noise"),
+    RelaxableSetting("heldout.intraclass_correlation", "lower", "items of one family count as more independent"),
+    RelaxableSetting("evaluation.fdr", "higher", "more types are called different by chance"),
 )
+
+CLAIM_SETTINGS = (
+    RelaxableSetting("generation.few_shot_examples", "lower", "the few-shot base is a weaker rival"),
+    RelaxableSetting("heldout.count", "lower", "the test set is smaller"),
+    RelaxableSetting("critic.probes", "lower", "the critic is calibrated on fewer probes"),
+    RelaxableSetting("headroom.max_new_tokens", "lower", "answers of every arm are cut off earlier"),
+    RelaxableSetting("pilot.count", "lower", "the quality of the pilot is measured on fewer examples"),
+    RelaxableSetting("scale.count", "lower", "the training dataset is smaller"),
+    RelaxableSetting("scale.shards", "lower", "fewer independent seeds generate the dataset"),
+    RelaxableSetting("training.epochs", "lower", "the model is trained for fewer steps"),
+    RelaxableSetting("training.max_tokens", "lower", "longer examples are left out of training"),
+)
+"""Settings that weaken the claim of a run that falls short of its built-in profile; they are sizes, not thresholds."""
 
 
 def gate_named(name: str) -> GateSpec:

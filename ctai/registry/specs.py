@@ -65,12 +65,14 @@ class GateSpec(NamedTuple):
 
 
 class RelaxableSetting(NamedTuple):
-    """A setting that affects the outcome of a gate without being the threshold of a metric.
+    """A setting that affects the outcome of a gate, or the weight of its claim.
 
     Attributes:
         key: dotted key.
-        looser: direction in which values are looser than the default.
+        looser: direction in which values are looser.
+        reason: effect of a looser value on the claim, where it is no threshold of a metric.
     """
 
     key: str
     looser: Literal["higher", "lower", "different"]
+    reason: str = ""

@@ -250,6 +250,10 @@ class RunDir:
         """Folder of the evaluation of the first attempt."""
         return self.results_dir_of(0)
 
+    def arm_check(self, results: Path) -> Path:
+        """Return the file with the difference of the two arms in a folder of the evaluation of one attempt."""
+        return results / "arm_check" / "difference.json"
+
     # -- logs, report, reviews ---------------------------------------------------------------------------------------
 
     @property

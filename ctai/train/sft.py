@@ -22,7 +22,6 @@ from ctai.records import Example, ModelProvenance, QcSummary, TrainingManifest, 
 from ctai.rundir import (
     RunDir,
     Stage,
-    digest_of,
     read_jsonl,
     read_record,
     sha256_file,
@@ -79,13 +78,14 @@ class TrainingInputs(NamedTuple):
 
 
 class _AdmittedInputs(NamedTuple):
-    """Inputs that the scale gate passed, with their digests."""
+    """Inputs that the scale gate passed, with the digest of the dataset.
+
+    Thresholds and the verdict on them are no input of the training: another threshold must not train again.
+    """
 
     dataset: Path
     dataset_digest: str
     qc_summary: Path
-    qc_summary_digest: str
-    verdict: Verdict
 
 
 class _Data(NamedTuple):
@@ -161,12 +161,12 @@ def _admit(inputs: TrainingInputs, rundir: RunDir) -> _AdmittedInputs:
             f"training needs a passed verdict of gate scale, but this one is {verdict.outcome} of gate "
             f"{verdict.gate}; run gate scale first"
         )
-    digests = [_checked_digest(path, verdict, rundir) for path in (dataset, qc_summary)]
+    dataset_digest, _ = (_checked_digest(path, verdict, rundir) for path in (dataset, qc_summary))
     summary = read_record(qc_summary, QcSummary)
     if not summary.thresholds_passed:
         reasons = ", ".join(summary.failed_reasons) or "no reason is given"
         raise PreconditionError(f"training refused: {qc_summary.name} has thresholds_passed=false ({reasons})")
-    return _AdmittedInputs(dataset, digests[0], qc_summary, digests[1], verdict)
+    return _AdmittedInputs(dataset, dataset_digest, qc_summary)
 
 
 def _checked_digest(path: Path, verdict: Verdict, rundir: RunDir) -> str:
@@ -190,15 +190,13 @@ def _checked_digest(path: Path, verdict: Verdict, rundir: RunDir) -> str:
 def _stage(model: TrainableModel, inputs: _AdmittedInputs, context: StageContext, folder: Path) -> Stage:
     provenance, config = model.provenance, context.config
     parameters = {
-        "training": config.training.model_dump(mode="json"),
+        "training": config.training.hyperparameters(),
         "control": config.control,
         "seed": config.seed,
     }
     digests = {
         **provenance.identity(),
         "dataset": inputs.dataset_digest,
-        "qc_summary": inputs.qc_summary_digest,
-        "scale_verdict": digest_of(inputs.verdict),
     }
     if config.control_data:
         digests["control_data"] = sha256_file(Path(config.control_data))
@@ -279,8 +277,6 @@ def _write(training: _Training, context: StageContext, attempt: int) -> Training
         dataset=rundir.relative(inputs.dataset),
         dataset_digest=inputs.dataset_digest,
         qc_summary=rundir.relative(inputs.qc_summary),
-        qc_summary_digest=inputs.qc_summary_digest,
-        scale_verdict=digest_of(inputs.verdict),
         base_weights_digest=model.provenance.weights_digest,
         hyperparameters=_hyperparameters(training, context.config),
         examples=len(data.encoded.pairs),
@@ -320,7 +316,7 @@ def _hyperparameters(training: _Training, config: RunConfig) -> dict[str, Any]:
     model, _inputs, plan, data, adapter = training
     cuda = model.provenance.device.startswith("cuda")
     return {
-        **config.training.model_dump(mode="json"),
+        **config.training.hyperparameters(),
         "control": config.control,
         "seed": config.seed,
         "resolved_learning_rate": plan.learning_rate,

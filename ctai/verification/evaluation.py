@@ -33,6 +33,7 @@ from ctai.model.sources import adapter_digest
 from ctai.prompts import until_stop
 from ctai.provenance import UNKNOWN
 from ctai.records import (
+    ArmCheck,
     Completion,
     EvaluationItem,
     EvaluationSummary,
@@ -189,7 +190,7 @@ def _recompute_attempt(records: EvaluationRecords, attempt: _Attempt) -> tuple[E
             {BASE_FEW_SHOT: base[BASE_FEW_SHOT].items},
             base[BASE_REPARTITIONED].items,
         ),
-        ArmIdentity(digests, stored.logit_difference),
+        ArmIdentity(digests, read_record(rundir.arm_check(paths.results), ArmCheck).logit_difference),
         config,
         stored.run_id,
         {
@@ -221,8 +222,6 @@ def _training_differences(records: EvaluationRecords, attempt: _Attempt) -> Iter
         "dataset": rundir.relative(rundir.dataset),
         "dataset_digest": sha256_file(rundir.dataset),
         "qc_summary": rundir.relative(rundir.dataset_qc),
-        "qc_summary_digest": sha256_file(rundir.dataset_qc),
-        "scale_verdict": digest_of(scale),
         "base_weights_digest": records.provenance.weights_digest,
         "steps": len(steps),
         "losses": losses,
@@ -236,13 +235,13 @@ def _training_differences(records: EvaluationRecords, attempt: _Attempt) -> Iter
     }
     stored = {name: getattr(training, name) for name in expected}
     yield from differences(stored, expected, f"{folder}/training_manifest.json")
-    settings = {**config.training.model_dump(mode="json"), "control": config.control, "seed": config.seed}
+    settings = {**config.training.hyperparameters(), "control": config.control, "seed": config.seed}
     hyperparameters = {name: training.hyperparameters.get(name) for name in settings}
     yield from differences(hyperparameters, settings, f"{folder}/training_manifest.json hyperparameters")
     yield from development_differences(rundir, folder, training, config)
     for name, digest in (
         (training.dataset, training.dataset_digest),
-        (training.qc_summary, training.qc_summary_digest),
+        (training.qc_summary, sha256_file(rundir.dataset_qc)),
     ):
         if scale.artifacts.get(name) != digest:
             yield f"{folder}/training_manifest.json: gate scale judged another {name}"

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ctai.evaluate.arms import BASE, SFT, Arm, base_arms, sft_arm
+from ctai.evaluate.arms import ARM_CHECK_PROMPTS, BASE, SFT, Arm, arm_check_inputs, base_arms, sft_arm
 from ctai.evaluate.attempts import attempt_paths
+from ctai.generate.shard import DATASET, GENERATION, QC, REJECTIONS
 from ctai.model.sources import adapter_digest
+from ctai.prompts import CompletionStylePrompts
 from ctai.records import EvaluationItem, StageManifest
 from ctai.rundir import RunDir, digest_of, digest_path, read_jsonl, read_record, sha256_file
 from ctai.rundir.diff import differences
@@ -81,12 +83,22 @@ def _generation_inputs(records: RunRecords) -> dict[str, str]:
 
 def _pilot_inputs(records: RunRecords) -> Inputs:
     for folder in sorted(records.rundir.pilot_dir.parent.glob("pilot*")):
-        yield folder, _generation_inputs(records)
+        yield from _shard_inputs(records, folder)
+
+
+def _shard_inputs(records: RunRecords, folder: Path) -> Inputs:
+    generation = _generation_inputs(records)
+    yield folder, generation
+    yield (
+        folder / QC,
+        {**generation, **{name: sha256_file(folder / name) for name in (DATASET, REJECTIONS, GENERATION)}},
+    )
 
 
 def _scale_inputs(records: RunRecords) -> Inputs:
     folders = [records.rundir.shard_dir(number) for number in range(records.config("scale").scale.shards)]
-    yield from ((folder, _generation_inputs(records)) for folder in folders)
+    for folder in folders:
+        yield from _shard_inputs(records, folder)
     manifests = {
         records.rundir.relative(f): digest_of(read_record(f / "manifest.json", StageManifest)) for f in folders
     }
@@ -104,6 +116,12 @@ def _arm_inputs(records: RunRecords, arm: Arm, adapter: str) -> dict[str, str]:
     return {**records.provenance.identity(), **inputs}
 
 
+def _arm_check_inputs(records: RunRecords, adapter: str) -> dict[str, str]:
+    provenance = records.provenance.model_copy(update={"adapter_digest": adapter})
+    prompts = [CompletionStylePrompts.zero_shot(item.instruction) for item in records.heldout[:ARM_CHECK_PROMPTS]]
+    return arm_check_inputs(provenance, prompts)
+
+
 def _evaluation_inputs(records: RunRecords) -> Inputs:
     config = records.config("evaluation")
     base = read_jsonl(records.rundir.base_answers(BASE), EvaluationItem)
@@ -112,11 +130,10 @@ def _evaluation_inputs(records: RunRecords) -> Inputs:
         digest = adapter_digest(paths.adapter)
         training_inputs = {
             "dataset": sha256_file(records.rundir.dataset),
-            "qc_summary": sha256_file(records.rundir.dataset_qc),
-            "scale_verdict": digest_of(records.verdict("scale")),
         }
         yield paths.adapter, {**records.provenance.identity(), **training_inputs}
         yield paths.results / "arms" / SFT, _arm_inputs(records, sft_arm(config), digest)
+        yield records.rundir.arm_check(paths.results).parent, _arm_check_inputs(records, digest)
         yield paths.evidence, {"adapter": digest, "base_answers": digest_of(base)}
         if paths == records.evaluation.paths:
             return

@@ -1,11 +1,12 @@
 """Faults in the data, injected into a run by its settings or in the files of its shards."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from ctai.records import Example, GenerationRound, HeldoutItem, QcSummary, Rejection, StageManifest
-from ctai.rundir import read_jsonl, read_record, sha256_file, write_json, write_jsonl
+from ctai.rundir import digest_of, read_jsonl, read_record, sha256_file, write_json, write_jsonl, write_text
 from tests.faults.runs import RunCopy, blocked, stopped
 
 pytestmark = pytest.mark.faults
@@ -134,4 +135,14 @@ def vouch_for_shard(copy: RunCopy) -> None:
     name = copy.rundir.relative(folder / "dataset.jsonl")
     artifacts = {**manifest.artifacts, name: sha256_file(folder / "dataset.jsonl")}
     write_json(folder / "manifest.json", manifest.model_copy(update={"artifacts": artifacts}))
+    _vouch_for_summary(folder)
     copy.settle()
+
+
+def _vouch_for_summary(folder: Path) -> None:
+    path = folder / "qc" / "manifest.json"
+    manifest = read_record(path, StageManifest)
+    inputs = {**manifest.inputs, "dataset.jsonl": sha256_file(folder / "dataset.jsonl")}
+    key = digest_of([manifest.stage, manifest.parameters, inputs])
+    write_json(path, manifest.model_copy(update={"inputs": inputs, "key": key}))
+    write_text(path.with_name("stage_key.txt"), f"{key}\n")

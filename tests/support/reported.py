@@ -252,7 +252,7 @@ def _evaluation(rundir: RunDir, transform: TextMap) -> list[Path]:
 def _training(steps: list[TrainingStep]) -> TrainingManifest:
     return TrainingManifest(
         dataset="data/stage1_sft_data.jsonl", dataset_digest="d", qc_summary="data/qc_summary.json",
-        qc_summary_digest="q", scale_verdict="s", base_weights_digest="w", hyperparameters={"rank": 16}, examples=29,
+        base_weights_digest="w", hyperparameters={"rank": 16}, examples=29,
         supervised_tokens=60, planned_steps=len(steps), steps=len(steps), epochs=3.0, loss_first=5.0, loss_last=0.2,
         losses=tuple(step.loss for step in steps), dev_examples=16, dev_note="",
         dev_losses=tuple(evaluation.loss for evaluation in DEV_LOSSES), stopped_early=False, kept_step=30, checkpoints=(),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.generate.shard import ShardResult, ShardSpec, make_shard, shard_stage
+from ctai.generate.shard import ShardResult, ShardSpec, check_summary, make_shard, shard_stage
 from ctai.model.devices import gpu_count, thread_count
 from ctai.nested import changed_leaves
 from ctai.pipeline.context import RunContext
@@ -70,7 +70,10 @@ def _is_complete(context: RunContext, stage: Stage) -> bool:
             )
         if manifest.key != stage.key:
             _check_ownership(context, stage, manifest)
-    return stage.complete() is not None
+    if stage.complete() is None:
+        return False
+    check_summary(stage)
+    return True
 
 
 def _check_ownership(context: RunContext, stage: Stage, manifest: StageManifest) -> None:

@@ -15,6 +15,7 @@ import psutil
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.evaluate.heldout_size import heldout_problems
+from ctai.evaluate.ledger import LEDGER_VARIABLE, ComparisonLedger
 from ctai.model import hub, sources
 from ctai.pipeline.preflight.memory import estimate_memory, free_memory
 from ctai.pipeline.preflight.packages import (
@@ -84,6 +85,7 @@ def preflight(config: RunConfig, root: Path, machine: Machine | None = None) -> 
     yield _durable(config, root, machine.mounts())
     yield from _disks(config, root, machine, known)
     yield _cache(root)
+    yield _ledger(config)
 
 
 def _versions() -> Check:
@@ -176,6 +178,23 @@ def _cache(root: Path) -> Check:
         )
         return Check("caches", False, message)
     return Check("caches", True, f"HF_HOME={home}" if home else "HF_HOME is not set; the default cache is used")
+
+
+def _ledger(config: RunConfig) -> Check:
+    """Check that the ledger of comparisons can be read and written, before the run that it has to count is paid for."""
+    if config.control != "none":
+        return Check("ledger", True, "not needed: a control is not counted among the comparisons on the test set")
+    try:
+        ledger = ComparisonLedger.locate()
+        comparisons = ledger.read()
+    except CtaiError as error:
+        return Check("ledger", False, str(error))
+    folder = _nearest_existing(ledger.path.parent)
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return Check(
+            "ledger", False, f"{folder} is not a writeable folder. Set {LEDGER_VARIABLE} to a file in one that is"
+        )
+    return Check("ledger", True, f"{ledger.path} ({ledger.origin}), {len(comparisons)} comparisons on test sets")
 
 
 def _memory(config: RunConfig, machine: Machine, location: sources.ModelLocation | None) -> Check:

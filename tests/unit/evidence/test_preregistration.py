@@ -2,11 +2,11 @@
 
 import pytest
 
-from ctai.config import RunConfig
+from ctai.config import RunConfig, setting_value
 from ctai.evidence.preregistration import describe_changes, preregister, relaxed_thresholds
 from ctai.evidence.verdicts import record_verdict, verdict_status
 from ctai.records import Preregistration
-from ctai.registry import GATES, gate_named, relaxable_settings
+from ctai.registry import CLAIM_SETTINGS, GATES, RELAXABLE_SETTINGS, GateSpec, gate_named, relaxable_settings
 from ctai.rundir import RunDir, digest_of, read_record, sha256_file, write_json
 from tests.unit.evidence.test_verdicts import measured
 
@@ -83,6 +83,63 @@ def test_a_loosened_threshold_is_named(key, value):
 
 def test_every_threshold_that_can_be_loosened_is_tried_here():
     assert {setting.key for setting in relaxable_settings()} == LOOSER.keys()
+
+
+SMALLER = {
+    "generation.few_shot_examples": 1,
+    "heldout.count": 310,
+    "critic.probes": 100,
+    "headroom.max_new_tokens": 8,
+    "pilot.count": 100,
+    "scale.count": 20,
+    "scale.shards": 1,
+    "training.epochs": 0.5,
+    "training.max_tokens": 64,
+}
+
+
+def added(config: RunConfig, gate: GateSpec = GATES[-1], profile: str = "embedded") -> tuple[str, ...]:
+    """What a configuration relaxes beyond its profile."""
+    shipped = relaxed_thresholds(RunConfig.load(profile), gate)
+    return tuple(line for line in relaxed_thresholds(config, gate) if line not in shipped)
+
+
+@pytest.mark.parametrize("profile", ["embedded", "pod"])
+@pytest.mark.parametrize(("key", "value"), SMALLER.items())
+def test_a_size_below_that_of_the_profile_is_named(key, value, profile):
+    expected = setting_value(RunConfig.load(profile), key)
+    assert expected > value
+    (line,) = added(RunConfig.load(profile, [f"{key}={value}"]), profile=profile)
+    assert line == f"{key} = {value:g} (profile {profile}: {expected:g})"
+
+
+def test_a_size_above_that_of_the_profile_is_not_named():
+    assert added(RunConfig.load("embedded", ["scale.count=2000", "training.epochs=5", "pilot.count=150"])) == ()
+
+
+def test_every_size_that_weakens_a_claim_is_tried_here_and_says_why():
+    assert {setting.key for setting in CLAIM_SETTINGS} == SMALLER.keys()
+    assert all(setting.reason for setting in (*CLAIM_SETTINGS, *RELAXABLE_SETTINGS))
+
+
+def test_a_size_is_named_from_the_gate_on_that_depends_on_it():
+    config = RunConfig.load("embedded", ["scale.count=20", "heldout.count=310"])
+    assert relaxed_thresholds(config, gate_named("contamination")) == ()
+    assert added(config, gate_named("pilot")) == ("heldout.count = 310 (profile embedded: 350)",)
+    assert len(added(config, gate_named("scale"))) == 2
+
+
+def test_a_profile_of_its_own_is_compared_with_the_defaults(tmp_path):
+    profile = tmp_path / "mine.toml"
+    profile.write_text("[scale]\ncount = 1000\n")
+    assert relaxed_thresholds(RunConfig.load(str(profile)), GATES[-1]) == ("scale.count = 1000 (default 15000)",)
+
+
+def test_the_sizes_and_the_test_set_of_the_embedded_model_are_for_no_other_model():
+    relaxed = relaxed_thresholds(RunConfig.load("embedded", ["model.name=some/model"]), GATES[-1])
+    assert "scale.count = 1000 (default 15000)" in relaxed
+    assert "generation.embedded_world = True (the test set of the embedded model is put to another model)" in relaxed
+    assert relaxed_thresholds(RunConfig.load("pod"), GATES[-1]) == ()
 
 
 @pytest.mark.parametrize(("key", "value"), [("qc.runaway", 0.01), ("evaluation.alpha", 0.001), ("heldout.power", 0.9)])
