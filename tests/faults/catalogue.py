@@ -29,4 +29,6 @@ FAULTS = {
     26: "an artifact edited after its gate passed",
     27: "a run killed in the middle of a shard",
     28: "the evidence of one run under another",
+    41: "a failing test beside the gates",
+    42: "logs removed, or the facts of a maker edited",
 }

@@ -208,6 +208,7 @@ def test_plain():
 """
 
 
+@pytest.mark.fault(41, plant="a plain `assert False` beside passed gates", check="session log, terminal, report")
 def test_a_failed_test_of_no_gate_is_red_everywhere_until_a_whole_session_passes(tmp_path, monkeypatch):
     project, run = gates_project(tmp_path, 0.01, GATE_NAMES), ("-m", "gates", "--run-dir", "run")
     (project / "test_plain.py").write_text(PLAIN_TEST)
@@ -241,6 +242,7 @@ def test_a_failed_test_of_no_gate_is_red_everywhere_until_a_whole_session_passes
     assert report.read_bytes() == whole
 
 
+@pytest.mark.fault(41, plant="a failing test in tests/gates without a mark", check="marks of the plugin, session log")
 def test_a_test_that_its_author_forgot_to_mark_runs_with_the_gates(tmp_path):
     project = gates_project(tmp_path, 0.01, ())
     (project / "tests" / "gates").mkdir(parents=True)
