@@ -1,14 +1,13 @@
 """Agreement of two raters."""
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-import numpy as np
-from statsmodels.stats import inter_rater
-
 from ctai.records import Interval
 from ctai.statistics.description import check_paired
+from ctai.statistics.intervals import wilson_interval
 
 
 class Kappa(NamedTuple):
@@ -21,8 +20,9 @@ class Kappa(NamedTuple):
 def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> Kappa:
     """Compute Cohen's kappa of two raters (Cohen 1960) with a 95% interval.
 
-    The interval is asymptotic (standard error: Fleiss, Cohen and Everitt 1969); it is [1, 1] for raters who never
-    disagree, where no error can be estimated.
+    Kappa is 1 - q / e with the rate q of disagreement and the rate e expected by chance. Its limits are those of q by
+    `wilson_interval`, at the observed e. So the interval has a width also for raters who never disagree, where the
+    asymptotic standard error (Fleiss, Cohen and Everitt 1969) is 0.
 
     Args:
         a: label of each item by the first rater.
@@ -32,15 +32,11 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> Kappa:
         ValueError: the lengths differ.
     """
     check_paired(a, b)
-    order = {label: i for i, label in enumerate(dict.fromkeys((*a, *b)))}
-    if len(order) < 2:
+    if len({*a, *b}) < 2:
         return Kappa(math.nan, Interval(low=-1.0, high=1.0))
-    table = np.zeros((len(order), len(order)))
-    for label_a, label_b in zip(a, b, strict=True):
-        table[order[label_a], order[label_b]] += 1
-    if np.trace(table) == len(a):
-        return Kappa(1.0, Interval(low=1.0, high=1.0))
-    with np.errstate(invalid="ignore", divide="ignore"):  # of a test statistic that is not used
-        result = inter_rater.cohens_kappa(table)
-    low, high = max(-1.0, float(result.kappa_low)), min(1.0, float(result.kappa_upp))
-    return Kappa(float(result.kappa), Interval(low=low, high=high))
+    counts = Counter(a), Counter(b)
+    by_chance = 1 - sum(counts[0][label] * counts[1][label] for label in counts[0]) / len(a) ** 2
+    disagreements = sum(label_a != label_b for label_a, label_b in zip(a, b, strict=True))
+    interval = wilson_interval(disagreements, len(a))
+    low, high = max(-1.0, 1 - interval.high / by_chance), 1 - interval.low / by_chance
+    return Kappa(1 - disagreements / len(a) / by_chance, Interval(low=low, high=high))

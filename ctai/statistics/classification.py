@@ -71,10 +71,10 @@ def auroc(labels: Sequence[bool], scores: Sequence[float]) -> Auroc:
         return Auroc(math.nan, NOTHING_KNOWN)
     pairs = len(positive) * len(negative)
     area = float(stats.mannwhitneyu(positive, negative).statistic) / pairs
-    return Auroc(area, _auroc_interval(area, len(positive), len(negative)))
+    return Auroc(area, auroc_interval(area, len(positive), len(negative)))
 
 
-def _auroc_interval(area: float, m: int, n: int, confidence: float = 0.95) -> Interval:
+def auroc_interval(area: float, m: int, n: int, confidence: float = 0.95) -> Interval:
     """Return all areas t with |t - area| <= z sd(t), with the sd of Hanley and McNeil (1982) at the mean class size."""
     z, extra = stats.norm.isf((1 - confidence) / 2), (m + n) / 2 - 1
 

@@ -6,16 +6,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ctai.records import ClusteredRate
 from ctai.statistics.description import check_paired
-from ctai.statistics.intervals import wilson_interval
+from ctai.statistics.intervals import Floats, wilson_interval
 
 MIN_CLUSTERS = 5
 """Number of clusters below which their variance is not estimated."""
 
-MIN_EVENTS = 10
-"""Number of successes and of failures, or of discordant pairs, below which a design effect is not estimated."""
+MIN_EVENTS = 15
+"""Effective number of successes and of failures, or of discordant pairs, below which the planned design effect counts.
+
+The number is divided by the planned design effect. Below it the observed design effect misses the variance between
+clusters too often, since most clusters have no event.
+"""
 
 
 class Design(NamedTuple):
@@ -66,13 +71,42 @@ def observed_design_effect(values: Sequence[float], clusters: Sequence[str]) -> 
     """
     check_paired(values, clusters)
     names, indices = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    deviations = np.asarray(values, dtype=float) - np.mean(np.asarray(values, dtype=float))
-    independent = float(np.sum(deviations**2))
-    if len(names) < 2 or independent <= 0:
+    if len(names) < 2:
         return math.nan
-    sums = np.bincount(indices, deviations)
-    factor = len(names) / (len(names) - 1) * (len(values) - 1) / len(values)  # unbiased variances of both kinds
-    return max(1.0, factor * float(np.sum(sums**2)) / independent)
+    array = np.asarray(values, dtype=float)
+    sums, sizes = np.bincount(indices, array).astype(np.float64), np.bincount(indices)
+    return float(observed_design_effects(sums[np.newaxis], np.array([np.sum(array**2)]), sizes)[0])
+
+
+def observed_design_effects(sums: Floats, squares: Floats, sizes: NDArray[np.int_]) -> Floats:
+    """Compute `observed_design_effect` of many samples of the same clusters.
+
+    Args:
+        sums: sum of the values, by sample and cluster.
+        squares: sum of the squared values, by sample.
+        sizes: number of items of each cluster, at least two clusters.
+    """
+    items, clusters = int(sizes.sum()), len(sizes)
+    mean = sums.sum(axis=1) / items
+    independent = squares - items * mean**2
+    between = np.sum((sums - sizes * mean[:, np.newaxis]) ** 2, axis=1)
+    factor = clusters / (clusters - 1) * (items - 1) / items  # unbiased variances of both kinds
+    known = independent > 1e-9 * np.maximum(squares, 1)
+    effects: Floats = np.where(known, np.maximum(1.0, factor * between / np.where(known, independent, 1.0)), np.nan)
+    return effects
+
+
+def combined_design_effects(observed: Floats, events: Floats, planned: float) -> Floats:
+    """Return the observed design effects; the planned one where it is larger and effective events are few, or where nan.
+
+    Args:
+        observed: `observed_design_effects`.
+        events: number of items that inform about the variance, by sample.
+        planned: `planned_design_effect`.
+    """
+    few = np.isnan(observed) | (events < MIN_EVENTS * planned)
+    effects: Floats = np.where(few, np.fmax(observed, planned), observed)
+    return effects
 
 
 def design_of(
@@ -84,7 +118,7 @@ def design_of(
 ) -> Design:
     """Return the design of a sample.
 
-    The design effect is the observed one; with fewer than `MIN_EVENTS` events it is at least the planned one. A sample
+    The design effect is the observed one; with few events (`MIN_EVENTS`) it is at least the planned one. A sample
     of fewer than `MIN_CLUSTERS` clusters takes `design_effect`, or the planned one where it is None, and normal
     quantiles.
 
@@ -101,10 +135,9 @@ def design_of(
     planned = planned_design_effect(sizes, correlation)
     if len(sizes) < MIN_CLUSTERS:
         return Design(len(sizes), planned if design_effect is None else max(1.0, design_effect), None)
-    observed = observed_design_effect(values, clusters)
-    if math.isnan(observed):
-        return Design(len(sizes), planned, len(sizes) - 1)
-    return Design(len(sizes), observed if events >= MIN_EVENTS else max(observed, planned), len(sizes) - 1)
+    observed = np.array([observed_design_effect(values, clusters)])
+    effect = combined_design_effects(observed, np.array([float(events)]), planned)
+    return Design(len(sizes), float(effect[0]), len(sizes) - 1)
 
 
 def clustered_rate(

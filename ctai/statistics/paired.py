@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from statsmodels.stats import proportion
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_of_table
 
 from ctai.records import Interval, McNemar
 from ctai.statistics.description import check_paired
-from ctai.statistics.intervals import critical_value
+from ctai.statistics.intervals import Floats, critical_value
 
 EXACT_BELOW = 25
 """Number of discordant pairs from which `mcnemar` uses the chi-squared approximation instead of the exact test."""
 
-_BISECTIONS = 45
-Floats = NDArray[np.float64]
+_BISECTIONS = 36
 
 
 def mcnemar(base: Sequence[bool], sft: Sequence[bool]) -> McNemar:
