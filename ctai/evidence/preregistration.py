@@ -96,8 +96,8 @@ def relaxed_thresholds(config: RunConfig, gate: GateSpec) -> tuple[str, ...]:
     """Return the settings that weaken a verdict, among those that the gate and the gates before it depend on.
 
     Thresholds are compared with the defaults, sizes (`CLAIM_SETTINGS`) with the built-in profile of the run. The values of
-    profile `embedded` were measured on the embedded model and hold for no other one; a run with another profile that is not built in
-    is compared with the defaults.
+    profile `embedded` were measured on the embedded model and hold for no other one; a run with another
+    profile is compared with the defaults.
     """
     sections = {section for g in (*gates_before(gate.name), gate) for section in g.sections}
     profile = _built_in_profile(config)
