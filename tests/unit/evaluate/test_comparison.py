@@ -80,7 +80,8 @@ def test_numbers_of_a_small_example():
     assert overall.mcnemar.p_value == pytest.approx(0.21875)
     assert overall.cohens_h == pytest.approx(2 * np.arcsin(np.sqrt(0.7)) - 2 * np.arcsin(np.sqrt(0.3)))
     assert overall.sft.interval == wilson_interval(7, 10, df=9)  # one item a family
-    assert (overall.clusters, overall.design_effect) == (10, pytest.approx(1))
+    assert overall.clusters == 10
+    assert overall.design_effect == pytest.approx(1)
     assert (summary.overall_strict.base.k, summary.overall_strict.sft.k) == (0, 6)
     assert {name: rate.k for name, rate in summary.baselines.items()} == {
         "base_strict": 0,
