@@ -6,7 +6,7 @@ A reference instruct model, if one is named, answers as well: it shows that the 
 import math
 from collections.abc import Mapping, Sequence
 
-from ctai.config import MetricValue, RunConfig
+from ctai.config import MetricValue, ModelSettings, RunConfig
 from ctai.evaluate.arms import (
     BASE,
     BASE_REPARTITIONED,
@@ -15,22 +15,28 @@ from ctai.evaluate.arms import (
     base_arms,
     content_rate,
     evaluate_arm,
+    reference_arm,
 )
 from ctai.evaluate.comparison import noise_floor
 from ctai.evidence.result import GateResult
 from ctai.evidence.review import ReviewContext, right_answer_samples
+from ctai.model.lazy import LazyReferenceModel
 from ctai.pipeline.run import Run
-from ctai.records import EvaluationItem, HeldoutItem, Rate
+from ctai.records import EvaluationItem, HeldoutItem, ModelProvenance, Rate
 from ctai.registry import RIVALS
-from ctai.rundir import RunDir, read_jsonl
+from ctai.rundir import RunDir, read_jsonl, read_record, write_json
 
 
 def measure_headroom(run: Run) -> GateResult:
     """Evaluate the base arms: each prompt of the preregistered rivals, and other batches for the noise floor."""
     with run.phase("headroom", items=run.config.heldout.count) as phase:
         arms = base_answers(run)
+        reference = reference_answers(run)
+        if reference is not None:
+            arms = {**arms, REFERENCE: reference}
         items = {name: arm.items for name, arm in arms.items()}
         paths = [run.rundir.base_answers(name) for name in arms]
+        paths += [run.rundir.reference_model] if reference is not None else []
         result = run.judge_values("headroom", headroom_values(items, run.rundir, run.config), paths)
         run.review_contexts["headroom"] = ReviewContext(samples=right_answer_samples(items[BASE]))
         return run.finish_gate(result, reused=all(arm.reused for arm in arms.values()), phase=phase)
@@ -85,3 +91,31 @@ def base_answers(run: Run) -> dict[str, ArmResult]:
         arm.name: evaluate_arm(run.base, arm, heldout, run, run.rundir.base_arm_dir(arm.name))
         for arm in base_arms(run.config)
     }
+
+
+def reference_answers(run: Run) -> ArmResult | None:
+    """Generate the answers of the reference model to the test set, or reuse complete ones; None if none is named."""
+    name = run.config.headroom.reference
+    if not name:
+        return None
+    heldout = read_jsonl(run.rundir.heldout, HeldoutItem)
+    run.announce("evaluation", len(heldout), "leave headroom.reference empty")
+    settings = run.config.model.model_copy(update={"name": name, "revision": None})
+    reference = LazyReferenceModel(settings, run.base, run.progress.say)
+    try:
+        _identify(run, reference, settings)
+        folder = run.rundir.base_arm_dir(REFERENCE)
+        return evaluate_arm(reference, reference_arm(run.config), heldout, run, folder)
+    finally:
+        reference.release()
+
+
+def _identify(run: Run, reference: LazyReferenceModel, settings: ModelSettings) -> None:
+    """Record the provenance of the reference model, or read it where the same files were loaded before."""
+    parameters = settings.model_dump(mode="json", include={"name", "quantization", "device", "allow_bos"})
+    stage = run.stage("reference-model", run.rundir.reference_stage_dir, parameters, {"files": reference.files_digest})
+    if stage.complete() is None:
+        stage.begin()
+        write_json(run.rundir.reference_model, reference.provenance)
+        stage.finish([run.rundir.reference_model], run.run_id)
+    reference.mark_known(read_record(run.rundir.reference_model, ModelProvenance))

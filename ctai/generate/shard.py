@@ -15,6 +15,7 @@ from ctai.generate.dedup.decontamination import overlapping
 from ctai.generate.dedup.deduplication import OnlineDeduplicator
 from ctai.generate.round import ExampleOrigin, RoundGenerator
 from ctai.model.protocols import TextEngine
+from ctai.model.reference import require_base
 from ctai.provenance import StageContext, derive_seed
 from ctai.qc.summary import MinimumCount, QcInput, SummaryHeader, summarize
 from ctai.records import (
@@ -134,6 +135,7 @@ def shard_stage(model: ShardModel, context: StageContext, spec: ShardSpec) -> St
         "batch_size": config.model.batch_size,
         "batch_tokens": config.model.batch_tokens,
     }
+    require_base(model.provenance)
     inputs = {**model.provenance.identity(), "heldout": digest_of(list(spec.heldout))}
     name = spec.stage if spec.stage == "pilot" else f"{spec.stage}-{spec.number:03d}"
     return context.stage(name, spec.folder, parameters, inputs)

@@ -15,6 +15,7 @@ from typing import Any
 from ctai.config import ModelSettings
 from ctai.errors import CtaiError
 from ctai.model import hub, sources
+from ctai.model.reference import ReferenceModel, require_base
 from ctai.records import ModelProvenance
 
 # Files of more bytes than this are announced before they are hashed.
@@ -37,14 +38,7 @@ class LazyBaseModel:
 
     @cached_property
     def _source(self) -> sources.ModelSource:
-        name, revision = self._settings.name, self._settings.revision
-        location = sources.locate(name, revision)
-        if location.missing_bytes:
-            self._notify(f"downloading {name}, about {location.missing_bytes / 1e9:.1f} GB, to {hub.cache_folder()}")
-        source = sources.resolve_model(name, revision)
-        if location.total_bytes > _LARGE:
-            self._notify(f"hashing {name}, about {location.total_bytes / 1e9:.1f} GB")
-        return source
+        return _resolve(self._settings, self._notify)
 
     @cached_property
     def weights_digest(self) -> str:
@@ -66,8 +60,10 @@ class LazyBaseModel:
         """Record that gate contamination has passed, with the provenance of the checked model.
 
         Raises:
+            ContaminationError: the record is that of a reference model.
             CtaiError: the weights on this disk are not those that passed.
         """
+        require_base(provenance)
         if provenance.weights_digest != self.weights_digest:
             raise self._model_changed("weights")
         self._provenance = provenance
@@ -114,11 +110,7 @@ class LazyBaseModel:
         if self._loaded is None:
             return
         self._loaded = None
-        gc.collect()  # a 4-bit weight and its layer refer to each other
-        if self._settings.device == "cuda":
-            import torch
-
-            torch.cuda.empty_cache()
+        _free_memory(self._settings.device)
 
     @property
     def engine(self) -> Any:
@@ -136,19 +128,95 @@ class LazyBaseModel:
         return self.clean.tokenizer
 
     def _loader(self) -> Any:
-        with gc_disabled():
-            from ctai.model.loader import CleanModelLoader
+        return _loader(self._settings)
 
-        settings = self._settings
-        return CleanModelLoader(
-            settings.name,
-            quantization=settings.quantization,
-            device=settings.device,
-            allow_bos=settings.allow_bos,
-            revision=settings.revision,
-            batch_size=settings.batch_size,
-            batch_tokens=settings.batch_tokens,
-        )
+
+class LazyReferenceModel:
+    """Reference model that is loaded at its first use, while the base is not in memory.
+
+    Args:
+        settings: settings of the reference model.
+        base: base of the run, which is released first.
+        notify: callback for progress messages before file operations that take minutes.
+    """
+
+    def __init__(
+        self, settings: ModelSettings, base: LazyBaseModel, notify: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self._settings, self._base, self._notify = settings, base, notify
+        self._loaded: ReferenceModel | None = None
+        self._known: ModelProvenance | None = None
+
+    @cached_property
+    def _source(self) -> sources.ModelSource:
+        return _resolve(self._settings, self._notify)
+
+    @cached_property
+    def files_digest(self) -> str:
+        """SHA-256 of all files in the model folder."""
+        return sources.files_digest(self._source)
+
+    def mark_known(self, provenance: ModelProvenance) -> None:
+        """Use the provenance of an earlier loading of the same files, so that reused answers need no loading."""
+        self._known = provenance
+
+    @property
+    def provenance(self) -> ModelProvenance:
+        """Provenance; loads the model unless it is known."""
+        return self._known or self._model.provenance
+
+    @property
+    def engine(self) -> Any:
+        """Engine, loaded at the first use."""
+        return self._model.engine
+
+    @property
+    def _model(self) -> ReferenceModel:
+        if self._loaded is None:
+            self._base.release()
+            self._loaded = _loader(self._settings).load_reference()
+        return self._loaded
+
+    def release(self) -> None:
+        """Free the memory of the model."""
+        if self._loaded is not None:
+            self._loaded = None
+            _free_memory(self._settings.device)
+
+
+def _resolve(settings: ModelSettings, notify: Callable[[str], None]) -> sources.ModelSource:
+    """Resolve a model to files on this disk; downloads and long hashing are announced."""
+    name, revision = settings.name, settings.revision
+    location = sources.locate(name, revision)
+    if location.missing_bytes:
+        notify(f"downloading {name}, about {location.missing_bytes / 1e9:.1f} GB, to {hub.cache_folder()}")
+    source = sources.resolve_model(name, revision)
+    if location.total_bytes > _LARGE:
+        notify(f"hashing {name}, about {location.total_bytes / 1e9:.1f} GB")
+    return source
+
+
+def _free_memory(device: str) -> None:
+    gc.collect()  # a 4-bit weight and its layer refer to each other
+    if device == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()
+
+
+def _loader(settings: ModelSettings) -> Any:
+    with gc_disabled():
+        from ctai.model.loader import CleanModelLoader
+
+    return CleanModelLoader(
+        settings.name,
+        quantization=settings.quantization,
+        device=settings.device,
+        allow_bos=settings.allow_bos,
+        revision=settings.revision,
+        batch_size=settings.batch_size,
+        batch_tokens=settings.batch_tokens,
+    )
 
 
 class LazyAdapterModel:

@@ -30,6 +30,7 @@ from ctai.model.clean_model import CleanModel
 from ctai.model.control_tokens import InputGuard, control_tokens
 from ctai.model.inference.batching import BatchLimits
 from ctai.model.inference.engine import Engine
+from ctai.model.reference import ReferenceModel
 from ctai.provenance import loader_version
 from ctai.records import ModelProvenance, SentinelReport
 from ctai.rundir import digest_of, disk_errors
@@ -135,6 +136,26 @@ class CleanModelLoader:
             raise ContaminationError(f"{self._name} cannot be used as a base model: {reasons}")
         return result.model
 
+    def load_reference(self) -> ReferenceModel:
+        """Load an instruct model as a reference, never a base: no chat template; names and behaviour are not checked.
+
+        Raises:
+            CtaiError: a check failed (ContaminationError), or the model cannot be loaded.
+        """
+        source = sources.resolve_model(self._name, self._revision)
+        findings = contamination.file_findings(source.folder, source.weight_files)
+        quantization = self._resolve_quantization(source)
+        _check_config(source)
+        checked = self._read_tokenizer(source)
+        findings += contamination.special_token_findings(checked.tokenizer, self._allow_bos, checked.control)
+        if findings:
+            raise ContaminationError("; ".join(finding.message for finding in findings))
+        module = self._read_model(source, quantization)
+        provenance = self._provenance(source, quantization, checked, module, None).model_copy(
+            update={"role": "reference"}
+        )
+        return ReferenceModel(self._engine(source, checked, module, self._allow_bos), provenance)
+
     def check(self, sentinels: bool = True) -> ModelCheck:
         """Load the model, run every check and return all findings instead of raising an error.
 
@@ -154,19 +175,23 @@ class CleanModelLoader:
         checked = self._read_tokenizer(source)
         findings += contamination.special_token_findings(checked.tokenizer, self._allow_bos, checked.control)
         module = self._read_model(source, quantization)
-        with _load_errors(source.requested):
-            check_batching(module, checked.control, self._device, source.requested)
         if getattr(module, "peft_config", None):
             message = "an adapter is attached to the loaded weights: load the base alone"
             findings.append(Finding("attached_adapter", message))
         use_bos = self._allow_bos and all(finding.name != "special_tokens" for finding in findings)
-        bos = checked.tokenizer.bos_token_id if use_bos else None
-        engine = Engine(module, checked.tokenizer, InputGuard(checked.control), self._device, *self._limits, bos)
+        engine = self._engine(source, checked, module, use_bos)
         report = run_sentinels(engine, tuple(checked.control)) if sentinels else None
         findings += sentinel_findings(report) if report else []
         provenance = self._provenance(source, quantization, checked, module, report)
-        model = CleanModel(module, checked.tokenizer, engine, provenance)
-        return ModelCheck(model, tuple(findings), provenance, report)
+        return ModelCheck(
+            CleanModel(module, checked.tokenizer, engine, provenance), tuple(findings), provenance, report
+        )
+
+    def _engine(self, source: sources.ModelSource, checked: _CheckedTokenizer, module: Any, use_bos: bool) -> Engine:
+        with _load_errors(source.requested):
+            check_batching(module, checked.control, self._device, source.requested)
+        bos = checked.tokenizer.bos_token_id if use_bos else None
+        return Engine(module, checked.tokenizer, InputGuard(checked.control), self._device, *self._limits, bos)
 
     def load_tokenizer(self) -> Any:
         """Load the tokenizer alone, without its chat template and with its special tokens checked.

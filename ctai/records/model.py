@@ -67,7 +67,11 @@ class Environment(Record):
 
 
 class ModelProvenance(Record):
-    """Provenance of a loaded model: identity, loading parameters and sentinel results; `requested*` are the arguments."""
+    """Provenance of a loaded model: identity, loading parameters and sentinel results; `requested*` are the arguments.
+
+    Attributes:
+        role: `reference` if the model was loaded without the checks that a base has to pass.
+    """
 
     loader_version: str
     requested: str
@@ -89,6 +93,7 @@ class ModelProvenance(Record):
     special_token_delta: int
     control_token_ids: tuple[int, ...]
     control_tokens: tuple[str, ...]
+    role: Literal["base", "reference"] = "base"
     adapter_digest: str | None = None
     sentinels: SentinelReport | None = None
 

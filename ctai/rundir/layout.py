@@ -237,6 +237,16 @@ class RunDir:
         """Return the folder with the answers of one arm of the base model."""
         return self.path("results", "headroom", arm)
 
+    @property
+    def reference_stage_dir(self) -> Path:
+        """Folder of the record of the reference model."""
+        return self.path("results", "headroom", "reference_model")
+
+    @property
+    def reference_model(self) -> Path:
+        """Provenance of the reference model."""
+        return self.reference_stage_dir / "model.json"
+
     def base_answers(self, arm: str) -> Path:
         """Return the file of the answers of one arm of the base model."""
         return self.base_arm_dir(arm) / "items.jsonl"

@@ -15,6 +15,7 @@ from ctai.config import RunConfig
 from ctai.errors import PreconditionError
 from ctai.model.control_tokens import InputGuard
 from ctai.model.protocols import TextEngine
+from ctai.model.reference import require_base
 from ctai.model.sources import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_digest
 from ctai.prompts import Pair
 from ctai.provenance import UNKNOWN, StageContext
@@ -132,10 +133,12 @@ def train_adapter(
         attempt: number of the attempt, from 0; each has its own adapter folder and evaluation.
 
     Raises:
+        ContaminationError: the model is a reference model.
         PreconditionError: the scale gate has not passed on exactly these files, or an adapter is attached to the model.
         CtaiError: no token carries loss, there is no usable end-of-text token, or training failed.
     """
     config, rundir = context.config, context.rundir
+    require_base(model.provenance)
     if model.provenance.adapter_digest is not None:
         raise PreconditionError("training starts from the base: unload the adapter that is attached to it")
     admitted = _admit(inputs, rundir)

@@ -11,10 +11,12 @@ from ctai.evaluate.arms import (
     BASE_FEW_SHOT,
     BASE_REPARTITIONED,
     CONTROL_TOKEN,
+    REFERENCE,
     SFT,
     Arm,
     SentPrompt,
     base_arms,
+    reference_arm,
     score_answer,
     sft_arm,
 )
@@ -88,6 +90,25 @@ def recompute_base_arms(rundir: RunDir, config: RunConfig, heldout: Sequence[Hel
         arm.name: _recompute_arm(rundir, rundir.relative(rundir.base_arm_dir(arm.name)), arm, heldout)
         for arm in base_arms(config)
     }
+
+
+def recompute_reference_arm(
+    rundir: RunDir, config: RunConfig, heldout: Sequence[HeldoutItem]
+) -> dict[str, RecomputedArm]:
+    """Rescore the answers of the reference model and check its record; empty if the run has none.
+
+    Raises:
+        CtaiError: a record is missing or unreadable, or an item is of no family.
+    """
+    if not config.headroom.reference:
+        return {}
+    folder = rundir.relative(rundir.base_arm_dir(REFERENCE))
+    arm = _recompute_arm(rundir, folder, reference_arm(config), heldout)
+    model = read_record(rundir.reference_model, ModelProvenance)
+    expected = {"requested": config.headroom.reference, "role": "reference", "template_disabled": True}
+    stored = {name: getattr(model, name) for name in expected}
+    problems = tuple(differences(stored, expected, rundir.relative(rundir.reference_model)))
+    return {REFERENCE: arm._replace(differences=(*arm.differences, *problems))}
 
 
 def _recompute_arm(rundir: RunDir, folder: str, arm: Arm, heldout: Sequence[HeldoutItem]) -> RecomputedArm:

@@ -43,7 +43,7 @@ def _instruments(records: RunRecords) -> tuple[Metric, ...]:
 
 
 def _headroom(records: RunRecords) -> tuple[Metric, ...]:
-    items = {name: arm.items for name, arm in records.base_arms.items()}
+    items = {name: arm.items for name, arm in (records.base_arms | records.reference_arm).items()}
     config = records.config("headroom")
     return gate_metrics("headroom", config, headroom_values(items, records.rundir, config))
 
@@ -89,7 +89,9 @@ _RECORDS: Mapping[str, Callable[[RunRecords], Iterator[str]]] = {
     "instruments": _instrument_differences,
     "pilot": lambda records: iter(records.pilot.differences),
     "scale": lambda records: iter(records.scale.differences),
-    "headroom": lambda records: (text for arm in records.base_arms.values() for text in arm.differences),
+    "headroom": lambda records: (
+        text for arm in (*records.base_arms.values(), *records.reference_arm.values()) for text in arm.differences
+    ),
     "evaluation": lambda records: iter(records.evaluation.differences),
 }
 

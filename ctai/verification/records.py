@@ -18,6 +18,7 @@ from ctai.verification.evaluation import (
     RecomputedEvaluation,
     recompute_base_arms,
     recompute_evaluation,
+    recompute_reference_arm,
 )
 from ctai.verification.instruments import RecomputedInstruments, recompute_instruments
 from ctai.verification.sentinels import recompute_model_check
@@ -106,6 +107,11 @@ class RunRecords:
     def base_arms(self) -> dict[str, RecomputedArm]:
         """Rescored answers of the base, by arm."""
         return recompute_base_arms(self.rundir, self.config("headroom"), self.heldout)
+
+    @cached_property
+    def reference_arm(self) -> dict[str, RecomputedArm]:
+        """Rescored answers of the reference model, under its arm; empty if the run has none."""
+        return recompute_reference_arm(self.rundir, self.config("headroom"), self.heldout)
 
     @cached_property
     def evaluation(self) -> RecomputedEvaluation:

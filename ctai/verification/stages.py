@@ -3,12 +3,22 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ctai.evaluate.arms import ARM_CHECK_PROMPTS, BASE, SFT, Arm, arm_check_inputs, base_arms, sft_arm
+from ctai.evaluate.arms import (
+    ARM_CHECK_PROMPTS,
+    BASE,
+    REFERENCE,
+    SFT,
+    Arm,
+    arm_check_inputs,
+    base_arms,
+    reference_arm,
+    sft_arm,
+)
 from ctai.evaluate.attempts import attempt_paths
 from ctai.generate.shard import DATASET, GENERATION, QC, REJECTIONS
 from ctai.model.sources import adapter_digest
 from ctai.prompts import CompletionStylePrompts
-from ctai.records import EvaluationItem, StageManifest
+from ctai.records import EvaluationItem, ModelProvenance, StageManifest
 from ctai.rundir import RunDir, digest_of, digest_path, read_jsonl, read_record, sha256_file
 from ctai.rundir.diff import differences
 from ctai.verification.instruments import KINDS
@@ -108,6 +118,10 @@ def _scale_inputs(records: RunRecords) -> Inputs:
 def _headroom_inputs(records: RunRecords) -> Inputs:
     for arm in base_arms(records.config("headroom")):
         yield records.rundir.base_arm_dir(arm.name), _arm_inputs(records, arm, "none")
+    if records.reference_arm:
+        identity = read_record(records.rundir.reference_model, ModelProvenance).identity()
+        inputs = _arm_inputs(records, reference_arm(records.config("headroom")), "none")
+        yield records.rundir.base_arm_dir(REFERENCE), {**inputs, **identity}
 
 
 def _arm_inputs(records: RunRecords, arm: Arm, adapter: str) -> dict[str, str]:

@@ -80,6 +80,8 @@ def preflight(config: RunConfig, root: Path, machine: Machine | None = None) -> 
     location = _locate(config)
     known = None if isinstance(location, CtaiError) else location
     yield _model(config, location)
+    if config.headroom.reference:
+        yield _reference(config)
     yield _memory(config, machine, known)
     yield _directory(root)
     yield _durable(config, root, machine.mounts())
@@ -262,3 +264,14 @@ def _model(config: RunConfig, location: sources.ModelLocation | CtaiError) -> Ch
         return Check("model", True, f"{config.model.name}, on this disk: {location.source.folder}")
     download = f"gate contamination downloads {location.missing_bytes / 1e9:.1f} GB of {location.total_bytes / 1e9:.1f}"
     return Check("model", True, f"{config.model.name}, on the hub; {download}")
+
+
+def _reference(config: RunConfig) -> Check:
+    """Check that the reference model of gate headroom exists."""
+    name = config.headroom.reference
+    try:
+        location = sources.locate(name)
+    except CtaiError as error:
+        return Check("reference", False, f"{error}. Correct headroom.reference, or leave it empty")
+    missing = location.missing_bytes / 1e9
+    return Check("reference", True, f"{name}; gate headroom downloads {missing:.1f} GB" if missing else name)
