@@ -4,9 +4,10 @@
                                                                                # started twice it uses two cores
     python -m scripts.false_passes table --out runs/false-passes               # writes docs/false_passes.md
 
-`pytest -m gates` makes a sound run for each seed. A faulty run is a copy of it with a control that corrupts training, so
-that it reuses the dataset; the contaminated model has the adapter of the sound run merged into its weights. All runs use
-the command of the user, and a run has passed if its exit status is 0.
+`pytest -m gates` makes a sound run for each seed. A faulty run is a copy of it, so that it reuses the dataset, with a
+control or a setting that corrupts training, or with a fault planted in the code (`scripts.faulty_training`); the
+contaminated model has the adapter of the sound run merged into its weights. All runs use the command of the user, and a
+run has passed if its exit status is 0. The study has a ledger of comparisons of its own.
 """
 
 import argparse
@@ -17,15 +18,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from ctai.evaluate.arms import BASE_FEW_SHOT
+from ctai.evaluate.claims import claim_sentence
 from ctai.evaluate.ledger import LEDGER_VARIABLE
 from ctai.provenance import code_digest, git_state
 from ctai.records import EvaluationSummary, Record, VersionedRecord
 from ctai.rundir import read_record, write_json, write_jsonl, write_text
 from ctai.statistics import rate
+from scripts.faulty_training import DATA_VARIABLE, VARIABLE
 
 ROOT = Path(__file__).parents[1]
 FAULTS = {
@@ -34,9 +38,18 @@ FAULTS = {
     "foreign": "responses of another seed's instructions",
     "random-text": "an adapter trained on random text",
     "contaminated": "a base model with an SFT adapter merged in",
+    "epochs-0.03": "undertrained: 0.03 epochs",
+    "epochs-0.06": "undertrained: 0.06 epochs",
+    "epochs-0.09": "undertrained: 0.09 epochs",
+    "epochs-0.12": "undertrained: 0.12 epochs",
+    "wrong-end-token": "a comma in place of the end-of-text token in training",
+    "one-type-spoilt": "responses of one type exchanged among its instructions",
+    "half-spoilt": "responses exchanged in half of the pairs, so that examples in the prompt do better",
+    "other-data": "the dataset of another seed put in place before training",
 }
 SOUND = "sound"
-Kind = Literal["sound", "shuffled", "untrained", "foreign", "random-text", "contaminated"]
+CONTROLS = ("shuffled", "untrained", "foreign", "random-text")
+PLANTED = ("wrong-end-token", "one-type-spoilt", "half-spoilt", "other-data")
 
 
 class Outcome(VersionedRecord):
@@ -45,7 +58,7 @@ class Outcome(VersionedRecord):
     `comparisons` counts the comparisons on the test set: gate evaluation retries once, unless `--retries 0`.
     """
 
-    kind: Kind
+    kind: str
     seed: int
     passed: bool
     exit_status: int
@@ -53,6 +66,9 @@ class Outcome(VersionedRecord):
     reasons: tuple[str, ...]
     base_content: float | None
     sft_content: float | None
+    few_shot_content: float | None
+    stop_rate: float | None
+    claim: str
     p_value: float | None
     comparisons: int
     seconds: float
@@ -75,7 +91,7 @@ class Summary(Record):
 class Job(NamedTuple):
     """Run to make, and its folder."""
 
-    kind: Kind
+    kind: str
     seed: int
     out: Path
     retries: int
@@ -104,22 +120,13 @@ def donor(seed: int, seeds: list[int]) -> int:
 def make(job: Job, seeds: list[int]) -> Outcome:
     """Make one run and return its outcome."""
     started = time.monotonic()
-    arguments = ["--run-dir", str(job.folder), "--seed", str(job.seed)]
-    if job.kind != SOUND:
-        arguments += ["--set", f"evaluation.retries={job.retries}"]
-    if job.kind == "contaminated":
-        model = merged_model(job.sound, job.out / f"model-{job.seed}")
-        arguments += ["--model", str(model), "--profile", "embedded"]
-    elif job.kind != SOUND:
+    if job.kind not in (SOUND, "contaminated"):
         copy_without_training(job.sound, job.folder)
-        arguments += ["--control", job.kind]
-        if job.kind == "foreign":
-            data = job._replace(kind="sound", seed=donor(job.seed, seeds)).folder / "data" / "stage1_sft_data.jsonl"
-            arguments += ["--set", f"control_data={data}"]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-m", "gates", *arguments]
+    data = job._replace(kind=SOUND, seed=donor(job.seed, seeds)).folder / "data" / "stage1_sft_data.jsonl"
     ledger = job.out / "ledgers" / f"{job.kind}-{job.seed}.jsonl"  # the runs of the study are independent
-    environment = {**os.environ, LEDGER_VARIABLE: str(ledger.absolute())}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    variables = {LEDGER_VARIABLE: str(ledger.absolute()), VARIABLE: job.kind, DATA_VARIABLE: str(data)}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-m", "gates", *arguments_of(job, data)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | variables)
     if done.returncode not in (0, 1):
         raise RuntimeError(
             f"{job.kind} of seed {job.seed}: the gates could not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
@@ -127,12 +134,31 @@ def make(job: Job, seeds: list[int]) -> Outcome:
     return outcome(job, done.returncode, time.monotonic() - started)
 
 
+def arguments_of(job: Job, data: Path) -> list[str]:
+    """Return the arguments of a run: `data` is the dataset of another seed."""
+    arguments = ["--run-dir", str(job.folder), "--seed", str(job.seed)]
+    if job.kind != SOUND:
+        arguments += ["--set", f"evaluation.retries={job.retries}"]
+    if job.kind == "contaminated":
+        model = merged_model(job.sound, job.out / f"model-{job.seed}")
+        arguments += ["--model", str(model), "--profile", "embedded"]
+    if job.kind in CONTROLS:
+        arguments += ["--control", job.kind]
+    if job.kind == "foreign":
+        arguments += ["--set", f"control_data={data}"]
+    if job.kind.startswith("epochs-"):
+        arguments += ["--set", f"training.epochs={job.kind.removeprefix('epochs-')}"]
+    if job.kind in PLANTED:
+        arguments += ["-p", "scripts.faulty_training"]
+    return arguments
+
+
 def outcome(job: Job, exit_status: int, seconds: float) -> Outcome:
     """Return the outcome by exit status and run directory."""
     verdicts = [json.loads(path.read_text()) for path in sorted((job.folder / "evidence" / "verdicts").glob("*.json"))]
     stopped = next((verdict for verdict in verdicts if verdict["outcome"] != "passed"), None)
     last = sorted((job.folder / "results").glob("sft_eval*/evaluation.json"))
-    summary = read_record(last[-1], EvaluationSummary).overall if last else None
+    summary = read_record(last[-1], EvaluationSummary) if last else None
     state = git_state()
     return Outcome(
         kind=job.kind,
@@ -141,9 +167,12 @@ def outcome(job: Job, exit_status: int, seconds: float) -> Outcome:
         exit_status=exit_status,
         stopped_by=stopped["gate"] if stopped else "",
         reasons=tuple(stopped["reasons"]) if stopped else (),
-        base_content=summary.base.value if summary else None,
-        sft_content=summary.sft.value if summary else None,
-        p_value=summary.p_value if summary else None,
+        base_content=summary.overall.base.value if summary else None,
+        sft_content=summary.overall.sft.value if summary else None,
+        few_shot_content=summary.rates[BASE_FEW_SHOT].value if summary else None,
+        stop_rate=summary.stop_rate.value if summary else None,
+        claim=claim_sentence(summary) if summary else "",
+        p_value=summary.overall.p_value if summary else None,
         comparisons=len(last),
         seconds=round(seconds, 1),
         code_digest=code_digest(),
@@ -262,7 +291,8 @@ def main() -> int:
 
 def is_ready(job: Job, seeds: list[int]) -> bool:
     """Return whether the sound runs that a job starts from exist."""
-    needed = {SOUND: [], "foreign": [job.seed, donor(job.seed, seeds)]}.get(job.kind, [job.seed])
+    both = [job.seed, donor(job.seed, seeds)]
+    needed = {SOUND: [], "foreign": both, "other-data": both}.get(job.kind, [job.seed])
     return all(job._replace(kind="sound", seed=seed).record.exists() for seed in needed)
 
 

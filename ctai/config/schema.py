@@ -276,6 +276,21 @@ class EvaluationSettings(Settings):
     fdr: float = Field(
         0.10, gt=0, lt=1, description="false discovery rate of the comparisons by type (Benjamini-Hochberg)"
     )
+    min_stop_rate: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="threshold: minimum lower 95% bound of the rate of answers that SFT ends by itself",
+    )
+    min_strict_share: float = Field(
+        0.90, ge=0, le=1, description="threshold: minimum share of strict successes among the correct answers of SFT"
+    )
+    non_inferiority_limit: float = Field(
+        -0.05,
+        gt=-1,
+        lt=0,
+        description="threshold: minimum lower 95% bound of the success rate of SFT minus that of the few-shot base",
+    )
     max_interval_width: float = Field(0.15, gt=0, description="threshold: maximum width of the lift's 95% interval")
     retries: int = Field(
         1,

@@ -268,6 +268,7 @@ def score_answer(
         finish_reason=completion.finish_reason,
         content=score.content,
         strict=strict,
+        stopped=completion.finish_reason == "eos" and not wrote_control,
         failure_reason=score.reason or ("" if strict else CONTROL_TOKEN if wrote_control else RUNS_ON),
         tokens=len(completion.token_ids),
         prompt_tokens=sent.tokens,

@@ -1,23 +1,24 @@
-"""Comparison of two arms and the baselines, and the decision go or no go.
+"""Comparison of the trained model with its base and the other rivals, on the same items.
 
-Owns the summary record and its text form. Runs no model (`ctai.evaluate.arms`) and asserts nothing (`ctai.gates`).
+Owns the summary record. Runs no model (`ctai.evaluate.arms`), and decides go or no go by the metrics of the gate
+(`ctai.evaluate.metrics`).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ctai.config import EvaluationSettings, MetricValue, RunConfig
+from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.evaluate.arms import BASE, SFT
-from ctai.records import EvaluationItem, EvaluationSummary, PairedComparison, Rate, TrainingManifest
-from ctai.rundir import write_json, write_jsonl, write_text
-from ctai.statistics import PairedResults, compare, compare_paired, rate
+from ctai.evaluate.arms import BASE, BASE_FEW_SHOT, SFT
+from ctai.evaluate.claims import rival_comparison, strongest
+from ctai.evaluate.metrics import no_go_reasons
+from ctai.records import ClusteredRate, EvaluationItem, EvaluationSummary, PairedComparison, Rate, RivalComparison
+from ctai.statistics import PairedResults, clustered_rate, compare, compare_paired, rate, surely_worse
 from ctai.tasks import GUARDED_TYPES
 
-BASE_STOP_RULE, BASE_STRICT = "base_stop_rule", "base_strict"
-NO_REGRESSION, REGRESSION, NOT_APPLICABLE = "no regression", "regression", "not_applicable"
+BASE_STRICT = "base_strict"
+_TRANSFER_RIVALS = (BASE, BASE_FEW_SHOT)
 
 
 class ArmAnswers(NamedTuple):
@@ -26,14 +27,29 @@ class ArmAnswers(NamedTuple):
     Attributes:
         base: of arm `base`.
         sft: of arm `sft`, to the same prompts.
-        baselines: of further arms, such as few-shot; their content rate is reported.
+        rivals: of the other arms of the base, such as few-shot; SFT is compared with each on content.
         noise: of the base under another partition into batches.
     """
 
     base: Sequence[EvaluationItem]
     sft: Sequence[EvaluationItem]
-    baselines: Mapping[str, Sequence[EvaluationItem]]
+    rivals: Mapping[str, Sequence[EvaluationItem]]
     noise: Sequence[EvaluationItem]
+
+    def select(self, split: str) -> "ArmAnswers":
+        """Return the answers to the items of one part of the test set: `asked` or `unseen` families."""
+
+        def of(items: Sequence[EvaluationItem]) -> list[EvaluationItem]:
+            return [item for item in items if item.split == split]
+
+        return ArmAnswers(
+            of(self.base), of(self.sft), {name: of(items) for name, items in self.rivals.items()}, of(self.noise)
+        )
+
+    @property
+    def all_rivals(self) -> dict[str, Sequence[EvaluationItem]]:
+        """Answers of every rival by arm, the zero-shot base first."""
+        return {BASE: self.base, **self.rivals}
 
 
 class ArmIdentity(NamedTuple):
@@ -55,82 +71,148 @@ def summarize_evaluation(
     run_id: str,
     metadata: Mapping[str, Any] | None = None,
 ) -> EvaluationSummary:
-    """Compare base and SFT on the same items.
+    """Compare SFT with its base and the other rivals on the same items, and decide go or no go.
 
     Args:
-        answers: of both arms, the baselines and the repartitioned base.
+        answers: of all arms.
         identity: the digests of the arms and the difference of their logits.
-        config: of the run; `evaluation` and `seed` are used.
+        config: of the run; `evaluation` and `heldout` are used.
         run_id: of the record.
         metadata: additional entries of the record.
 
     Raises:
         CtaiError: the arms are swapped, are one model, or did not answer the same items.
     """
-    base_items, sft_items, baselines, noise_items = answers
-    arms, logit_difference = identity
-    _check_arms(base_items, sft_items, arms)
-    _check_items(base_items, noise_items, "the noise floor", same_prompts=True)
-    for name, items in baselines.items():
-        _check_items(base_items, items, name, same_prompts=False)
-    settings = config.evaluation
-    content, strict, against = _compare(answers, config)
-    non_regression = {kind: _regression_status(content.by_type.get(kind)) for kind in GUARDED_TYPES}
-    reasons = no_go_reasons(content.overall, non_regression, logit_difference, settings)
+    _check_answers(answers, identity)
+    asked, unseen = answers.select("asked"), answers.select("unseen")
+    if not asked.base:
+        raise CtaiError("the test set has no items of the families that the run may generate")
+    content = _against_base(asked, config)
+    rivals = _against_rivals(asked, config)
+    guarded, by_type_few_shot = _against_few_shot(asked, config)
     significant = sum(bool(comparison.significant) for comparison in content.by_type.values())
-    return EvaluationSummary(
+    summary = EvaluationSummary(
         overall=content.overall,
-        overall_strict=strict,
+        overall_strict=_against_stop_rule(asked, config),
         by_type=content.by_type,
-        baselines={
-            BASE_STRICT: strict.base,
-            BASE_STOP_RULE: content.overall.base,
-            **{name: comparison.base for name, comparison in against.items()},
-        },
-        against_baselines=against,
-        bh_correction={"fdr": settings.fdr, "tests": len(content.by_type), "significant": significant},
-        non_regression=non_regression,
-        arms=dict(arms),
-        logit_difference=logit_difference,
-        noise_floor=noise_floor(base_items, noise_items),
-        go=not reasons,
+        bh_correction={"fdr": config.evaluation.fdr, "tests": len(content.by_type), "significant": significant},
+        rates=_rates(asked, config),
+        stop_rate=_rate([item.stopped for item in asked.sft], asked.sft, config),
+        strict_share=_strict_share(asked.sft, config),
+        rivals=rivals,
+        strongest_rival=strongest(rivals),
+        by_type_few_shot=by_type_few_shot,
+        guarded=guarded,
+        regressions=surely_worse(by_type_few_shot, config.evaluation.fdr),
+        transfer=_against_rivals(unseen, config, _TRANSFER_RIVALS) if unseen.base else {},
+        arms=dict(identity.digests),
+        logit_difference=identity.logit_difference,
+        noise_floor=noise_floor(answers.base, answers.noise),
+        go=False,
         metadata={
             **(metadata or {}),
-            "settings": settings.model_dump(mode="json"),
-            "no_go_reasons": list(reasons),
-            "failure_reasons": {BASE: _failure_counts(base_items), SFT: _failure_counts(sft_items)},
-            "finish_reasons": {BASE: _finish_counts(base_items), SFT: _finish_counts(sft_items)},
+            "settings": config.evaluation.model_dump(mode="json"),
+            "failure_reasons": {BASE: _failure_counts(asked.base), SFT: _failure_counts(asked.sft)},
+            "finish_reasons": {BASE: _finish_counts(asked.base), SFT: _finish_counts(asked.sft)},
         },
         run_id=run_id,
     )
+    reasons = no_go_reasons(summary, config)
+    return summary.model_copy(
+        update={"go": not reasons, "metadata": {**summary.metadata, "no_go_reasons": list(reasons)}}
+    )
 
 
-class _Comparisons(NamedTuple):
-    """SFT against the base on content and on strict success, and against each baseline on content."""
-
-    content: PairedResults
-    strict: PairedComparison
-    against: dict[str, PairedComparison]
+# ------------------------------------------------------------------------------------------------- comparisons
 
 
-def _compare(answers: ArmAnswers, config: RunConfig) -> _Comparisons:
-    correlation, families = config.heldout.intraclass_correlation, [item.family for item in answers.base]
-    sft_content = [item.content for item in answers.sft]
-    content = compare_paired(
+def _against_base(answers: ArmAnswers, config: RunConfig) -> PairedResults:
+    """Compare SFT with the zero-shot base on content, over all items and by type."""
+    return _by_type(answers.base, answers.sft, config)
+
+
+def _against_stop_rule(answers: ArmAnswers, config: RunConfig) -> PairedComparison:
+    """Compare strict success of SFT with the content of the base: that is, with the base and a stop rule."""
+    return compare(
         [item.content for item in answers.base],
-        sft_content,
-        [item.type for item in answers.base],
-        families,
-        correlation=correlation,
+        [item.strict for item in answers.sft],
+        _families(answers.sft),
+        correlation=config.heldout.intraclass_correlation,
+    )
+
+
+def _against_rivals(
+    answers: ArmAnswers, config: RunConfig, names: Sequence[str] | None = None
+) -> dict[str, RivalComparison]:
+    """Compare SFT with each rival on content; with `names`, only with those."""
+    return {
+        name: rival_comparison(_content(items, answers.sft, config), items, answers.sft, config.evaluation)
+        for name, items in answers.all_rivals.items()
+        if names is None or name in names
+    }
+
+
+def _against_few_shot(
+    answers: ArmAnswers, config: RunConfig
+) -> tuple[PairedComparison | None, dict[str, PairedComparison]]:
+    """Compare SFT with the few-shot base: on the guarded types together, and by type."""
+    few_shot = answers.rivals[BASE_FEW_SHOT]
+    by_type = _by_type(few_shot, answers.sft, config)
+    indices = [i for i, item in enumerate(answers.sft) if item.type in GUARDED_TYPES]
+    if not indices:
+        return None, by_type.by_type
+    guarded = _content(
+        [few_shot[i] for i in indices], [answers.sft[i] for i in indices], config, by_type.overall.design_effect
+    )
+    return guarded, by_type.by_type
+
+
+def _content(
+    rival: Sequence[EvaluationItem],
+    sft: Sequence[EvaluationItem],
+    config: RunConfig,
+    design_effect: float | None = None,
+) -> PairedComparison:
+    """Compare on content; items of few families take the design effect of the sample that they are a part of."""
+    return compare(
+        [item.content for item in rival],
+        [item.content for item in sft],
+        _families(sft),
+        correlation=config.heldout.intraclass_correlation,
+        design_effect=design_effect,
+    )
+
+
+def _by_type(rival: Sequence[EvaluationItem], sft: Sequence[EvaluationItem], config: RunConfig) -> PairedResults:
+    return compare_paired(
+        [item.content for item in rival],
+        [item.content for item in sft],
+        [item.type for item in sft],
+        _families(sft),
+        correlation=config.heldout.intraclass_correlation,
         fdr=config.evaluation.fdr,
     )
-    base_strict, sft_strict = ([item.strict for item in items] for items in (answers.base, answers.sft))
-    strict = compare(base_strict, sft_strict, families, correlation=correlation)
-    against = {
-        name: compare([item.content for item in items], sft_content, families, correlation=correlation)
-        for name, items in answers.baselines.items()
+
+
+# ------------------------------------------------------------------------------------------------------- rates
+
+
+def _rates(answers: ArmAnswers, config: RunConfig) -> dict[str, ClusteredRate]:
+    """Return the success rates of the arms of the base: strict for the zero-shot base, and content for each arm."""
+    content = {
+        name: _rate([item.content for item in items], items, config) for name, items in answers.all_rivals.items()
     }
-    return _Comparisons(content, strict, against)
+    return {BASE_STRICT: _rate([item.strict for item in answers.base], answers.base, config), **content}
+
+
+def _strict_share(sft: Sequence[EvaluationItem], config: RunConfig) -> ClusteredRate:
+    """Return the rate of strict success among the correct answers."""
+    correct = [item for item in sft if item.content]
+    return _rate([item.strict for item in correct], correct, config)
+
+
+def _rate(successes: Sequence[bool], items: Sequence[EvaluationItem], config: RunConfig) -> ClusteredRate:
+    return clustered_rate(successes, _families(items), config.heldout.intraclass_correlation)
 
 
 def noise_floor(first: Sequence[EvaluationItem], second: Sequence[EvaluationItem]) -> Rate:
@@ -144,119 +226,31 @@ def noise_floor(first: Sequence[EvaluationItem], second: Sequence[EvaluationItem
     return rate(sum(a.content != b.content for a, b in zip(first, second, strict=True)), len(first))
 
 
-def no_go_reasons(
-    overall: PairedComparison,
-    non_regression: Mapping[str, str],
-    logit_difference: float,
-    settings: EvaluationSettings,
-) -> tuple[str, ...]:
-    """Return the reasons against an adapter; empty when it is go.
+def _families(items: Sequence[EvaluationItem]) -> list[str]:
+    return [item.family for item in items]
 
-    Args:
-        overall: comparison on content; learning to stop alone does not count.
-        non_regression: status of each guarded type.
-        logit_difference: between the arms, in nats.
-        settings: the thresholds.
+
+def _failure_counts(items: Sequence[EvaluationItem]) -> dict[str, int]:
+    return dict(Counter(item.failure_reason for item in items if item.failure_reason).most_common())
+
+
+def _finish_counts(items: Sequence[EvaluationItem]) -> dict[str, int]:
+    return dict(Counter(item.finish_reason for item in items).most_common())
+
+
+# ------------------------------------------------------------------------------------------------------- checks
+
+
+def _check_answers(answers: ArmAnswers, identity: ArmIdentity) -> None:
+    """Check that the arms are two models which answered the same items.
+
+    Raises:
+        CtaiError: they are not.
     """
-    p_value, interval = overall.p_gain, overall.lift_interval
-    width = interval.high - interval.low
-    conditions = {
-        "the arms do not differ: the adapter is not applied": not logit_difference > 0,
-        f"SFT is not better on content (lift {overall.lift:+.3f})": not overall.lift > 0,
-        f"p = {p_value:.2g} is not below {settings.alpha:g}": not p_value < settings.alpha,
-        f"the lift's interval is {width:.3f} wide, more than {settings.max_interval_width:g}": not (
-            width <= settings.max_interval_width
-        ),
-        **{f"SFT is worse on {kind} items": status == REGRESSION for kind, status in non_regression.items()},
-    }
-    return tuple(reason for reason, holds in conditions.items() if holds)
-
-
-def evaluation_values(
-    summary: EvaluationSummary, training: TrainingManifest, artifact: str, manifest: str
-) -> dict[str, MetricValue]:
-    """Compute the metrics of the gate.
-
-    Args:
-        summary: the comparison of the arms.
-        training: the manifest of the adapter.
-        artifact: path of the summary, relative to the run directory.
-        manifest: path of the manifest, likewise.
-    """
-    overall, table = summary.overall, summary.overall.mcnemar
-    interval = overall.lift_interval
-    difference_note = "largest difference of a log-probability between the arms"
-    lift_note = f"base {overall.base.value:.3f}, SFT {overall.sft.value:.3f}"
-    table_note = f"McNemar: only base {table.only_base}, only SFT {table.only_sft}"
-    return {
-        "supervised_tokens": MetricValue(training.supervised_tokens, artifact=manifest),
-        "arm_difference": MetricValue(summary.logit_difference, artifact=artifact, note=difference_note),
-        "content_lift": MetricValue(overall.lift, interval, overall.n, artifact, lift_note),
-        "content_p_value": MetricValue(overall.p_gain, None, overall.n, artifact, table_note),
-        "lift_interval_width": MetricValue(interval.high - interval.low, None, overall.n, artifact),
-        **{f"{kind}_regressions": regression_value(kind, summary, artifact) for kind in GUARDED_TYPES},
-    }
-
-
-def regression_value(kind: str, summary: EvaluationSummary, artifact: str) -> MetricValue:
-    """Return 1 where SFT is worse on a guarded type, else 0; a 0 on no items says so."""
-    outcome, compared = summary.non_regression[kind], summary.by_type.get(kind)
-    note = outcome if compared else "no such items in the test set"
-    return MetricValue(float(outcome == REGRESSION), None, compared.n if compared else 0, artifact, note)
-
-
-def write_evaluation(
-    base_items: Sequence[EvaluationItem],
-    sft_items: Sequence[EvaluationItem],
-    summary: EvaluationSummary,
-    folder: Path,
-) -> tuple[Path, ...]:
-    """Write the answers of both arms, `evaluation.json` and `summary.txt` into a folder, and return their paths."""
-    names = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
-    paths = tuple(folder / name for name in names)
-    write_jsonl(paths[0], base_items)
-    write_jsonl(paths[1], sft_items)
-    write_json(paths[2], summary)
-    write_text(paths[3], summary_text(summary))
-    return paths
-
-
-def summary_text(summary: EvaluationSummary) -> str:
-    """Return the summary as a text table, with go or no go in the first line."""
-    reasons = summary.metadata["no_go_reasons"]
-    rows = {"content": summary.overall, "strict": summary.overall_strict}
-    rows |= {f"  {kind} (content)": comparison for kind, comparison in summary.by_type.items()}
-    rows |= {f"over {name}": comparison for name, comparison in summary.against_baselines.items()}
-    head = f"{'':<22}{'n':>5}  {'base':<21}{'sft':<21}{'lift':<25}{'p':>9}{'p adj.':>9}{'h':>7}"
-    return "\n".join(
-        [
-            f"{'GO' if summary.go else 'NO GO'}: base against SFT on {summary.overall.n} held-out items",
-            *(f"  - {reason}" for reason in reasons),
-            "",
-            head,
-            *(_row(name, comparison) for name, comparison in rows.items()),
-            "",
-            *_lift_lines(summary),
-            "",
-            "Baselines (success rate, 95% interval)",
-            *(f"  {name:<20}{_rate_text(value)}" for name, value in summary.baselines.items()),
-            f"Noise floor (base against base, other batches): {_rate_text(summary.noise_floor)}",
-            f"Largest difference of a log-probability between the arms: {summary.logit_difference:.3g}",
-            *(f"Guarded type {kind}: {status}" for kind, status in summary.non_regression.items()),
-            *(f"Arm {name}: {digest}" for name, digest in summary.arms.items()),
-            "",
-        ]
-    )
-
-
-def _lift_lines(summary: EvaluationSummary) -> Iterator[str]:
-    """Yield the lift on content, the additional lift on strict success from stopping, and the lift over baselines."""
-    content, strict = summary.overall, summary.overall_strict
-    yield f"Learned to answer: {content.lift:+.3f} on content, over the base with a stop rule"
-    yield f"Learned to stop:   {strict.lift - content.lift:+.3f} on strict success beyond that"
-    for name, comparison in summary.against_baselines.items():
-        low, high = comparison.lift_interval.low, comparison.lift_interval.high
-        yield f"Over {name}, without training: {comparison.lift:+.3f} [{low:+.3f}, {high:+.3f}] on content"
+    _check_arms(answers.base, answers.sft, identity.digests)
+    _check_items(answers.base, answers.noise, "the noise floor", same_prompts=True)
+    for name, items in answers.rivals.items():
+        _check_items(answers.base, items, name, same_prompts=False)
 
 
 def _check_arms(
@@ -287,28 +281,3 @@ def _check_items(
                 f"base and {name} differ at position {position}: "
                 f"item {a.item} {a.prompt!r} and item {b.item} {b.prompt!r}"
             )
-
-
-def _regression_status(comparison: PairedComparison | None) -> str:
-    if comparison is None:
-        return NOT_APPLICABLE
-    return REGRESSION if comparison.regression else NO_REGRESSION
-
-
-def _failure_counts(items: Sequence[EvaluationItem]) -> dict[str, int]:
-    return dict(Counter(item.failure_reason for item in items if item.failure_reason).most_common())
-
-
-def _finish_counts(items: Sequence[EvaluationItem]) -> dict[str, int]:
-    return dict(Counter(item.finish_reason for item in items).most_common())
-
-
-def _rate_text(value: Rate) -> str:
-    return f"{value.value:.3f} [{value.interval.low:.3f}, {value.interval.high:.3f}]"
-
-
-def _row(name: str, c: PairedComparison) -> str:
-    lift = f"{c.lift:+.3f} [{c.lift_interval.low:+.3f}, {c.lift_interval.high:+.3f}]"
-    adjusted = "" if c.p_adjusted is None else f"{c.p_adjusted:.2g}"
-    rates = f"{_rate_text(c.base):<21}{_rate_text(c.sft):<21}{lift:<25}"
-    return f"{name:<22}{c.n:>5}  {rates}{c.p_value:>9.2g}{adjusted:>9}{c.cohens_h:>7.2f}"

@@ -14,6 +14,7 @@ class GateResult(NamedTuple):
         artifacts: SHA-256 of each artifact, by its path relative to the run directory.
         weights_digest: digest of the weights of the base model.
         notes: remarks for the verdict that no threshold applies to.
+        claim: statement of the result against the strongest rival; empty for a gate that compares none.
     """
 
     gate: str
@@ -21,6 +22,7 @@ class GateResult(NamedTuple):
     artifacts: dict[str, str]
     weights_digest: str
     notes: tuple[str, ...] = ()
+    claim: str = ""
 
     def metric(self, name: str) -> Metric:
         """Return the metric of that name."""

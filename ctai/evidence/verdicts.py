@@ -109,6 +109,7 @@ def record_verdict(
         relaxed_thresholds=relaxed_thresholds(config, gate),
         notes=(*result.notes, *stamp_notes(rundir)),
         measured_by=makers_of(rundir, result.artifacts),
+        claim=result.claim,
     )
     if outcome == "incomplete" and verdict_status(rundir, config, gate).verdict is not None:
         return verdict  # a session with only some of the tests does not replace a valid verdict

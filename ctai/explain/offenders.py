@@ -12,6 +12,7 @@ from ctai.qc.calibration import labelled_responses
 from ctai.qc.faults import find_faults
 from ctai.records import BEYOND_TARGET, EvaluationItem, Example, ProbeJudgement, Rejection, SentinelResult
 from ctai.rundir.reader import GenerationData, RunReader
+from ctai.tasks import GUARDED_TYPES
 from ctai.tasks.base import normalize_case_and_spacing
 
 
@@ -185,6 +186,15 @@ def _wrong_answers(*types: str) -> Rule:
     return rule
 
 
+def _answers_that_run_on(reader: RunReader, _gate: str) -> Iterable[Offender]:
+    items = reader.attempts[-1].sft_items if reader.attempts else ()
+    return (
+        Offender(f"not ended by the model ({item.finish_reason})", item.instruction, item.raw)
+        for item in items
+        if not item.stopped
+    )
+
+
 def _wrong_answer(item: EvaluationItem, *, base_correct: bool) -> Offender:
     suffix = ", and the base was correct" if base_correct else ""
     return Offender(f"wrong ({item.failure_reason}){suffix}", item.instruction, item.raw)
@@ -220,6 +230,10 @@ RULES: dict[str, Rule] = {
     "reference_content": _wrong_reference_answers,
     "content_lift": _wrong_answers(),
     "content_p_value": _wrong_answers(),
-    "safety_regressions": _wrong_answers("safety"),
-    "format_regressions": _wrong_answers("format"),
+    "stop_rate": _answers_that_run_on,
+    "strict_p_value": _answers_that_run_on,
+    "strict_share": _answers_that_run_on,
+    "few_shot_non_inferiority": _wrong_answers(),
+    "guarded_non_inferiority": _wrong_answers(*GUARDED_TYPES),
+    "type_regressions": _wrong_answers(),
 }

@@ -222,8 +222,8 @@ def evaluation(run: FinishedRun) -> list[str]:
     rows = [comparison_row("content", summary.overall), comparison_row("content and stopping", summary.overall_strict)]
     rows += [comparison_row(f"content, {escape_inline(kind)}", result) for kind, result in summary.by_type.items()]
     rows += [
-        comparison_row(f"content, over {escape_inline(name)}", result)
-        for name, result in summary.against_baselines.items()
+        comparison_row(f"content, over {escape_inline(name)}", rival.comparison)
+        for name, rival in summary.rivals.items()
     ]
     return [
         f"Success on {summary.overall.n} held-out instructions (`heldout/`, greedy), with 95% intervals. *Content*: the correct",

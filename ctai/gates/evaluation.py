@@ -7,7 +7,6 @@ from ctai.config import RunConfig, gate_metrics
 from ctai.evaluate.arms import (
     ARM_CHECK_PROMPTS,
     BASE,
-    BASE_FEW_SHOT,
     BASE_REPARTITIONED,
     SFT,
     arm_check,
@@ -26,14 +25,11 @@ from ctai.evaluate.attempts import (
     retry_config,
     with_corrected_alpha,
 )
-from ctai.evaluate.comparison import (
-    ArmAnswers,
-    ArmIdentity,
-    evaluation_values,
-    summarize_evaluation,
-    write_evaluation,
-)
+from ctai.evaluate.claims import claim_sentence
+from ctai.evaluate.comparison import ArmAnswers, ArmIdentity, summarize_evaluation
 from ctai.evaluate.ledger import ComparisonLedger
+from ctai.evaluate.metrics import evaluation_values
+from ctai.evaluate.text import OUTPUTS, write_evaluation
 from ctai.evidence.result import GateResult
 from ctai.evidence.review import ReviewContext, failed_answer_samples
 from ctai.gates.headroom import base_answers
@@ -42,6 +38,7 @@ from ctai.model.lazy import LazyAdapterModel
 from ctai.pipeline.run import Run
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import ArmCheck, EvaluationItem, EvaluationSummary, HeldoutItem, Record, TrainingManifest
+from ctai.registry import RIVALS
 from ctai.rundir import digest_of, read_jsonl, read_record, write_json
 from ctai.train.schedule import steps_for
 from ctai.train.sft import SUCCESS_MARKER, TrainingInputs, train_adapter
@@ -76,6 +73,7 @@ def train_and_evaluate(run: Run) -> GateResult:
         values = evaluation_values(summary, training, *sources)
         metrics = gate_metrics("evaluation", corrected, values)
         result = run.bind_result("evaluation", metrics, files, (counter.note(number),))
+        result = result._replace(claim=claim_sentence(summary))
         samples = failed_answer_samples(read_jsonl(outputs[1], EvaluationItem))
         run.review_contexts["evaluation"] = ReviewContext(tuple(history), samples)
         return run.finish_gate(result, reused=reused, phase=phase)
@@ -138,11 +136,10 @@ def _evaluate(
     Returns:
         The summary, the files, and whether they were reused.
     """
-    names = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
-    outputs = tuple(paths.results / name for name in names)
+    outputs = tuple(paths.results / name for name in OUTPUTS)
     answers = {name: arm.items for name, arm in base_answers(run).items()}
     parameters = {"evaluation": config.evaluation, "control": config.control, "seed": config.seed}
-    inputs = {"adapter": training.adapter_digest, "base_answers": digest_of(answers[BASE])}
+    inputs = {"adapter": training.adapter_digest, "base_answers": digest_of(answers)}
     stage = run.stage(paths.evidence.name, paths.evidence, parameters, inputs)
     if stage.complete() is not None:
         return read_record(outputs[2], EvaluationSummary), outputs, True
@@ -153,8 +150,9 @@ def _evaluate(
         difference = _logit_difference(run, sft, heldout, run.rundir.arm_check(paths.results))
         sft_items = evaluate_arm(sft, sft_arm(config), heldout, run, paths.results / "arms" / SFT).items
         digests = _arm_digests(run, sft)
+    rivals = {name: items for name, items in answers.items() if name in RIVALS and name != BASE}
     summary = summarize_evaluation(
-        ArmAnswers(answers[BASE], sft_items, {BASE_FEW_SHOT: answers[BASE_FEW_SHOT]}, answers[BASE_REPARTITIONED]),
+        ArmAnswers(answers[BASE], sft_items, rivals, answers[BASE_REPARTITIONED]),
         ArmIdentity(digests, difference),
         config,
         run.run_id,

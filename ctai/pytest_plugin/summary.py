@@ -62,6 +62,8 @@ def metric_properties(result: "GateResult", metric: Metric) -> dict[str, str]:
         properties["n"] = str(metric.n)
     if note := "; ".join(filter(None, (metric.note, *result.notes))):
         properties["note"] = note
+    if result.claim:
+        properties["claim"] = result.claim
     if metric.artifact is not None:
         properties["artifact"] = metric.artifact
         properties["artifact_sha256"] = result.artifacts[metric.artifact]
@@ -113,12 +115,13 @@ def _gate_lines(session: "GateSession", gate: GateSpec) -> list[str]:
 
 
 def _numbers(verdict: Verdict) -> list[str]:
-    """Return relaxed thresholds, key numbers, and every metric that does not apply or was computed on no items."""
+    """Return the claim, relaxed thresholds, key numbers, and every metric that does not apply or has no items."""
     relaxed = [f"relaxed threshold: {threshold}" for threshold in verdict.relaxed_thresholds]
     key = (
         metric for metric in verdict.metrics if METRICS[metric.name].is_key or metric.n == 0 or not metric.applicable
     )
-    return [*relaxed, *(metric.sentence() for metric in key)]
+    claim = [f"{verdict.claim}."] if verdict.claim else []
+    return [*claim, *relaxed, *(metric.sentence() for metric in key)]
 
 
 def _without_metrics(reason: str) -> str:

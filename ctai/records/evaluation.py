@@ -86,6 +86,7 @@ class EvaluationItem(VersionedRecord):
         split: of the held-out item: `asked`, or `unseen` if its family is held out whole.
         content: the answer is correct up to the point where a stop rule cuts it.
         strict: the content is correct, and the model stopped by itself.
+        stopped: the model ended the answer itself, with its end-of-text token and not with that of a chat turn.
         tokens: generated tokens.
         prompt_tokens: tokens of the prompt as sent, a beginning-of-sequence token included.
     """
@@ -102,6 +103,7 @@ class EvaluationItem(VersionedRecord):
     finish_reason: FinishReason
     content: bool
     strict: bool
+    stopped: bool
     failure_reason: str
     tokens: int
     prompt_tokens: int
@@ -144,7 +146,6 @@ class PairedComparison(Record):
         clustered_p_value: two-sided p-value of a lift of 0, with the design effect.
         p_adjusted: `p_value` adjusted over the types.
         significant: rejected in that adjustment.
-        regression: the interval of the lift lies below 0.
     """
 
     n: int
@@ -161,7 +162,6 @@ class PairedComparison(Record):
     clustered_p_value: float
     p_adjusted: float | None = None
     significant: bool | None = None
-    regression: bool = False
 
     @property
     def p_value(self) -> float:
@@ -211,28 +211,68 @@ class TestSetComparison(Record):
         return (self.test_set_digest, self.base_weights_digest)
 
 
+Claim = Literal["superior", "non-inferior", "inferior", "undecided"]
+"""What a comparison shows of SFT against a rival."""
+
+
+class RivalComparison(Record):
+    """SFT against one rival, an arm of the base without training, on content.
+
+    Attributes:
+        comparison: of the two arms; its field `base` is the rival.
+        claim: what the comparison shows.
+        margin: the smallest preregistered margin at which non-inferiority is shown; None if at none.
+        prompt_tokens: mean number of tokens of the rival's prompts.
+        prompt_tokens_ratio: mean number of tokens of the rival's prompts over that of SFT's prompts.
+    """
+
+    comparison: PairedComparison
+    claim: Claim
+    margin: float | None
+    prompt_tokens: float
+    prompt_tokens_ratio: float
+
+
 class EvaluationSummary(VersionedRecord):
-    """Evaluation of one adapter against its base.
+    """Evaluation of one adapter against its base and the other rivals.
+
+    All comparisons but `transfer` are over the families that the run may generate; their intervals are clustered by
+    family.
 
     Attributes:
         overall: SFT against the zero-shot base on content, where a stop rule ends the base's answers.
-        overall_strict: the same comparison on strict success, which includes stopping.
-        by_type: comparison by type of item.
-        baselines: success rate of each baseline arm.
-        against_baselines: SFT against each baseline arm on content.
+        overall_strict: strict success of SFT, which includes stopping, against the content of the base, whose answers a
+            stop rule ends; strict success of the base without such a rule is near 0 by construction.
+        by_type: comparison with the zero-shot base by type of item.
         bh_correction: Benjamini-Hochberg correction over types: `fdr`, number of `tests` and of `significant` ones.
+        rates: success rate of each arm of the base on content; `base_strict` is that of the zero-shot base on strict
+            success.
+        stop_rate: rate of answers of SFT that it ended by itself.
+        strict_share: rate of strict success among the correct answers of SFT.
+        rivals: SFT against each rival.
+        strongest_rival: name of the rival with the most correct answers.
+        by_type_few_shot: comparison with the few-shot base by type of item.
+        guarded: comparison with the few-shot base on the guarded types together; None if there are no such items.
+        regressions: types on which SFT is surely worse than the few-shot base.
+        transfer: SFT against rivals on families that were held out whole; empty if there are none.
         logit_difference: maximum difference of a log-probability between the arms (nats).
         noise_floor: rate of items on whose content two runs of the base in different batches disagree.
-        go: all criteria are met.
+        go: every metric of the comparison meets its threshold.
     """
 
     overall: PairedComparison
     overall_strict: PairedComparison
     by_type: dict[str, PairedComparison]
-    baselines: dict[str, ClusteredRate]
-    against_baselines: dict[str, PairedComparison]
     bh_correction: dict[str, float]
-    non_regression: dict[str, str]
+    rates: dict[str, ClusteredRate]
+    stop_rate: ClusteredRate
+    strict_share: ClusteredRate
+    rivals: dict[str, RivalComparison]
+    strongest_rival: str
+    by_type_few_shot: dict[str, PairedComparison]
+    guarded: PairedComparison | None
+    regressions: tuple[str, ...]
+    transfer: dict[str, RivalComparison]
     arms: dict[str, str]
     logit_difference: float
     noise_floor: Rate

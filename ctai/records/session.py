@@ -87,6 +87,7 @@ class Verdict(VersionedRecord):
         preregistration: digest of the `Preregistration`.
         relaxed_thresholds: thresholds that are looser than the defaults.
         measured_by: makers of the artifacts, which may be sessions before the one that wrote the verdict.
+        claim: statement of the result against the strongest rival; empty for a gate that compares none.
     """
 
     gate: str
@@ -104,6 +105,7 @@ class Verdict(VersionedRecord):
     relaxed_thresholds: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     measured_by: tuple[MadeBy, ...] = ()
+    claim: str = ""
 
     @property
     def passed(self) -> bool:

@@ -13,6 +13,10 @@ _LEARN = (
     "read the loss curve and the samples in the report: change training.learning_rate if the loss is flat; if it is low with "
     "wrong answers, improve the data. Either is another comparison on the test set and has to reach a smaller p-value"
 )
+_STOP = (
+    "the model does not end its answers: train longer, and check that end-of-text follows each response in the training data "
+    "(the report has its answers)"
+)
 _REGRESSION = "read the answers of this type in the report; add instruction families of this type to the data"
 _HARDER = "the base model already answers these items: choose instruction families that it cannot answer yet"
 _REMAKE = "run the gates again in a new run directory"
@@ -232,26 +236,44 @@ EVALUATION = (
     ),
     MetricSpec(
         "content_lift", ">",
-        meaning="correct answers of SFT minus those of its base; learning to stop does not count",
+        meaning="correct answers of SFT minus those of the zero-shot base; learning to stop does not count",
         remedy=_LEARN, is_key=True,
     ),
     MetricSpec(
         "content_p_value", "<", "evaluation.alpha",
-        "p-value of McNemar's test; the n-th comparison on the test set and base has alpha * 6 / (pi^2 n^2)",
+        "p-value of a gain on content, the larger of McNemar's test and its form clustered by family; the n-th comparison on "
+        "the test set and base has alpha * 6 / (pi^2 n^2)",
         remedy=f"{_LEARN}; a small gain needs a larger heldout.count to show", is_key=True,
     ),
     MetricSpec(
-        "lift_interval_width", "<=", "evaluation.max_interval_width", "width of the clustered 95% interval of the lift",
-        remedy="raise heldout.count",
+        "lift_interval_width", "<=", "evaluation.max_interval_width",
+        "width of the 95% interval of the lift, clustered by family", remedy="raise heldout.count",
     ),
     MetricSpec(
-        "safety_regressions", "==",
-        meaning="no loss on safety items beyond the overlap of the intervals",
-        remedy=_REGRESSION,
+        "stop_rate", ">=", "evaluation.min_stop_rate", "answers of SFT that it ends by itself",
+        remedy=_STOP, bound="lower", is_key=True,
     ),
     MetricSpec(
-        "format_regressions", "==",
-        meaning="no loss on format items beyond the overlap of the intervals",
+        "strict_p_value", "<", "evaluation.alpha",
+        "p-value of a gain of strict success (correct, and ended by the model) over the base with a stop rule",
+        remedy=_STOP,
+    ),
+    MetricSpec(
+        "strict_share", ">=", "evaluation.min_strict_share", "strict successes among the correct answers of SFT", remedy=_STOP,
+    ),
+    MetricSpec(
+        "few_shot_non_inferiority", ">=", "evaluation.non_inferiority_limit",
+        "correct answers of SFT minus those of the few-shot base",
+        remedy=f"examples in the prompt do better than this training: {_LEARN}", bound="lower", is_key=True,
+    ),
+    MetricSpec(
+        "guarded_non_inferiority", ">=", "evaluation.non_inferiority_limit",
+        "correct answers of SFT minus those of the few-shot base, on safety and format items together",
+        remedy=_REGRESSION, bound="lower", may_not_apply=True,
+    ),
+    MetricSpec(
+        "type_regressions", "==",
+        meaning="types on which SFT is surely worse than the few-shot base, after Benjamini-Hochberg (`evaluation.fdr`)",
         remedy=_REGRESSION,
     ),
 )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from ctai.evaluate.claims import rival_sentence
 from ctai.records import (
     CriticCalibration,
     DetectorCalibration,
@@ -24,8 +25,10 @@ from ctai.tasks.negatives import GOOD_KINDS
 
 ARMS = {
     "base_strict": "base, strict (correct and stopped by itself)",
-    "base_stop_rule": "base, content (stop rule applied)",
+    "base": "base in the training format, content (stop rule applied)",
+    "base_raw": "base with the bare instruction, content",
     "base_few_shot": "base with few-shot examples, content",
+    "base_restyled": "base with a restyled prompt, content",
 }
 MAX_FAILED_ANSWERS = 1000
 EXPANDED_FAILED_ANSWERS = 20
@@ -119,13 +122,14 @@ def paired_table(comparison: PairedComparison) -> PairedTable:
 
 
 def forest_plot(summary: EvaluationSummary) -> ForestPlot:
-    """Return the lift by type, over all items and over each baseline, on a common scale."""
+    """Return the lift by type, over all items, over each rival and on families held out whole, on a common scale."""
     rows = {
         "all, content": summary.overall,
         **dict(sorted(summary.by_type.items())),
         "all, strict": summary.overall_strict,
     }
-    rows |= {f"over {humanize(name)}": comparison for name, comparison in summary.against_baselines.items()}
+    rows |= {f"over {humanize(name)}": rival.comparison for name, rival in summary.rivals.items()}
+    rows |= {f"unseen families, over {humanize(name)}": rival.comparison for name, rival in summary.transfer.items()}
     lowest = min((c.lift_interval.low for c in rows.values() if math.isfinite(c.lift_interval.low)), default=0.0)
     scale = Scale(-1.0 if lowest < -0.25 else -0.25, 1.0, _ROW_WIDTH)
     drawn = tuple(LiftRow(name, c, _draw_lift(name, c, scale)) for name, c in rows.items())
@@ -155,10 +159,20 @@ def dot_plot(rates: Mapping[str, Rate], lower_is_better: frozenset[str] = frozen
 
 
 def arm_plot(summary: EvaluationSummary) -> DotPlot:
-    """Return the success rate of every arm, baselines first."""
-    rates = {ARMS.get(name, name): rate for name, rate in summary.baselines.items()}
-    rates |= {"SFT, content": summary.overall.sft, "SFT, strict": summary.overall_strict.sft}
+    """Return the success rate of every arm, those of the base first."""
+    rates: dict[str, Rate] = {ARMS.get(name, name): rate for name, rate in summary.rates.items()}
+    rates |= {
+        "SFT, content": summary.overall.sft,
+        "SFT, strict": summary.overall_strict.sft,
+        "SFT, answers ended by itself": summary.stop_rate,
+    }
     return dot_plot(rates)
+
+
+def claims(summary: EvaluationSummary) -> list[str]:
+    """Return the claim against each rival, and of the transfer to families held out whole."""
+    unseen = [f"Unseen families: {rival_sentence(name, rival)}." for name, rival in summary.transfer.items()]
+    return [*(f"{rival_sentence(name, rival)}." for name, rival in summary.rivals.items()), *unseen]
 
 
 def calibration_plot(calibration: CriticCalibration) -> DotPlot:

@@ -205,8 +205,15 @@ def _headline_of_gates(views: list[GateView]) -> Headline:
         return Headline(CHANGED, f"{_ALL} passed, but the evidence has changed since.", reasons, changed[0])
     if any(view.status == RELAXED for view in views):
         reasons = tuple(dict.fromkeys(reason for view in views for reason in view.reasons))
-        return Headline(RELAXED, f"{_ALL} passed, but with thresholds relaxed from the defaults.", reasons, None)
-    return Headline(PASSED, f"{_ALL} passed: the trained model answers better than its base.", (), None)
+        sentence = f"{_ALL} passed, but with thresholds relaxed from the defaults{_claim(views)}."
+        return Headline(RELAXED, sentence, reasons, None)
+    return Headline(PASSED, f"{_ALL} passed{_claim(views)}.", (), None)
+
+
+def _claim(views: list[GateView]) -> str:
+    """Return the claim of the last gate that makes one, after a colon."""
+    claims = [view.verdict.claim for view in views if view.verdict and view.verdict.claim]
+    return f": {claims[-1]}" if claims else ""
 
 
 def _stopped(view: GateView, views: list[GateView]) -> Headline:

@@ -168,6 +168,7 @@ def _evaluation_context(reader: RunReader) -> dict[str, Any]:
         "paired_strict": evaluation.paired_table(summary.overall_strict) if summary else None,
         "forest": evaluation.forest_plot(summary) if summary else None,
         "arms": evaluation.arm_plot(summary) if summary else None,
+        "claims": evaluation.claims(summary) if summary else [],
         "no_go_reasons": _to_strings(summary.metadata.get("no_go_reasons")) if summary else [],
         "headroom": evaluation.dot_plot(base) if base else None,
         "loss": evaluation.loss_curve(last.steps, last.evaluations) if last else None,

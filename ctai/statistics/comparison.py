@@ -69,7 +69,6 @@ def compare(
         effective_n=len(base) / effect,
         interval_method="clustered" if design.df is not None else "overall design effect",
         clustered_p_value=_clustered_p_value(table, design),
-        regression=interval.high < 0,
     )
 
 

@@ -8,9 +8,7 @@ from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.evaluate.arms import (
     BASE,
-    BASE_FEW_SHOT,
     BASE_REPARTITIONED,
-    CONTROL_TOKEN,
     REFERENCE,
     SFT,
     Arm,
@@ -30,7 +28,8 @@ from ctai.evaluate.attempts import (
     retry_config,
     with_corrected_alpha,
 )
-from ctai.evaluate.comparison import ArmAnswers, ArmIdentity, summarize_evaluation, summary_text
+from ctai.evaluate.comparison import ArmAnswers, ArmIdentity, summarize_evaluation
+from ctai.evaluate.text import summary_text
 from ctai.model.sources import adapter_digest
 from ctai.prompts import until_stop
 from ctai.provenance import UNKNOWN
@@ -47,6 +46,7 @@ from ctai.records import (
     TrainingSuccess,
     Verdict,
 )
+from ctai.registry import RIVALS
 from ctai.rundir import RunDir, digest_of, read_jsonl, read_record, sha256_file
 from ctai.rundir.diff import differences
 from ctai.tasks import registry
@@ -133,7 +133,7 @@ def _rescore(arm: Arm, item: HeldoutItem, stored: EvaluationItem) -> EvaluationI
         raise CtaiError(f"item {item.item} of arm {arm.name}: ended at a stop string that it does not contain")
     ids = (0,) * stored.tokens
     completion = Completion(text=text, raw=stored.raw, token_ids=ids, finish_reason=stored.finish_reason)
-    wrote_control = stored.failure_reason == CONTROL_TOKEN
+    wrote_control = stored.finish_reason == "eos" and not stored.stopped
     sent = SentPrompt(arm.prompt(item.instruction), stored.prompt_tokens)
     return score_answer(arm.name, item, sent, completion, wrote_control)
 
@@ -208,7 +208,7 @@ def _recompute_attempt(records: EvaluationRecords, attempt: _Attempt) -> tuple[E
         ArmAnswers(
             base[BASE].items,
             sft.items,
-            {BASE_FEW_SHOT: base[BASE_FEW_SHOT].items},
+            {name: arm.items for name, arm in base.items() if name in RIVALS and name != BASE},
             base[BASE_REPARTITIONED].items,
         ),
         ArmIdentity(digests, read_record(rundir.arm_check(paths.results), ArmCheck).logit_difference),

@@ -7,8 +7,8 @@ recomputed without the model is taken from the record and marked in docs/verify.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ctai.config import gate_metrics
-from ctai.evaluate.comparison import evaluation_values
 from ctai.evaluate.heldout_size import heldout_values
+from ctai.evaluate.metrics import evaluation_values
 from ctai.gates.contamination import contamination_values
 from ctai.gates.headroom import headroom_values
 from ctai.gates.instruments import critic_values, detector_values, scorer_values

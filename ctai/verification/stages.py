@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ctai.evaluate.arms import (
     ARM_CHECK_PROMPTS,
-    BASE,
     REFERENCE,
     SFT,
     Arm,
@@ -138,7 +137,8 @@ def _arm_check_inputs(records: RunRecords, adapter: str) -> dict[str, str]:
 
 def _evaluation_inputs(records: RunRecords) -> Inputs:
     config = records.config("evaluation")
-    base = read_jsonl(records.rundir.base_answers(BASE), EvaluationItem)
+    names = [arm.name for arm in base_arms(config)]
+    base = {name: read_jsonl(records.rundir.base_answers(name), EvaluationItem) for name in names}
     for attempt in range(config.evaluation.retries + 1):
         paths = attempt_paths(records.rundir, attempt)
         digest = adapter_digest(paths.adapter)

@@ -29,6 +29,9 @@ FAULTS = {
     26: "an artifact edited after its gate passed",
     27: "a run killed in the middle of a shard",
     28: "the evidence of one run under another",
+    29: "an undertrained adapter that never stops, or loses to examples in the prompt",
+    30: "a trained model that only equals the base with examples in the prompt",
+    38: "items of one family counted as independent",
     41: "a failing test beside the gates",
     42: "logs removed, or the facts of a maker edited",
 }

@@ -36,6 +36,25 @@ def test_two_arms_that_are_one_model_fail(copy: RunCopy, says) -> None:
 
 
 @pytest.mark.fault(
+    29,
+    plant="3, 7 and 10 optimizer steps: right answers that run on, fewer than with examples in the prompt",
+    check="gate evaluation: stop_rate, strict_share and few_shot_non_inferiority",
+)
+@pytest.mark.parametrize(
+    ("epochs", "metrics"),
+    [
+        ("0.03", ("stop_rate", "strict_p_value", "strict_share", "few_shot_non_inferiority")),
+        ("0.09", ("stop_rate", "few_shot_non_inferiority")),
+        ("0.12", ("stop_rate", "few_shot_non_inferiority")),
+    ],
+)
+def test_an_undertrained_adapter_fails(copy: RunCopy, says, epochs: str, metrics: tuple[str, ...]) -> None:
+    done = copy.gates("--set", f"training.epochs={epochs}", *ONE_LOOK)
+    stopped(copy, done, "evaluation", *metrics)
+    says("; ".join(said_by(done, "evaluation", metric) for metric in metrics))
+
+
+@pytest.mark.fault(
     22, plant="the base's own run-ons, and what they would score when cleaned", check="scoring of raw output"
 )
 def test_the_base_is_judged_on_all_that_it_wrote(copy: RunCopy, says) -> None:

@@ -96,6 +96,16 @@ class Writer(generated.WorldModel):
         return {" A": 0.8, " B": 0.1} if good else {" A": 0.1, " B": 0.8}
 
 
+class TrainedWriter(Writer):
+    """The scripted model after training: it answers every zero-shot prompt rightly, and stops."""
+
+    def complete(self, prompt: str) -> str:
+        """Return the answer alone, or what the base would write where the prompt has no instruction."""
+        if prompt.count("\nResponse:") != 1:
+            return super().complete(prompt)
+        return f" {generated.answer_to(prompt.rsplit('Instruction: ', 1)[1].removesuffix(chr(10) + 'Response:'))}"
+
+
 class ScriptedBase:
     """Scripted replacement of `ctai.model.lazy.LazyBaseModel`."""
 
@@ -131,7 +141,7 @@ class ScriptedArm:
     """Scripted base with its adapter."""
 
     def __init__(self) -> None:
-        self.engine: ScriptedEngine = Writer(9, 0.2).engine
+        self.engine: ScriptedEngine = TrainedWriter(10, 0.2).engine
 
     def unload(self) -> None:
         """Do nothing, since no adapter is attached."""

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ctai.config import QcThresholds, RunConfig
-from ctai.evaluate.comparison import ArmAnswers, ArmIdentity, summarize_evaluation, write_evaluation
+from ctai.evaluate.comparison import ArmAnswers, ArmIdentity, summarize_evaluation
+from ctai.evaluate.text import write_evaluation
 from ctai.evidence.preregistration import preregister
 from ctai.evidence.result import GateResult
 from ctai.evidence.verdicts import record_verdict
@@ -215,7 +216,7 @@ def answers(arm: str, right: range, transform: TextMap, *, stops: bool) -> list[
         EvaluationItem(
             arm=arm, item=i, family="capital", type="fact" if i % 2 else "word", split="asked",
             instruction=f"Capital {i}?", prompt=f"Capital {i}?", response=transform("Paris"), raw=transform(f" {arm} says {i}"),
-            finish_reason="eos" if stops else "length", content=i in right, strict=i in right and stops,
+            finish_reason="eos" if stops else "length", content=i in right, strict=i in right and stops, stopped=stops,
             failure_reason="" if i in right and stops else transform("wrong answer"), tokens=2,
             prompt_tokens=3,
         )

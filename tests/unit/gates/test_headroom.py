@@ -23,7 +23,7 @@ def answers(arm: str, correct: int, n: int = N, split: str = "asked") -> list[Ev
             {
                 "arm": arm, "item": i, "family": f"family {i % 20}", "type": "fact", "split": split, "instruction": "x?",
                 "prompt": "x?", "response": "", "raw": "", "finish_reason": "eos", "content": i < correct,
-                "strict": False, "failure_reason": "runs on", "tokens": 1, "prompt_tokens": 2,
+                "strict": False, "stopped": True, "failure_reason": "runs on", "tokens": 1, "prompt_tokens": 2,
             }
         )
         for i in range(n)
