@@ -7,7 +7,7 @@
 `pytest -m gates` makes a sound run for each seed. A faulty run is a copy of it, so that it reuses the dataset, with a
 control or a setting that corrupts training, or with a fault planted in the code (`scripts.faulty_training`); the
 contaminated model has the adapter of the sound run merged into its weights. All runs use the command of the user, and a
-run has passed if its exit status is 0. The study has a ledger of comparisons of its own.
+run has passed if its exit status is 0. Each run has a separate ledger of comparisons.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Pytest plugin that plants a fault in the training of a gates run, for `scripts.false_passes`.
+"""Pytest plugin for fault injection into the training of a gates run, used by `scripts.false_passes`.
 
     STUDY_FAULT=wrong-end-token python -m pytest -m gates -p scripts.faulty_training ...
 

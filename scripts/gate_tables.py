@@ -16,7 +16,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "gates.md"
 def table(gate: GateSpec) -> str:
     """Return the Markdown table of a gate's metrics; the quality metrics of the pilot are not repeated for scale."""
     metrics = [metric for metric in gate.metrics if gate.name != "scale" or metric not in QC_METRICS]
-    return "\n".join(["| metric | threshold | meaning |", "| --- | --- | --- |", *map(_row, metrics)]) + "\n"
+    return (
+        "\n".join(["| metric | threshold | shown | not shown |", "| --- | --- | --- | --- |", *map(_row, metrics)])
+        + "\n"
+    )
 
 
 def _row(metric: MetricSpec) -> str:
@@ -24,7 +27,7 @@ def _row(metric: MetricSpec) -> str:
     threshold = f"`{metric.setting}`" if is_count else f"{threshold_of(metric, RunConfig()):g}"
     bound = "" if metric.bound == "value" else f"{metric.bound} bound: "
     setting = f" (`{metric.setting}`)" if metric.setting and not is_count else ""
-    return f"| `{metric.name}` | {metric.comparison} {threshold} | {bound}{metric.meaning}{setting} |"
+    return f"| `{metric.name}` | {metric.comparison} {threshold} | {bound}{metric.meaning}{setting} | {metric.limits} |"
 
 
 def with_tables(text: str) -> str:

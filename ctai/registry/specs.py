@@ -19,6 +19,7 @@ class MetricSpec(NamedTuple):
         bound: `lower` or `upper` where that end of the 95% interval is compared instead of the point value.
         is_preregistered: a looser setting is reported as a relaxed threshold.
         is_key: the summary of a session shows the metric also when its gate passes.
+        limits: what a met threshold does not show.
         may_not_apply: where a run has nothing to measure, the metric is reported as not applicable and decides nothing.
     """
 
@@ -32,6 +33,7 @@ class MetricSpec(NamedTuple):
     is_preregistered: bool = True
     is_key: bool = False
     may_not_apply: bool = False
+    limits: str = ""
 
 
 class GateSpec(NamedTuple):
