@@ -25,7 +25,7 @@ from ctai.records import Record, Sampling
 
 __all__ = ["BUILT_IN_PROFILES", "Control", "ResolvedConfig", "RunConfig", "profile_text", "resolve"]
 
-Control = Literal["none", "shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained"]
+Control = Literal["none", "shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained", "response-only"]
 
 
 class Settings(Record):

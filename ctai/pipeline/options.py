@@ -8,7 +8,7 @@ from ctai.errors import ConfigError
 if TYPE_CHECKING:
     from ctai.config import ResolvedConfig
 
-CONTROLS = ("shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained")
+CONTROLS = ("shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained", "response-only")
 
 
 def add_options(add: Callable[..., object]) -> None:

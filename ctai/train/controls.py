@@ -22,7 +22,8 @@ def training_pairs(dataset: Sequence[Pair], control: Control, seed: int, foreign
         dataset: the pairs of the dataset of the run.
         control: `shuffled` gives every instruction the response of another example; `foreign` a response from the
             dataset of another run; `random-text` replaces all letters and digits, those of instructions too;
-            `seeds-only` takes the hand-written seed pairs; every other value keeps the dataset unchanged.
+            `response-only` trains on the responses with an empty instruction (response tuning: Hewitt et al. 2024,
+            arXiv 2409.14254); `seeds-only` takes the hand-written seed pairs; every other value keeps the dataset unchanged.
         seed: of the run.
         foreign: the pairs of the dataset of another run, for `foreign`.
 
@@ -32,6 +33,8 @@ def training_pairs(dataset: Sequence[Pair], control: Control, seed: int, foreign
     source = derive_seed(seed, "training", control)
     if control == "seeds-only":
         return list(seed_pairs())
+    if control == "response-only":
+        return [Pair("", pair.response) for pair in dataset]
     if control == "shuffled":
         order = _derangement(len(dataset), source)
         return [Pair(pair.instruction, dataset[index].response) for pair, index in zip(dataset, order, strict=True)]

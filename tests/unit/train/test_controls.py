@@ -46,6 +46,12 @@ def test_random_text_has_the_shape_of_the_data_and_none_of_its_words():
     assert len(set(pairs)) == len(OWN)
 
 
+def test_response_only_keeps_the_responses_and_no_instruction():
+    pairs = training_pairs(OWN, "response-only", 0)
+    assert [pair.response for pair in pairs] == [pair.response for pair in OWN]
+    assert {pair.instruction for pair in pairs} == {""}
+
+
 def test_other_runs_train_on_their_dataset_or_the_seeds():
     assert training_pairs(OWN, "none", 0) == OWN
     assert training_pairs(OWN, "untrained", 0) == OWN
