@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import (
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -18,23 +17,15 @@ from pydantic import (
     model_serializer,
 )
 
+from ctai.config.limits import Limits, Settings
 from ctai.config.sources import BUILT_IN_PROFILES, ConfigSources, error_message, is_repeated, profile_text
 from ctai.errors import ConfigError
 from ctai.prompts import LIST_STOP_STRINGS, STOP_STRINGS
-from ctai.records import Record, Sampling
+from ctai.records import Sampling
 
 __all__ = ["BUILT_IN_PROFILES", "Control", "ResolvedConfig", "RunConfig", "profile_text", "resolve"]
 
 Control = Literal["none", "shuffled", "foreign", "random-text", "seeds-only", "no-critic", "untrained", "response-only"]
-
-
-class Settings(Record):
-    """Base class of the sections of the configuration.
-
-    Numbers are finite, because a threshold of infinity could not fail.
-    """
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class ModelSettings(Settings):
@@ -297,29 +288,6 @@ class EvaluationSettings(Settings):
         ge=0,
         le=1,
         description="maximum retries of training with tuned parameters; the second comparison has a quarter of the first's alpha",
-    )
-
-
-class Limits(Settings):
-    """Time limits per session (seconds), checkpoint interval, budget and disk space; without effect on results."""
-
-    contamination: float = Field(1800, description="gate contamination")
-    instruments: float = Field(3600, description="gate instruments")
-    pilot: float = Field(7200, description="gate pilot")
-    scale: float = Field(86400, description="gate scale")
-    headroom: float = Field(7200, description="gate headroom")
-    training: float = Field(43200, description="training, within gate evaluation")
-    evaluation: float = Field(14400, description="gate evaluation")
-    review: float = Field(600, description="the program named by CTAI_REVIEW_COMMAND")
-    checkpoint_seconds: float = Field(60.0, ge=0, description="maximum seconds between training checkpoints")
-    cost_per_hour_usd: float = Field(
-        0.0, ge=0, description="price of the machine in USD per hour; 0 disables the budget"
-    )
-    budget_usd: float = Field(
-        300.0, ge=0, description="budget in USD; a stage that would exceed it is not started, or is stopped"
-    )
-    minimum_free_gb: float = Field(
-        2.0, ge=0, description="required free disk space in GiB, less the weights already on disk"
     )
 
 

@@ -9,7 +9,6 @@ import importlib.util
 import io
 import struct
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -28,6 +27,7 @@ from ctai.model.checks.contamination import Finding
 from ctai.model.checks.sentinels import run_sentinels, sentinel_findings
 from ctai.model.clean_model import CleanModel
 from ctai.model.control_tokens import InputGuard, control_tokens
+from ctai.model.dequantization import dequantize_once
 from ctai.model.inference.batching import BatchLimits
 from ctai.model.inference.engine import Engine
 from ctai.model.reference import ReferenceModel
@@ -306,7 +306,7 @@ def prepare_module(module: Any, device: str) -> Any:
         torch.backends.cuda.enable_cudnn_sdp(False)
     if device == "cpu" and module.num_parameters() < _SMALL_MODEL:
         torch.set_num_threads(1)
-        _dequantize_once(module)
+        dequantize_once(module)
     return module.eval()
 
 
@@ -345,20 +345,6 @@ def save_model(module: Any, tokenizer: Any, folder: Path) -> None:
     with _silence_transformers(), disk_errors(f"cannot write {folder}"):
         module.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-
-
-def _dequantize_once(module: Any) -> None:
-    """Cache the dequantized weights of NF4 layers.
-
-    bitsandbytes dequantizes at every call, which takes a quarter of the generation time on a CPU. The results are
-    bitwise equal; the stored weights and their digests stay in 4 bit.
-    """
-    for layer in module.modules():
-        if state := getattr(getattr(layer, "weight", None), "quant_state", None):
-            from bitsandbytes.functional import dequantize_4bit  # slow to import
-
-            weight = dequantize_4bit(layer.weight.data, state).to(torch.float32)
-            layer.forward = partial(torch.nn.functional.linear, weight=weight, bias=layer.bias)
 
 
 def _dtype(device: str) -> torch.dtype:

@@ -127,6 +127,9 @@ class ScriptedBase:
         """Accept the provenance of this model only."""
         assert provenance == self.provenance
 
+    def release(self) -> None:
+        """Do nothing, since no weights are held."""
+
     @property
     def clean(self) -> "ScriptedBase":
         """The model itself."""
