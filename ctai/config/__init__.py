@@ -4,6 +4,7 @@ Owns the defaults and bounds. It reads no environment variable and touches no mo
 """
 
 from ctai.config.feasibility import impossible_settings
+from ctai.config.limits import Limits
 from ctai.config.metric_values import MetricValue, gate_metrics, setting_value, threshold_of, to_metric
 from ctai.config.schema import (
     Control,
@@ -13,7 +14,6 @@ from ctai.config.schema import (
     HeadroomSettings,
     HeldoutSettings,
     InstrumentSettings,
-    Limits,
     ModelSettings,
     PilotSettings,
     QcThresholds,
