@@ -9,7 +9,6 @@ shows: the gates must stop the run by what they measure.
 import importlib
 import os
 import random
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from ctai.prompts import Pair
+from ctai.rundir import write_bytes
 from ctai.tasks import registry
 
 VARIABLE = "STUDY_FAULT"
@@ -62,7 +62,7 @@ def _other_data() -> None:
     gate: Any = importlib.import_module("ctai.gates.evaluation")
 
     def train(model: Any, context: Any, inputs: Any, folder: Path) -> Any:
-        shutil.copyfile(os.environ[DATA_VARIABLE], inputs.dataset)
+        write_bytes(inputs.dataset, Path(os.environ[DATA_VARIABLE]).read_bytes())
         return original(model, context, inputs, folder)
 
     original = gate.train_adapter

@@ -8,18 +8,24 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ctai.config import EvaluationSettings
-from ctai.evaluate.arms import BASE, BASE_FEW_SHOT, BASE_RAW, BASE_RESTYLED
 from ctai.records import Claim, EvaluationItem, EvaluationSummary, PairedComparison, RivalComparison
+from ctai.registry import RIVALS
 
 NARROW_MARGIN = 0.02
 """Second, smaller margin at which non-inferiority may be claimed, where the interval shows it."""
 
-RIVAL_NAMES = {
-    BASE_RAW: "the base with the bare instruction",
-    BASE: "the base in the training format",
-    BASE_FEW_SHOT: "the few-shot base",
-    BASE_RESTYLED: "the base with a restyled prompt",
-}
+RIVAL_NAMES = dict(
+    zip(
+        RIVALS,
+        (
+            "the base with the bare instruction",
+            "the base in the training format",
+            "the few-shot base",
+            "the base with a restyled prompt",
+        ),
+        strict=True,
+    )
+)
 UNDECIDED: Claim = "undecided"
 
 

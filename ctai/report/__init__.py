@@ -1,7 +1,7 @@
 """HTML report of a run: one self-contained file, written for finished, failed and damaged runs alike.
 
-`write_report` reads records and computes no metric and no verdict. Missing or unreadable records never raise; the report
-lists them. The report needs no network and no script.
+`write_report` reads records and decides no verdict; the rates of the base arms are those that gate headroom computes. Missing
+or unreadable records never raise; the report lists them. The report needs no network and no script.
 """
 
 from pathlib import Path

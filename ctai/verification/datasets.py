@@ -24,6 +24,7 @@ from ctai.records import (
 )
 from ctai.rundir import RunDir, read_jsonl, read_record, sha256_file
 from ctai.rundir.diff import differences
+from ctai.verification.quality import summary_differences
 from ctai.verification.shard import RecomputedShard, ShardPlan, recompute_shard
 
 
@@ -155,7 +156,7 @@ def _recompute_merged(
     )
     minimum = MinimumCount("unique_examples", config.scale.count)
     summary = summarize(header, qc_input, minimum, config.qc, rates.rates())
-    problems += differences(stored, summary, names[2])
+    problems += summary_differences(stored, summary, names[2])
     return summary
 
 

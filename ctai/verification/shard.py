@@ -37,6 +37,7 @@ from ctai.records import (
 )
 from ctai.rundir import read_jsonl, read_record, sha256_file
 from ctai.rundir.diff import differences, values_match
+from ctai.verification.quality import summary_differences
 
 DraftRecord = Example | Rejection
 """Record that an instruction ends in: kept as an example, or rejected."""
@@ -122,7 +123,7 @@ def recompute_shard(
         MinimumCount("kept_examples", plan.target),
         plan.config.qc,
     )
-    problems += differences(read_record(folder / SUMMARY, QcSummary), summary, f"{name}/{SUMMARY}")
+    problems += summary_differences(read_record(folder / SUMMARY, QcSummary), summary, f"{name}/{SUMMARY}")
     return RecomputedShard(examples, rejections, rounds, summary, tuple(problems))
 
 

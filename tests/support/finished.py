@@ -97,12 +97,14 @@ class Writer(generated.WorldModel):
 
 
 class TrainedWriter(Writer):
-    """The scripted model after training: it answers every zero-shot prompt rightly, and stops."""
+    """The scripted model after training: it answers nearly every zero-shot prompt rightly, and stops."""
 
     def complete(self, prompt: str) -> str:
         """Return the answer alone, or what the base would write where the prompt has no instruction."""
         if prompt.count("\nResponse:") != 1:
             return super().complete(prompt)
+        if zlib.crc32(prompt.encode()) % 80 == 0:
+            return " nothing at all"
         return f" {generated.answer_to(prompt.rsplit('Instruction: ', 1)[1].removesuffix(chr(10) + 'Response:'))}"
 
 

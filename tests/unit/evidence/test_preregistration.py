@@ -47,6 +47,9 @@ LOOSER = {
     "evaluation.alpha": 0.05,
     "evaluation.fdr": 0.2,
     "evaluation.max_interval_width": 0.3,
+    "evaluation.min_stop_rate": 0.9,
+    "evaluation.min_strict_share": 0.8,
+    "evaluation.non_inferiority_limit": -0.1,
 }
 
 

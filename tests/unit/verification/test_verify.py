@@ -272,10 +272,10 @@ def test_a_verdict_that_contradicts_its_metrics_is_found(rundir):
 def test_a_value_and_a_threshold_are_computed_again(rundir):
     edit_verdict(rundir, "scale", metrics=with_metric(rundir, "scale", "pair_acceptance", value=1.0))
     edit_verdict(rundir, "pilot", metrics=with_metric(rundir, "pilot", "runaway_rate", threshold=0.5))
-    edit_verdict(rundir, "evaluation", metrics=with_metric(rundir, "evaluation", "safety_regressions", n=40))
+    edit_verdict(rundir, "evaluation", metrics=with_metric(rundir, "evaluation", "guarded_non_inferiority", n=40))
     assert_found(
         rundir,
-        f"6-evaluation.json: safety_regressions.n: is 40, but 0 {FOLLOWS}",
+        f"6-evaluation.json: guarded_non_inferiority.n: is 40, but 0 {FOLLOWS}",
         "5-scale.json: pair_acceptance.value: is 1.0, but 0.",
         f"4-pilot.json: runaway_rate.threshold: is 0.5, but 0.05 {FOLLOWS}",
     )
