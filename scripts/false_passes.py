@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +87,10 @@ class Summary(Record):
     low: float
     high: float
     stopped_by: dict[str, int]
+    sft_content: float | None
+    few_shot_content: float | None
+    stop_rate: float | None
+    missed: dict[str, int]
 
 
 class Job(NamedTuple):
@@ -220,12 +225,36 @@ def summaries(outcomes: list[Outcome]) -> list[Summary]:
     groups["all faulty runs"] = [o for o in outcomes if o.kind != SOUND]
     rows = []
     for kind, group in groups.items():
+        if not group:
+            continue
         share = rate(sum(o.passed for o in group), len(group))
         gates = [o.stopped_by for o in group if o.stopped_by]
         counts = {gate: gates.count(gate) for gate in dict.fromkeys(gates)}
-        low, high = share.interval.low, share.interval.high
-        rows.append(Summary(kind=kind, passed=share.k, runs=share.n, low=low, high=high, stopped_by=counts))
+        rows.append(
+            Summary(
+                kind=kind,
+                passed=share.k,
+                runs=share.n,
+                low=share.interval.low,
+                high=share.interval.high,
+                stopped_by=counts,
+                sft_content=_mean([o.sft_content for o in group]),
+                few_shot_content=_mean([o.few_shot_content for o in group]),
+                stop_rate=_mean([o.stop_rate for o in group]),
+                missed=dict(Counter(reason.split()[0] for o in group for reason in o.reasons).most_common(4)),
+            )
+        )
     return rows
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """Return the mean of the values that there are; None if there are none."""
+    measured = [value for value in values if value is not None]
+    return sum(measured) / len(measured) if measured else None
+
+
+def _rate_cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def page(outcomes: list[Outcome]) -> str:
@@ -234,7 +263,9 @@ def page(outcomes: list[Outcome]) -> str:
     for s in summaries(outcomes):
         gates = ", ".join(f"{gate} {count}" for gate, count in s.stopped_by.items()) or "none"
         name = FAULTS.get(s.kind, "a sound run" if s.kind == SOUND else "all faulty runs together")
-        rows.append(f"| {name} | {s.passed} of {s.runs} | {s.low:.3f} to {s.high:.3f} | {gates} |")
+        rates = " | ".join(map(_rate_cell, (s.sft_content, s.few_shot_content, s.stop_rate)))
+        missed = ", ".join(f"`{metric}` {count}" for metric, count in s.missed.items())
+        rows.append(f"| {name} | {s.passed} of {s.runs} | {s.low:.3f} to {s.high:.3f} | {gates} | {rates} | {missed} |")
     commits = sorted({f"{o.git_commit[:12]}{' (changed)' if o.git_dirty else ''}" for o in outcomes})
     twice = sum(o.comparisons > 1 for o in outcomes if o.kind != SOUND)
     return "\n".join(
@@ -243,10 +274,11 @@ def page(outcomes: list[Outcome]) -> str:
             "",
             "Pass rates of faulty runs, which must not pass, and of sound runs, measured on the embedded model with whole runs",
             "of `pytest -m gates`. A faulty run starts from a copy of the sound run of its seed, so its data are sound and only",
-            "the fault of the row is wrong. Intervals are Wilson's, 95%.",
+            "the fault of the row is wrong. Intervals are Wilson's, 95%. SFT and few-shot base: mean content; stopped: mean rate of",
+            "answers that the model ended by itself.",
             "",
-            "| run | passed | rate, 95% interval | stopped by gate |",
-            "| --- | --- | --- | --- |",
+            "| run | passed | rate, 95% interval | stopped by gate | SFT | few-shot base | stopped | metrics missed most |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
             *rows,
             "",
             f"{len({o.seed for o in outcomes})} seeds, code at {', '.join(commits)}. {twice} of the faulty runs had the one",
@@ -258,7 +290,8 @@ def page(outcomes: list[Outcome]) -> str:
             "    python -m scripts.false_passes table --out runs/false-passes",
             "",
             "Limits: the rates hold for these faults on this small model. A milder fault, or a model with more to learn, may be",
-            "harder to detect; the interval shows how much the number of runs can prove.",
+            "harder to detect; the interval shows how much the number of runs can prove. Seeds are those whose base meets gate",
+            "headroom: with some draws of the wordings the embedded base answers 0.60 or more, which nothing relaxes.",
             "",
         ]
     )  # fmt: skip
