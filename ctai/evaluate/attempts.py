@@ -63,7 +63,7 @@ def comparison_identity(
     return ComparisonIdentity(
         adapter_tensors_digest(adapter),
         digest_of(pairs),
-        digest_of(sorted(item.instruction for item in heldout)),
+        digest_of(sorted(item.instruction for item in heldout if item.split == "asked")),  # the others decide nothing
         base_weights_digest,
     )
 
@@ -156,8 +156,9 @@ def comparison_differences(rundir: RunDir) -> Iterator[str]:
 def alpha_of_comparison(alpha: float, number: int) -> float:
     """Return the significance level of the n-th comparison: alpha * 6 / (pi^2 n^2), which sums to alpha over all n.
 
-    However many comparisons are made on one test set, the probability that any of them is a false success stays below
-    alpha (union bound; the series is that of Basel, as in the alpha spending of Foster and Stine 2008, JRSS B 70:429).
+    However many comparisons are made on one test set, the probability that the p-value of any of them gives a false GO
+    stays below alpha (union bound; the series is that of Basel, as in the alpha spending of Foster and Stine 2008, JRSS B
+    70:429). The 95% bounds of the other metrics, and the claims against rivals, are not corrected for the number of comparisons.
 
     Args:
         alpha: significance level of all comparisons together.

@@ -44,14 +44,17 @@ class ComparisonLedger:
         named = os.environ.get(LEDGER_VARIABLE, "").strip()
         try:
             if named:
-                return cls(Path(named).expanduser().absolute(), LEDGER_VARIABLE)
-            state = Path(os.environ.get("XDG_STATE_HOME", ""))
-            state = state if state.is_absolute() else Path.home() / ".local" / "state"  # a relative path is ignored
+                path = Path(named).expanduser().absolute()
+                if not path.name:
+                    raise CtaiError(f"{LEDGER_VARIABLE}={named} names no file. Set it to a file in a writeable folder")
+                return cls(path, LEDGER_VARIABLE)
+            default, state = Path.home() / ".local" / "state", Path(os.environ.get("XDG_STATE_HOME", ""))
+            state = state if state.is_absolute() else default  # a relative path is ignored
         except RuntimeError as error:
             raise CtaiError(
                 f"the ledger of test set comparisons has no place: there is no home folder. Set {LEDGER_VARIABLE}=FILE"
             ) from error
-        return cls(state / "ctai" / "test_set_comparisons.jsonl", "default")
+        return cls(state / "ctai" / "test_set_comparisons.jsonl", "default" if state == default else "XDG_STATE_HOME")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -60,10 +63,11 @@ class ComparisonLedger:
         Raises:
             CtaiError: its folder cannot be written, or another process holds the lock for a minute.
         """
-        lock = filelock.FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=_LOCK_SECONDS)
+        target = Path(os.path.realpath(self.path))  # one lock for all links to one file
+        lock = filelock.FileLock(target.with_name(f"{target.name}.lock"), timeout=_LOCK_SECONDS)
         with disk_errors(f"{self._name} cannot be written (set {LEDGER_VARIABLE} to a file in a writeable folder)"):
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 lock.acquire()
             except (filelock.Timeout, NotImplementedError) as error:
                 raise CtaiError(
@@ -83,8 +87,11 @@ class ComparisonLedger:
         """
         try:
             with disk_errors(f"cannot read {self.path}"):
-                exists = self.path.exists()
-            return read_jsonl(self.path, TestSetComparison) if exists else []
+                exists = self.path.exists() or self.path.is_symlink()
+            comparisons = read_jsonl(self.path, TestSetComparison) if exists else []
+            if exists and not comparisons:  # it is written with its first comparison
+                raise CtaiError("it is empty")
+            return comparisons
         except CtaiError as error:
             raise CtaiError(
                 f"{self._name} is not readable, so the number of earlier comparisons is not known ({error}). Restore the "

@@ -49,7 +49,7 @@ def read_cases(rundir: RunDir) -> list[TestCase]:
         name = rundir.relative(path)
         try:
             root = ElementTree.parse(path).getroot()
-        except ElementTree.ParseError as error:
+        except (ElementTree.ParseError, ValueError, LookupError) as error:  # also an encoding that Python lacks
             raise CtaiError(f"{name} is not a JUnit report: {error}") from error
         for suite in root.iter("testsuite"):
             facts = _properties(suite.findall("properties/property"))

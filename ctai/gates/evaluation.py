@@ -138,7 +138,12 @@ def _evaluate(
     """
     outputs = tuple(paths.results / name for name in OUTPUTS)
     answers = {name: arm.items for name, arm in base_answers(run).items()}
-    parameters = {"evaluation": config.evaluation, "control": config.control, "seed": config.seed}
+    parameters = {
+        "evaluation": config.evaluation,
+        "intraclass_correlation": config.heldout.intraclass_correlation,
+        "control": config.control,
+        "seed": config.seed,
+    }
     inputs = {"adapter": training.adapter_digest, "base_answers": digest_of(answers)}
     stage = run.stage(paths.evidence.name, paths.evidence, parameters, inputs)
     if stage.complete() is not None:

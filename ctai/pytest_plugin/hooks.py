@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -64,9 +64,20 @@ def pytest_configure(config: pytest.Config) -> None:
     display = TerminalProgress()
     with _usage_errors():
         state = config.stash[_STATE] = GateSession(options_to_run(config.option, display), display)
+    config.pluginmanager.register(_CollectionErrors(state))
     state.on_sigterm = signal.signal(signal.SIGTERM, _interrupt)  # sent by a machine before it stops
     if not config.option.xmlpath:
         config.option.xmlpath = str(state.draft)
+
+
+class _CollectionErrors(NamedTuple):
+    """Plugin that records a file which cannot be collected as a failed test; the hook itself knows no session."""
+
+    state: GateSession
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Record a collection error."""
+        self.state.add_failure(report)
 
 
 @contextmanager
@@ -122,7 +133,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     state.gate_of_test = {item.nodeid: gate.name for item in items if (gate := _gate_of(item))}
     gates = set(state.gate_of_test.values())
     state.selected = [name for name in GATE_NAMES if name in gates]
-    state.whole = not state.deselected and all(_tests_every_metric(gate, items) for gate in GATES)
+    state.whole = (
+        not (state.deselected or state.failed_tests)  # a file that cannot be collected has failed already
+        and all(_tests_every_metric(gate, items) for gate in GATES)
+        and _collects_every_file(config.rootpath / "tests" / "gates", items)
+    )
     for name in state.selected:
         before = [gate.name for gate in gates_before(name)]
         if all(gate in state.selected for gate in before):
@@ -140,6 +155,11 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
         state = item.config.stash.get(_STATE, None)
         if state is not None and item.get_closest_marker("gates"):
             state.deselected = True
+
+
+def _collects_every_file(folder: Path, items: Sequence[pytest.Item]) -> bool:
+    """Return True if every file of gate tests has a test in the session; one that is ignored or not named has none."""
+    return {item.path for item in items}.issuperset(folder.rglob("test_*.py"))
 
 
 def _tests_every_metric(gate: GateSpec, items: Sequence[pytest.Item]) -> bool:

@@ -191,8 +191,8 @@ class GateSession:
             return None
         return explain(self.run.rundir, gate, result.metric(metric))
 
-    def add_failure(self, report: pytest.TestReport) -> None:
-        """Record a failed test, or the error of its setup or teardown, whether it belongs to a gate or not."""
+    def add_failure(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        """Record a failed test, the error of its setup or teardown, or a file that cannot be collected."""
         if report.failed:
             self.failed_tests.setdefault(report.nodeid, _message_of(report))
 
@@ -221,7 +221,7 @@ def user_message(error: Exception) -> str:
     return str(error) if isinstance(error, CtaiError) else disk_error_message(error)
 
 
-def _message_of(report: pytest.TestReport) -> str:
+def _message_of(report: pytest.TestReport | pytest.CollectReport) -> str:
     """Return the first line of the message of a failed test."""
     crash = getattr(report.longrepr, "reprcrash", None)
     return _first_line(crash.message if crash else str(report.longrepr))

@@ -112,11 +112,15 @@ RELAXABLE_SETTINGS = (
     RelaxableSetting("heldout.lift_to_detect", "higher", "the power of the test set is that for a larger lift"),
     RelaxableSetting("heldout.discordance", "lower", "the power of the test set is that for less noise"),
     RelaxableSetting("heldout.intraclass_correlation", "lower", "items of one family count as more independent"),
-    RelaxableSetting("evaluation.fdr", "higher", "more types are called different by chance"),
+    RelaxableSetting(
+        "evaluation.fdr",
+        "different",
+        "a higher one calls more types different by chance, a lower one misses regressions",
+    ),
 )
 
 CLAIM_SETTINGS = (
-    RelaxableSetting("generation.few_shot_examples", "lower", "the few-shot base is a weaker rival"),
+    RelaxableSetting("generation.few_shot_examples", "different", "the few-shot base may be a weaker rival"),
     RelaxableSetting("heldout.count", "lower", "the test set is smaller"),
     RelaxableSetting("critic.probes", "lower", "the critic is calibrated on fewer probes"),
     RelaxableSetting("headroom.max_new_tokens", "lower", "answers of every arm are cut off earlier"),
@@ -124,6 +128,7 @@ CLAIM_SETTINGS = (
     RelaxableSetting("scale.count", "lower", "the training dataset is smaller"),
     RelaxableSetting("scale.shards", "lower", "fewer independent seeds generate the dataset"),
     RelaxableSetting("training.epochs", "lower", "the model is trained for fewer steps"),
+    RelaxableSetting("training.batch_size", "higher", "the model is trained for fewer steps"),
     RelaxableSetting("training.max_tokens", "lower", "longer examples are left out of training"),
 )
 """Settings that weaken the claim of a run that falls short of its built-in profile; they are sizes, not thresholds."""

@@ -30,8 +30,8 @@ def development_differences(
     settings, name = config.training, f"{folder}/training_manifest.json"
     pairs = [Pair(example.instruction, example.response) for example in read_jsonl(rundir.dataset, Example)]
     split = split_pairs(pairs, settings, config.seed)
-    trained = training.examples + int(training.hyperparameters.get("left_out_too_long", 0))
-    held_out = training.dev_examples + int(training.hyperparameters.get("dev_left_out_too_long", 0))
+    trained = training.examples + _count(training, "left_out_too_long")
+    held_out = training.dev_examples + _count(training, "dev_left_out_too_long")
     is_seeds_only = config.control == "seeds-only"  # its pairs are the seed pairs, not those of the dataset
     if not is_seeds_only and trained != len(split.training):
         yield f"{name}: counts {trained} training pairs, but the dataset gives {len(split.training)}"
@@ -45,8 +45,14 @@ def development_differences(
     yield from differences({key: getattr(training, key) for key in expected}, expected, name)
     steps = [evaluation.step for evaluation in evaluations]
     interval = evaluation_interval(planned, settings)
-    schedule = [step for step in range(1, training.steps + 1) if is_evaluated(step, planned, interval)]
+    schedule = [step for step in range(1, min(training.steps, planned) + 1) if is_evaluated(step, planned, interval)]
     yield from differences(steps, schedule if training.dev_examples else [], f"{folder}/dev_loss.jsonl steps")
+
+
+def _count(training: TrainingManifest, name: str) -> int:
+    """Return a count among the hyperparameters; -1 for anything else, which no count equals."""
+    count = training.hyperparameters.get(name, 0)
+    return count if type(count) is int else -1
 
 
 def _expected(

@@ -54,7 +54,12 @@ def artifact_differences(rundir: RunDir, artifacts: Mapping[str, str], origin: s
     root = rundir.root.resolve()
     for name, digest in artifacts.items():
         path = rundir.path(name)
-        if not path.resolve().is_relative_to(root):
+        try:
+            is_inside = path.resolve().is_relative_to(root)
+        except (OSError, RuntimeError, ValueError):  # too long, a loop of links, or a NUL character
+            yield f"{name!r}: names no file, but {origin}"
+            continue
+        if not is_inside:
             yield f"{name}: lies outside the run directory, but {origin}"
         elif not path.exists():
             yield f"{name}: missing; {origin}"
@@ -129,6 +134,11 @@ def _arm_inputs(records: RunRecords, arm: Arm, adapter: str) -> dict[str, str]:
     return {**records.provenance.identity(), **inputs}
 
 
+def _recorded_input(folder: Path, name: str) -> str:
+    """Return an input of a stage as its manifest has it; empty if it has none."""
+    return read_record(folder / "manifest.json", StageManifest).inputs.get(name, "")
+
+
 def _arm_check_inputs(records: RunRecords, adapter: str) -> dict[str, str]:
     provenance = records.provenance.model_copy(update={"adapter_digest": adapter})
     prompts = [CompletionStylePrompts.zero_shot(item.instruction) for item in records.heldout[:ARM_CHECK_PROMPTS]]
@@ -142,9 +152,9 @@ def _evaluation_inputs(records: RunRecords) -> Inputs:
     for attempt in range(config.evaluation.retries + 1):
         paths = attempt_paths(records.rundir, attempt)
         digest = adapter_digest(paths.adapter)
-        training_inputs = {
-            "dataset": sha256_file(records.rundir.dataset),
-        }
+        training_inputs = {"dataset": sha256_file(records.rundir.dataset)}
+        if config.control_data:  # a file outside the run directory, whose digest is taken from the record
+            training_inputs["control_data"] = _recorded_input(paths.adapter, "control_data")
         yield paths.adapter, {**records.provenance.identity(), **training_inputs}
         yield paths.results / "arms" / SFT, _arm_inputs(records, sft_arm(config), digest)
         yield records.rundir.arm_check(paths.results).parent, _arm_check_inputs(records, digest)

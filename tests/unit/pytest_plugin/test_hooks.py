@@ -242,6 +242,41 @@ def test_a_failed_test_of_no_gate_is_red_everywhere_until_a_whole_session_passes
     assert report.read_bytes() == whole
 
 
+def test_a_file_of_gate_tests_that_is_left_out_does_not_clear_its_failure(tmp_path):
+    project, run = gates_project(tmp_path, 0.01, GATE_NAMES), ("-m", "gates", "--run-dir", "run", ".")
+    more = project / "tests" / "gates" / "test_more.py"
+    more.parent.mkdir(parents=True)
+    more.write_text("def test_more():\n    assert False\n")
+    log = project / "run" / "evidence" / "sessions.json"
+    assert run_pytest(project, *run).returncode == 1
+    failed = read_record(log, SessionLog).failed_tests
+    assert list(failed) == ["tests/gates/test_more.py::test_more"]
+    assert run_pytest(project, *run, "--ignore=tests/gates/test_more.py").returncode == 0
+    assert read_record(log, SessionLog).failed_tests == failed
+    more.write_text("def test_more():\n    pass\n")
+    assert run_pytest(project, *run).returncode == 0
+    assert read_record(log, SessionLog).failed_tests == {}
+
+
+def test_a_file_that_cannot_be_collected_is_a_failed_test(tmp_path):
+    project = gates_project(tmp_path, 0.01, GATE_NAMES)
+    (project / "test_broken.py").write_text("import nothing_of_this_name\n")
+    done = run_pytest(project, "-m", "gates", "--run-dir", "run", "--continue-on-collection-errors")
+    assert done.returncode == 1
+    log = read_record(project / "run" / "evidence" / "sessions.json", SessionLog)
+    assert list(log.failed_tests) == ["test_broken.py"]
+    assert "NOT PASSED: 1 failed test: test_broken.py" in done.stdout
+
+
+def test_the_report_in_the_evidence_has_no_path_of_the_machine(tmp_path):
+    project = gates_project(tmp_path, 0.5, GATE_NAMES)
+    assert run_pytest(project, "-m", "gates", "--run-dir", "run").returncode == 1
+    report = (project / "run" / "evidence" / "gates.xml").read_text()
+    assert "<skipped" in report
+    assert str(ROOT) not in report
+    assert str(tmp_path) not in report
+
+
 @pytest.mark.fault(41, plant="a failing test in tests/gates without a mark", check="marks of the plugin, session log")
 def test_a_test_that_its_author_forgot_to_mark_runs_with_the_gates(tmp_path):
     project = gates_project(tmp_path, 0.01, ())
