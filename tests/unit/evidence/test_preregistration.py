@@ -97,6 +97,7 @@ SMALLER = {
     "scale.count": 20,
     "scale.shards": 1,
     "training.epochs": 0.5,
+    "training.batch_size": 32,
     "training.max_tokens": 64,
 }
 
