@@ -230,7 +230,7 @@ def summaries(outcomes: list[Outcome]) -> list[Summary]:
         if not group:
             continue
         share = rate(sum(o.passed for o in group), len(group))
-        gates = [o.stopped_by for o in group if o.stopped_by]
+        gates = [o.stopped_by or "refused without a verdict" for o in group if not o.passed]
         counts = {gate: gates.count(gate) for gate in dict.fromkeys(gates)}
         rows.append(
             Summary(
