@@ -39,7 +39,7 @@ FAULTS = {
     "foreign": "responses of another seed's instructions",
     "random-text": "an adapter trained on random text",
     "contaminated": "a base model with an SFT adapter merged in",
-    "epochs-0.015": "undertrained: 0.015 epochs",
+    "epochs-0.02": "undertrained: 0.02 epochs",
     "epochs-0.03": "undertrained: 0.03 epochs",
     "epochs-0.06": "undertrained: 0.06 epochs",
     "epochs-0.075": "undertrained: 0.075 epochs",
