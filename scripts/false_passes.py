@@ -268,7 +268,7 @@ def page(outcomes: list[Outcome]) -> str:
         rates = " | ".join(map(_rate_cell, (s.sft_content, s.few_shot_content, s.stop_rate)))
         missed = ", ".join(f"`{metric}` {count}" for metric, count in s.missed.items())
         rows.append(f"| {name} | {s.passed} of {s.runs} | {s.low:.3f} to {s.high:.3f} | {gates} | {rates} | {missed} |")
-    commits = sorted({f"{o.git_commit[:12]}{' (changed)' if o.git_dirty else ''}" for o in outcomes})
+    commits = sorted({f"{o.git_commit[:12]}{' (scripts changed)' if o.git_dirty else ''}" for o in outcomes})
     twice = sum(o.comparisons > 1 for o in outcomes if o.kind != SOUND)
     return "\n".join(
         [
