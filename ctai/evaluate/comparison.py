@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from ctai.config import RunConfig
 from ctai.errors import CtaiError
-from ctai.evaluate.arms import BASE, BASE_FEW_SHOT, SFT
+from ctai.evaluate.arms import BASE, BASE_FEW_SHOT, BASE_REPARTITIONED, SFT
 from ctai.evaluate.claims import rival_comparison, strongest
 from ctai.evaluate.metrics import no_go_reasons
 from ctai.records import ClusteredRate, EvaluationItem, EvaluationSummary, PairedComparison, Rate, RivalComparison
+from ctai.registry import RIVALS
 from ctai.statistics import PairedResults, clustered_rate, compare, compare_paired, rate, surely_worse
 from ctai.tasks import GUARDED_TYPES
 
@@ -35,6 +36,12 @@ class ArmAnswers(NamedTuple):
     sft: Sequence[EvaluationItem]
     rivals: Mapping[str, Sequence[EvaluationItem]]
     noise: Sequence[EvaluationItem]
+
+    @classmethod
+    def of(cls, base_arms: Mapping[str, Sequence[EvaluationItem]], sft: Sequence[EvaluationItem]) -> "ArmAnswers":
+        """Return the answers of SFT beside those of the arms of the base, by arm (`ctai.evaluate.arms.base_arms`)."""
+        rivals = {name: base_arms[name] for name in RIVALS if name != BASE}
+        return cls(base_arms[BASE], sft, rivals, base_arms[BASE_REPARTITIONED])
 
     def select(self, split: str) -> "ArmAnswers":
         """Return the answers to the items of one part of the test set: `asked` or `unseen` families."""
@@ -87,7 +94,7 @@ def summarize_evaluation(
     asked, unseen = answers.select("asked"), answers.select("unseen")
     if not asked.base:
         raise CtaiError("the test set has no items of the families that the run may generate")
-    content = _against_base(asked, config)
+    content = _by_type(asked.base, asked.sft, config)
     rivals = _against_rivals(asked, config)
     guarded, by_type_few_shot = _against_few_shot(asked, config)
     significant = sum(bool(comparison.significant) for comparison in content.by_type.values())
@@ -96,7 +103,10 @@ def summarize_evaluation(
         overall_strict=_against_stop_rule(asked, config),
         by_type=content.by_type,
         bh_correction={"fdr": config.evaluation.fdr, "tests": len(content.by_type), "significant": significant},
-        rates=_rates(asked, config),
+        rates={
+            BASE_STRICT: _rate([item.strict for item in asked.base], asked.base, config),
+            **{name: rival.comparison.base for name, rival in rivals.items()},
+        },
         stop_rate=_rate([item.stopped for item in asked.sft], asked.sft, config),
         strict_share=_strict_share(asked.sft, config),
         rivals=rivals,
@@ -124,11 +134,6 @@ def summarize_evaluation(
 
 
 # ------------------------------------------------------------------------------------------------- comparisons
-
-
-def _against_base(answers: ArmAnswers, config: RunConfig) -> PairedResults:
-    """Compare SFT with the zero-shot base on content, over all items and by type."""
-    return _by_type(answers.base, answers.sft, config)
 
 
 def _against_stop_rule(answers: ArmAnswers, config: RunConfig) -> PairedComparison:
@@ -195,14 +200,6 @@ def _by_type(rival: Sequence[EvaluationItem], sft: Sequence[EvaluationItem], con
 
 
 # ------------------------------------------------------------------------------------------------------- rates
-
-
-def _rates(answers: ArmAnswers, config: RunConfig) -> dict[str, ClusteredRate]:
-    """Return the success rates of the arms of the base: strict for the zero-shot base, and content for each arm."""
-    content = {
-        name: _rate([item.content for item in items], items, config) for name, items in answers.all_rivals.items()
-    }
-    return {BASE_STRICT: _rate([item.strict for item in answers.base], answers.base, config), **content}
 
 
 def _strict_share(sft: Sequence[EvaluationItem], config: RunConfig) -> ClusteredRate:

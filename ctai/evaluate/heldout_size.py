@@ -15,7 +15,7 @@ from ctai.tasks import GUARDED_TYPES
 from ctai.tasks.heldout import build_heldout, unseen_families
 from ctai.tasks.registry import select_families
 
-NON_INFERIORITY_MARGIN = 0.05
+NON_INFERIORITY_MARGIN = -EvaluationSettings().non_inferiority_limit
 # A lift goes with items that differ by chance, so that the arms differ on more items than the lift.
 CHANCE_DISCORDANCE = 0.10
 

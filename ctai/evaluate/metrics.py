@@ -22,11 +22,9 @@ def no_go_reasons(summary: EvaluationSummary, config: RunConfig) -> tuple[str, .
         summary: the comparison; its field `go` is not read.
         config: with the thresholds; its alpha is that of this comparison on the test set.
     """
-    specs = {name: metric_spec(name) for name in comparison_values(summary, "")}
-    metrics = (
-        to_metric(specs[name], value, threshold_of(specs[name], config))
-        for name, value in comparison_values(summary, "").items()
-    )
+    values = comparison_values(summary, "")
+    specs = [(metric_spec(name), value) for name, value in values.items()]
+    metrics = (to_metric(spec, value, threshold_of(spec, config)) for spec, value in specs)
     return tuple(metric.sentence() for metric in metrics if metric.missed)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ctai.evaluate.claims import claim_sentence, rival_sentence
-from ctai.records import EvaluationItem, EvaluationSummary, PairedComparison, Rate
+from ctai.records import EvaluationItem, EvaluationSummary, PairedComparison
 from ctai.rundir import write_json, write_jsonl, write_text
 
 OUTPUTS = ("base_items.jsonl", "sft_items.jsonl", "evaluation.json", "summary.txt")
@@ -44,11 +44,11 @@ def summary_text(summary: EvaluationSummary) -> str:
             *_claim_lines(summary),
             "",
             "Base arms (success rate, 95% interval clustered by family)",
-            *(f"  {name:<20}{_rate_text(value)}" for name, value in summary.rates.items()),
-            f"Answers of SFT ended by itself: {_rate_text(summary.stop_rate)}",
-            f"Correct answers of SFT ended by itself: {_rate_text(summary.strict_share)}",
+            *(f"  {name:<20}{value.text}" for name, value in summary.rates.items()),
+            f"Answers of SFT ended by itself: {summary.stop_rate.text}",
+            f"Correct answers of SFT ended by itself: {summary.strict_share.text}",
             f"Types surely worse than the few-shot base: {', '.join(summary.regressions) or 'none'}",
-            f"Noise floor (base against base, other batches): {_rate_text(summary.noise_floor)}",
+            f"Noise floor (base against base, other batches): {summary.noise_floor.text}",
             f"Largest difference of a log-probability between the arms: {summary.logit_difference:.3g}",
             *(f"Arm {name}: {digest}" for name, digest in summary.arms.items()),
             "",
@@ -66,12 +66,8 @@ def _claim_lines(summary: EvaluationSummary) -> Iterator[str]:
         yield f"Transfer to families held out whole: {rival_sentence(name, rival)}."
 
 
-def _rate_text(value: Rate) -> str:
-    return f"{value.value:.3f} [{value.interval.low:.3f}, {value.interval.high:.3f}]"
-
-
 def _row(name: str, c: PairedComparison) -> str:
     lift = f"{c.lift:+.3f} [{c.lift_interval.low:+.3f}, {c.lift_interval.high:+.3f}]"
     adjusted = "" if c.p_adjusted is None else f"{c.p_adjusted:.2g}"
-    rates = f"{_rate_text(c.base):<21}{_rate_text(c.sft):<21}{lift:<25}"
+    rates = f"{c.base.text:<21}{c.sft.text:<21}{lift:<25}"
     return f"{name:<26}{c.n:>5}{c.effective_n:>8.0f}  {rates}{c.p_value:>9.2g}{adjusted:>9}{c.cohens_h:>7.2f}"

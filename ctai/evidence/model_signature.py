@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from ctai.errors import CtaiError
 from ctai.evidence.dsse import load_pem
-from ctai.rundir import RunDir, disk_errors, sha256_file, temporary_name
+from ctai.rundir import SUCCESS_MARKER, RunDir, disk_errors, sha256_file, temporary_name
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
 SUFFIX = ".model.sig"
 _SIGNED_FILES = "adapter_*"
-_SUCCESS_MARKER = "TRAINING_SUCCESS"
 # The curves that the specification of the bundle allows.
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
@@ -34,7 +33,7 @@ def sign_adapters(rundir: RunDir, key: Path) -> list[Path]:
     Raises:
         CtaiError: there is no adapter, it cannot be signed, or the extra `sign` is not installed.
     """
-    folders = sorted(path.parent for path in rundir.path("checkpoints").glob(f"*/{_SUCCESS_MARKER}"))
+    folders = sorted(path.parent for path in rundir.path("checkpoints").glob(f"*/{SUCCESS_MARKER}"))
     if not folders:
         raise CtaiError(f"{rundir.root} holds no trained adapter to sign")
     return [_sign(folder, key) for folder in folders]

@@ -7,7 +7,6 @@ from ctai.config import RunConfig, gate_metrics
 from ctai.evaluate.arms import (
     ARM_CHECK_PROMPTS,
     BASE,
-    BASE_REPARTITIONED,
     SFT,
     arm_check,
     arm_check_inputs,
@@ -38,10 +37,9 @@ from ctai.model.lazy import LazyAdapterModel
 from ctai.pipeline.run import Run
 from ctai.prompts import CompletionStylePrompts
 from ctai.records import ArmCheck, EvaluationItem, EvaluationSummary, HeldoutItem, Record, TrainingManifest
-from ctai.registry import RIVALS
-from ctai.rundir import digest_of, read_jsonl, read_record, write_json
+from ctai.rundir import SUCCESS_MARKER, digest_of, read_jsonl, read_record, write_json
 from ctai.train.schedule import steps_for
-from ctai.train.sft import SUCCESS_MARKER, TrainingInputs, train_adapter
+from ctai.train.sft import TrainingInputs, train_adapter
 
 _ADAPTER_FILES = ("training_manifest.json", "adapter_model.safetensors", "adapter_config.json")
 
@@ -155,9 +153,8 @@ def _evaluate(
         difference = _logit_difference(run, sft, heldout, run.rundir.arm_check(paths.results))
         sft_items = evaluate_arm(sft, sft_arm(config), heldout, run, paths.results / "arms" / SFT).items
         digests = _arm_digests(run, sft)
-    rivals = {name: items for name, items in answers.items() if name in RIVALS and name != BASE}
     summary = summarize_evaluation(
-        ArmAnswers(answers[BASE], sft_items, rivals, answers[BASE_REPARTITIONED]),
+        ArmAnswers.of(answers, sft_items),
         ArmIdentity(digests, difference),
         config,
         run.run_id,

@@ -22,7 +22,7 @@ from ctai.evidence.result import GateResult
 from ctai.evidence.review import ReviewContext, right_answer_samples
 from ctai.model.lazy import LazyReferenceModel
 from ctai.pipeline.run import Run
-from ctai.records import EvaluationItem, HeldoutItem, ModelProvenance, Rate
+from ctai.records import EvaluationItem, HeldoutItem, ModelProvenance
 from ctai.registry import RIVALS
 from ctai.rundir import RunDir, read_jsonl, read_record, write_json
 
@@ -57,7 +57,7 @@ def headroom_values(
     artifact = rundir.relative(rundir.base_answers(BASE))
     noise = noise_floor(items[BASE], items[BASE_REPARTITIONED])
     rates = {name: content_rate(items[name], correlation) for name in RIVALS if name != BASE}
-    rivals = ", ".join(f"{name} {_rate_text(rate)}" for name, rate in rates.items())
+    rivals = ", ".join(f"{name} {rate.text}" for name, rate in rates.items())
     note = f"{rivals}; base against base in other batches differs on {noise.value:.3f}"
     value = MetricValue(base.value, base.interval, base.n, artifact)
     return {
@@ -76,12 +76,8 @@ def _reference_value(items: Sequence[EvaluationItem] | None, rundir: RunDir, con
     value = MetricValue(content.value, content.interval, content.n, rundir.relative(rundir.base_answers(REFERENCE)))
     if config.headroom.reference_required:
         return value._replace(note=config.headroom.reference)
-    note = f"{config.headroom.reference} {_rate_text(content)}, only reported (headroom.reference_required = false)"
+    note = f"{config.headroom.reference} {content.text}, only reported (headroom.reference_required = false)"
     return value._replace(note=note, applicable=False)
-
-
-def _rate_text(value: Rate) -> str:
-    return f"{value.value:.3f} [{value.interval.low:.3f}, {value.interval.high:.3f}]"
 
 
 def base_answers(run: Run) -> dict[str, ArmResult]:

@@ -40,6 +40,11 @@ class Rate(Record):
     value: float
     interval: Interval
 
+    @property
+    def text(self) -> str:
+        """Value and interval, such as `0.583 [0.511, 0.651]`."""
+        return f"{self.value:.3f} [{self.interval.low:.3f}, {self.interval.high:.3f}]"
+
 
 class ClusteredRate(Rate):
     """Proportion of items that come in clusters (families); the interval is clustered.

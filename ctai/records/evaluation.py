@@ -212,7 +212,7 @@ class TestSetComparison(Record):
 
 
 Claim = Literal["superior", "non-inferior", "inferior", "undecided"]
-"""What a comparison shows of SFT against a rival."""
+"""Statement that a comparison supports about SFT against a rival."""
 
 
 class RivalComparison(Record):

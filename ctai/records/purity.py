@@ -100,6 +100,6 @@ class PurityLedger(Record):
         if not kept.n:
             return "purity unknown: no family parses a kept pair"
         return (
-            f"purity {kept.value:.3f} [{kept.interval.low:.3f}, {kept.interval.high:.3f}] of {kept.n} parsed pairs, pair critic "
+            f"purity {kept.text} of {kept.n} parsed pairs, pair critic "
             f"{gain.value:+.3f} [{gain.interval.low:+.3f}, {gain.interval.high:+.3f}]: {gain.finding}"
         )

@@ -21,11 +21,12 @@ from ctai.rundir.files import (
     write_text,
 )
 from ctai.rundir.hashing import canonical_json, digest_of, digest_path, jsonable, sha256_bytes, sha256_file, sha256_tree
-from ctai.rundir.layout import PLANNED_ARTIFACTS, RunDir
+from ctai.rundir.layout import PLANNED_ARTIFACTS, SUCCESS_MARKER, RunDir
 from ctai.rundir.stage import Batches, Stage
 
 __all__ = [
     "PLANNED_ARTIFACTS",
+    "SUCCESS_MARKER",
     "Batches",
     "RunDir",
     "Stage",

@@ -17,6 +17,9 @@ from ctai.records import SCHEMA_VERSION
 from ctai.registry import GateSpec
 from ctai.rundir.files import disk_errors, remove_leftovers, temporary_name
 
+SUCCESS_MARKER = "TRAINING_SUCCESS"
+"""File in the folder of an adapter that is written last."""
+
 PLANNED_ARTIFACTS = (
     "artifacts/pilot",
     "artifacts/shards",

@@ -21,6 +21,7 @@ from ctai.prompts import Pair
 from ctai.provenance import UNKNOWN, StageContext
 from ctai.records import Example, ModelProvenance, QcSummary, TrainingManifest, TrainingSuccess, Verdict
 from ctai.rundir import (
+    SUCCESS_MARKER,
     RunDir,
     Stage,
     read_jsonl,
@@ -36,7 +37,6 @@ from ctai.train.loop import DevelopmentPlan, TrainedAdapter, TrainingPlan, fit
 from ctai.train.schedule import evaluation_interval, may_stop_early, steps_for
 from ctai.train.split import split_pairs
 
-SUCCESS_MARKER = "TRAINING_SUCCESS"
 UNTRAINED_LEARNING_RATE = 1e-9
 
 

@@ -1,6 +1,5 @@
 """Recomputation of the development split of a training: its size, its evaluations, and the adapter that was kept."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +8,14 @@ from ctai.prompts import Pair
 from ctai.records import DevEvaluation, Example, TrainingManifest
 from ctai.rundir import RunDir, read_jsonl
 from ctai.rundir.diff import differences
-from ctai.train.schedule import evaluation_interval, is_evaluated, may_stop_early, steps_for
+from ctai.train.schedule import (
+    best_evaluation,
+    evaluation_interval,
+    has_converged,
+    is_evaluated,
+    may_stop_early,
+    steps_for,
+)
 from ctai.train.split import split_pairs
 
 
@@ -61,18 +67,13 @@ def _expected(
     """Return the fields of the manifest that follow from the number of steps and the development losses."""
     losses = [evaluation.loss for evaluation in evaluations]
     patience = config.training.early_stop_patience if may_stop_early(config.control) else 0
-    best, last_improvement, end = math.inf, 0, planned
-    for number, loss in enumerate(losses):
-        if loss < best:
-            best, last_improvement = loss, number
-        elif patience and number - last_improvement >= patience:
-            end = evaluations[number].step
-            break
+    ends = (evaluations[i].step for i in range(len(losses)) if has_converged(losses[: i + 1], patience))
+    end = next(ends, planned)
     keeps_best = bool(losses) and may_stop_early(config.control)
     return {
         "planned_steps": planned,
         "steps": end,
         "dev_losses": losses,
         "stopped_early": end < planned,
-        "kept_step": evaluations[losses.index(min(losses))].step if keeps_best else end,
+        "kept_step": evaluations[best_evaluation(losses)].step if keeps_best else end,
     }

@@ -8,7 +8,6 @@ from ctai.config import RunConfig
 from ctai.errors import CtaiError
 from ctai.evaluate.arms import (
     BASE,
-    BASE_REPARTITIONED,
     REFERENCE,
     SFT,
     Arm,
@@ -46,13 +45,10 @@ from ctai.records import (
     TrainingSuccess,
     Verdict,
 )
-from ctai.registry import RIVALS
-from ctai.rundir import RunDir, digest_of, read_jsonl, read_record, sha256_file
+from ctai.rundir import SUCCESS_MARKER, RunDir, digest_of, read_jsonl, read_record, sha256_file
 from ctai.rundir.diff import differences
 from ctai.tasks import registry
 from ctai.verification.development import development_differences
-
-SUCCESS_MARKER = "TRAINING_SUCCESS"
 
 
 class RecomputedArm(NamedTuple):
@@ -205,12 +201,7 @@ def _recompute_attempt(records: EvaluationRecords, attempt: _Attempt) -> tuple[E
     weights = provenance.weights_digest
     digests = {BASE: weights, SFT: digest_of([weights, adapter_digest(paths.adapter)])}
     summary = summarize_evaluation(
-        ArmAnswers(
-            base[BASE].items,
-            sft.items,
-            {name: arm.items for name, arm in base.items() if name in RIVALS and name != BASE},
-            base[BASE_REPARTITIONED].items,
-        ),
+        ArmAnswers.of({name: arm.items for name, arm in base.items()}, sft.items),
         ArmIdentity(digests, read_record(rundir.arm_check(paths.results), ArmCheck).logit_difference),
         config,
         stored.run_id,
