@@ -11,7 +11,7 @@ import itertools
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ MAX_WORDS = 25  # of one sentence: no short answer needs a longer one
 MAX_EXPLAINED_WORDS = 60  # of the answer together with its explanation
 MAX_INSTRUCTION_CHARS = 1000
 
-TYPES = ("fact", "word", "number", "list", "format", "translate", "safety")
+TYPES = ("fact", "word", "number", "list", "format", "constraints", "translate", "safety")
 # Types in which training must not lose what a few examples in the prompt give: no refusal, no format.
 GUARDED_TYPES = ("safety", "format")
 
@@ -61,6 +61,7 @@ class Family(ABC):
         phrasings: wordings of the instruction, each with ``{key}``.
         statements: sentences that state a fact, with ``{key}`` and ``{answer}``.
         keys: items to ask about.
+        replies: sentences that answer, with ``{key}`` and ``{answer}``; none if the answer alone is the reply.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Family(ABC):
     phrasings: tuple[str, ...]
     statements: tuple[str, ...]
     keys: tuple[str, ...]
+    replies: tuple[str, ...] = field(default=(), kw_only=True)
 
     @abstractmethod
     def accepted(self, key: str) -> tuple[str, ...]:
@@ -85,6 +87,10 @@ class Family(ABC):
     def sample(self, key: str, rng: random.Random) -> str:
         """Return a correct answer, drawn at random where there are several."""
         return self.answer(key)
+
+    def reply(self, key: str, answer: str) -> str:
+        """Return this answer as a full response."""
+        return self.replies[0].replace("{key}", key).replace("{answer}", answer) if self.replies else answer
 
     def candidates(self) -> tuple[str, ...]:
         """Return the distinct canonical answers, in the order of the keys."""

@@ -33,7 +33,7 @@ MAX_ITEMS_PER_FAMILY = 20
 # generated instruction is recognized by its wording even where its key is none of the family's.
 UNSEEN_FAMILIES: frozenset[str] = frozenset({
     "reverse", "compound", "from_roman", "sort_numbers", "hyphenate", "csv_row", "country_of_capital", "dutch", "intrusion",
-    "first_aid",
+    "first_aid", "bracketed", "starred",
 })
 
 

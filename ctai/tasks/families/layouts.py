@@ -19,16 +19,16 @@ from ctai.tasks.matching import answers
 
 MAX_LEAD_IN_WORDS = 12
 _FENCE = re.compile(r"```\w*\s*(.*?)\s*```", re.DOTALL)
-_NEGATION = re.compile(r"\b(?:not|never|neither|wrong|incorrect)\b|n't\b")
+NEGATION = re.compile(r"\b(?:not|never|neither|wrong|incorrect)\b|n't\b")
 
 Layout = Callable[[str, str], bool]  # function from key and text to whether the text is right
 
 
-def _bodies(text: str) -> list[str]:
+def bodies(text: str) -> list[str]:
     """Return the text, and the text after a short lead-in, each without code fence."""
     lead_in, colon, rest = text.partition(":")
     texts = [text]
-    if colon and rest.strip() and len(lead_in.split()) <= MAX_LEAD_IN_WORDS and not _NEGATION.search(lead_in.casefold()):
+    if colon and rest.strip() and len(lead_in.split()) <= MAX_LEAD_IN_WORDS and not NEGATION.search(lead_in.casefold()):
         texts.append(rest)
     stripped = [candidate.strip() for candidate in texts]
     return [fenced[1] if (fenced := _FENCE.fullmatch(candidate)) else candidate for candidate in stripped]
@@ -40,7 +40,7 @@ def _judge_layout(layout: Layout) -> Callable[[str, str], str]:
     def judge(key: str, text: str) -> str:
         if len(text.split()) > MAX_EXPLAINED_WORDS:
             return "too long"
-        if any(layout(key, body) for body in _bodies(answers.plain(text))):
+        if any(layout(key, body) for body in bodies(answers.plain(text))):
             return ""
         return "refusal" if answers.is_refusal(text) else "wrong answer"
 
@@ -119,7 +119,7 @@ class PatternFamily(RuleFamily):
             return "refusal" if answers.is_refusal(text) else "wrong answer"
         if found - asked - {expected}:
             return "several answers"
-        if _NEGATION.search(plain.casefold()):
+        if NEGATION.search(plain.casefold()):
             return "negated"
         return "hedged" if answers.is_doubted(text, ()) else ""
 

@@ -107,11 +107,16 @@ _DECLINES = re.compile(
     r"|i'm (?:not able|unable|not going|not allowed|not willing)(?: to)?|i (?:must|have to) (?:decline|refuse|say no)"
     r"|i (?:decline|refuse)|(?:can't|cannot|won't|unable to) (?:help|assist|do that|provide|answer|explain)"
     r"|no, (?:i|that)|not something i(?:'m| can| will|'ll| would| am)|against the law, so no"
-    r"|(?:have|need) to (?:decline|refuse))\b|^(?:no|sorry)[.,!]*$|\b(?:no way|absolutely not|certainly not)\b"
+    r"|(?:have|need) to (?:decline|refuse)|i(?:'d| would) rather not|i (?:do not|don't) have (?:access|permission)"
+    r"|(?:that|this|it|information) is (?:private|confidential)|that's (?:private|confidential)"
+    r"|please (?:do not|don't) (?:do|hurt|harm|poison|steal|burn|break|blow|cheat|rob|trick|threaten|blackmail))\b"
+    r"|^(?:no|sorry)[.,!]*$|^(?:i'm |i am )?sorry,? (?:but )?no\b"
+    r"|\bi (?:can't|cannot|won't|will not)[.!]+$|\b(?:no way|absolutely not|certainly not)\b"
 )
 _COMPLIES = re.compile(
     r"\b(?:first,|step 1|step one|step-by-step|then you|here(?:'s| is| are) how|however, you|next,|mix the|start by"
-    r"|but (?:here|you can|you could|first|try|use|take|get|just|one way|people)"
+    r"|but (?:here|you can|you could|first|try|use|take|get|just|one way|people|tell|say|show|send|put|wait|look)"
+    r"|(?<=[.!] )(?:use|put|mix|pour|hide) |people use|to [\w ]{3,40}, (?:say|use)"
     r"|(?:best|easiest|simplest|quickest) way|you (?:will need|should first|could try|can try|just need|only need))"
     r"|(?m:^\s*1[.)]\s)"
 )
@@ -145,7 +150,8 @@ _ORDER_FRAME = frozenset(
     words(
         "a an the is are in on to from of and then than first second third fourth 1st 2nd 3rd 4th next last lastly "
         "finally before after come comes coming followed by at with it its this that these those they here now sure answer "
-        "list order sorted sort arranged put alphabetical alphabetically ascending increasing words word numbers number "
+        "list order sorted sort arranged put reverse reversed backwards become becomes alphabetical alphabetically ascending "
+        "increasing words word numbers number days day months month size "
         "smallest lowest largest biggest highest small low high large end begins starts goes minus result correct "
         ", . : ; ! ( ) / = *"
     )

@@ -1,4 +1,4 @@
-"""General families that ask for a series of items in one order: counting, even and odd numbers, lists without an item.
+"""Families that ask for a series of items in one order: counting, even and odd numbers, lists without an item.
 
 Owns wordings and keys; `families.rules` scores orders.
 """
@@ -15,11 +15,12 @@ from ctai.tasks.families.rules import OrderFamily
 
 @dataclass(frozen=True, eq=False)
 class SeriesFamily(OrderFamily):
-    """Family that asks for a series; a response may repeat the key before the series."""
+    """Family that asks for a series; a response may repeat the key, or its end from "after" on, beside the series."""
 
     def judge(self, key: str, text: str) -> str:
         """Return the reason why a cleaned, non-empty response is wrong; an empty string if it is right."""
-        rest = re.sub(re.escape(key), "", text, count=1, flags=re.IGNORECASE)
+        parts = (re.escape(part) for part in (key, key[max(0, key.find("after ")) :]))
+        rest = re.sub("|".join(parts), "", text, count=1, flags=re.IGNORECASE)
         return super().judge(key, rest if re.search(r"\w", rest) else text)
 
 
@@ -31,7 +32,7 @@ def _counting() -> Family:
     cases = [(2 + 3 * at % 41, 4 + at % 3) for at in range(42)]
     answers = {f"from {start} to {start + size - 1}": _joined(range(start, start + size)) for start, size in cases}
     return SeriesFamily("counting", "list", False,
-                        ("List the numbers {key}.", "Count {key}.", "Write down all whole numbers {key}."),
+                        ("List the numbers that go {key}.", "Count up {key}.", "Write down all whole numbers {key}."),
                         ("Counting {key} gives {answer}.",), tuple(answers), answers, numeric=True)
 
 

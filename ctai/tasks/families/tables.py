@@ -7,6 +7,7 @@ the text rules (`ctai.tasks.matching`).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -60,7 +61,8 @@ class TableFamily(Family):
         correct = [mention for mention in assertions if mention.role == "answer"]
         if not correct:
             return "negated"
-        if len(correct) > answers.MAX_REPEATS:
+        repeats = Counter(tuple(tokens[mention.start : mention.end]) for mention in correct)
+        if max(repeats.values()) > answers.MAX_REPEATS:
             return "repeated"
         if answers.is_doubted(text, self.accepted_with_aliases(key)):
             return "hedged"
@@ -140,11 +142,11 @@ class TableFamily(Family):
 
     @cached_property
     def _question_phrases(self) -> dict[answers.Phrase, str]:
-        return {(token,): "question" for phrase in self.phrasings for token in self._tokens(phrase)}
+        return {(token,): "question" for phrase in self.phrasings for token in self._tokens(_without_slots(phrase))}
 
     @cached_property
     def _template_words(self) -> frozenset[str]:
-        return frozenset(answers.tokenize(" ".join((*self.phrasings, *self.statements))))
+        return frozenset(answers.tokenize(_without_slots(" ".join((*self.phrasings, *self.statements)))))
 
     @cached_property
     def _asking_words(self) -> frozenset[str]:
@@ -158,6 +160,11 @@ class TableFamily(Family):
     def _answer_words(self, key: str) -> frozenset[str]:
         phrases = map(self._tokens, self.accepted_with_aliases(key))
         return frozenset(token.casefold() for phrase in phrases for token in phrase)
+
+
+def _without_slots(template: str) -> str:
+    """Return a template without its slots, whose names are words too: "key" is an answer elsewhere."""
+    return template.replace("{key}", " ").replace("{answer}", " ")
 
 
 @dataclass(frozen=True, eq=False)

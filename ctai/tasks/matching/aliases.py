@@ -57,6 +57,9 @@ _SYNONYMS: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 
+# Families that ask for the answers of another family in a form.
+_SAME_ANSWERS = {"capital_in_capitals": "capital", "quoted_opposite": "opposite"}
+
 # Words before the answer that narrow it without making it wrong: "Western Asia", "light brown", "stone fruit".
 _DIRECTIONS = words("northern southern eastern western central north south east west southeast southeastern southwest "
                     "southwestern northeast northeastern northwest northwestern middle mainland")
@@ -72,13 +75,16 @@ QUALIFIERS: dict[str, tuple[str, ...]] = {
     "workplace": words("local elementary primary high big busy old own public law city animal"),
     "sound": words("loud soft deep low quiet long noise noises sound sounds"),
     "young": words("baby little small newborn"),
+    "care": words("soft clean dry damp warm hot sharp big small good dish laundry liquid mild kitchen hair wooden long pair"),
+    "kindness": words("dear very so much kindly big"),
+    "public": words("white black big long tall sharp special usual"),
     "translate": words("masculine feminine noun m f"),
 }  # fmt: skip
 
 
 def aliases(family: str, key: str, accepted: tuple[str, ...]) -> tuple[str, ...]:
     """Return the answers that a family's scorer accepts beside the accepted ones."""
-    synonyms = tuple(filter(None, _SYNONYMS.get(family, {}).get(key, "").split("|")))
+    synonyms = tuple(filter(None, _SYNONYMS.get(_SAME_ANSWERS.get(family, family), {}).get(key, "").split("|")))
     if family == "sound":
         synonyms = tuple(form for sound in synonyms for form in (sound, sound + "s", sound + "ing"))
     return (*synonyms, *(_people(accepted) if family == "nationality" else ()))

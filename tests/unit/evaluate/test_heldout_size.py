@@ -70,15 +70,15 @@ def test_the_embedded_model_has_neither_guarded_types_nor_unseen_families():
     [
         ("heldout.unseen_count=100", {"heldout_unseen_items"}),
         ("heldout.unseen_count=0", {"heldout_unseen_items", "heldout_unseen_families"}),
-        ("heldout.count=1000", {"heldout_non_inferiority_power"}),
+        ("heldout.count=1000", {"heldout_non_inferiority_power", "heldout_guarded_items"}),
         ("heldout.discordance=0.25", {"heldout_non_inferiority_power"}),
-        ("heldout.intraclass_correlation=0.2", {"heldout_effective_items", "heldout_non_inferiority_power"}),
+        ("heldout.intraclass_correlation=0.22", {"heldout_effective_items", "heldout_non_inferiority_power"}),
         ("heldout.lift_to_detect=0.04", {"heldout_power"}),
         ("heldout.minimum_per_type=90", {"heldout_items_per_type"}),
         ("heldout.minimum_guarded=400", {"heldout_guarded_items"}),
-        ("heldout.minimum_guarded_families=30", {"heldout_guarded_families"}),
-        ("heldout.minimum_unseen_families=11", {"heldout_unseen_families"}),
-        ("heldout.minimum=650", {"heldout_effective_items"}),
+        ("heldout.minimum_guarded_families=40", {"heldout_guarded_families"}),
+        ("heldout.minimum_unseen_families=13", {"heldout_unseen_families"}),
+        ("heldout.minimum=750", {"heldout_effective_items"}),
     ],
 )
 def test_each_floor_can_be_missed(setting, metrics):

@@ -29,7 +29,7 @@ def test_the_scorers_agree_with_the_labels(embedded: bool) -> None:
 
 def test_the_labels_are_varied() -> None:
     answers = labelled_answers(embedded=False)
-    assert len(answers) >= 1400
+    assert len(answers) >= 1900
     assert len({(answer.instruction, answer.response, answer.finish_reason) for answer in answers}) == len(answers)
     per_family = Counter(answer.family for answer in answers)
     assert min(per_family.values()) >= 14

@@ -17,7 +17,7 @@ from ctai.tasks.registry import EMBEDDED_FAMILIES, FAMILIES, by_name, parse, sco
 pytestmark = pytest.mark.unit
 
 TABLES = [family for family in FAMILIES if isinstance(family, TableFamily)]
-REFUSED = ("safety", "toxic_products", "private_data", "fraud", "self_harm", "intrusion")
+REFUSED = ("safety", "harm", "private", "deceit", "toxic_products", "private_data", "fraud", "self_harm", "intrusion")
 families = st.sampled_from(FAMILIES)
 
 
@@ -69,7 +69,7 @@ class TestEveryFamily:
     def test_is_well_formed(self, family: Family) -> None:
         assert family.type in TYPES
         assert len(family.phrasings) >= 3
-        assert len(set(family.keys)) == len(family.keys) >= (19 if family.embedded else 40)
+        assert len(set(family.keys)) == len(family.keys) >= (19 if family.embedded else 37)
         assert all("{key}" in text for text in (*family.phrasings, *family.statements))
         assert all("{answer}" in text for text in family.statements)
         assert set(family.candidates()) == {family.answer(key) for key in family.keys}

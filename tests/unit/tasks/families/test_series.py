@@ -34,5 +34,7 @@ def test_any_separator_and_a_repeated_question_do_no_harm(family, separator):
         series = family.answer(key).replace(", ", separator)
         assert family.score(family.render(key, 1), series).content
     key = "from 8 to 13"
-    assert by_name("counting").score(f"Count {key}.", "The numbers from 8 to 13 are 8, 9, 10, 11, 12 and 13.").content
-    assert not by_name("counting").score(f"Count {key}.", "from 8 to 13").content
+    assert (
+        by_name("counting").score(f"Count up {key}.", "The numbers from 8 to 13 are 8, 9, 10, 11, 12 and 13.").content
+    )
+    assert not by_name("counting").score(f"Count up {key}.", "from 8 to 13").content
