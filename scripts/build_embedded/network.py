@@ -100,8 +100,6 @@ class Network(nn.Module):
         angles = torch.outer(torch.arange(shape.context).float(), THETA ** (-torch.arange(0, size, 2) / size))
         self.register_buffer("cos", torch.cat([angles, angles], -1).cos(), persistent=False)
         self.register_buffer("sin", torch.cat([angles, angles], -1).sin(), persistent=False)
-        mask = torch.full((shape.context, shape.context), float("-inf")).triu(1)
-        self.register_buffer("mask", mask, persistent=False)
 
     def matrices(self) -> list[nn.Parameter]:
         """Return the weights of all linear layers except the head, in the order of the copies that ``forward`` takes."""
@@ -129,12 +127,13 @@ class Network(nn.Module):
         return product(_normalize(x, self.norms[-1]), self.embedding, working[-1]).float()
 
     def _attention(self, fused: Tensor, batch: int, length: int) -> Tensor:
+        """Return causal attention; PyTorch's operator, since a compiled one gave gradients of nan on a CPU with AVX-512."""
         heads, size = self.shape.heads, self.shape.hidden // self.shape.heads
         query, key, value = fused.view(batch, length, 3, heads, size).permute(2, 0, 3, 1, 4).unbind(0)
         query, key = self._rotate(query.float(), length), self._rotate(key.float(), length)
-        scores = (query.to(torch.bfloat16) @ key.to(torch.bfloat16).transpose(-1, -2)).float() * size**-0.5
-        weights = (scores + self.mask[:length, :length]).softmax(-1).to(torch.bfloat16)
-        return (weights @ value).transpose(1, 2).reshape(batch * length, -1)
+        low = (query.to(torch.bfloat16), key.to(torch.bfloat16), value.to(torch.bfloat16))
+        mixed = F.scaled_dot_product_attention(*low, is_causal=True)
+        return mixed.transpose(1, 2).reshape(batch * length, -1)
 
     def _rotate(self, x: Tensor, length: int) -> Tensor:
         first, second = x.chunk(2, -1)

@@ -5,6 +5,7 @@ a slower machine trains the same model up to floating-point rounding.
 """
 
 import json
+import math
 import os
 import time
 from dataclasses import asdict, dataclass, field
@@ -113,6 +114,8 @@ class Trainer:
             self.optimizer.step(plan.muon_rate * factor, plan.adamw_rate * factor)
             self.step += 1
             total += loss.item()
+            if not math.isfinite(total):
+                raise SystemExit(f"the loss is not a number after step {self.step}: nothing is saved, see {self.out}")
             if self.step % log_every == 0:
                 self._log(total / log_every, started, first)
                 total = 0.0
