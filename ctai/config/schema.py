@@ -194,6 +194,12 @@ class QcThresholds(Settings):
         0.50, ge=0, le=1, description="minimum acceptance rate of instructions by the critic"
     )
     pair_acceptance: float = Field(0.50, ge=0, le=1, description="minimum acceptance rate of pairs by the critic")
+    critic_gain: float = Field(
+        0.0,
+        ge=-1,
+        le=1,
+        description="minimum lower 95% bound of the pair critic's gain in right pairs, exclusive; of the merged dataset only",
+    )
     duplicates: float = Field(0.0, ge=0, le=1, description="maximum duplicate rate")
     overlap: float = Field(0.0, ge=0, le=1, description="maximum rate of examples that overlap the held-out test set")
 

@@ -214,6 +214,7 @@ RULES: dict[str, Rule] = {
     "pair_critic_balanced_accuracy": _misjudged_probes("pairs"),
     "kept_examples": _rejected(),
     "unique_examples": _rejected(),
+    "critic_gain": _rejected("pair"),
     "runaway_rate": _rejected("response", reason="runaway"),
     "token_limit_rate": _at_token_limit,
     "delimiter_rate": _rejected("response", reason="delimiter"),

@@ -223,7 +223,9 @@ def _write(
         made_by=context.made_by,
     )
     minimum = MinimumCount("unique_examples", config.scale.count)
-    summary = summarize(header, union.counter, minimum, config.qc, union.rates.rates())
+    summary = summarize(
+        header, union.counter, minimum, config.qc, union.rates.rates(), filters=config.generation.filter_with_critic
+    )
     write_json(paths[2], summary)
     return summary
 

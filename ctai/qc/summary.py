@@ -14,10 +14,23 @@ from typing import NamedTuple
 from ctai.config import MetricValue, QcThresholds, to_metric
 from ctai.qc.faults import FAULTS, find_faults
 from ctai.qc.purity import PurityCounter
-from ctai.records import Critique, Example, GenerationRound, MadeBy, Metric, QcSummary, Rate, Rejection, TokenStats
+from ctai.records import (
+    Critique,
+    Example,
+    GenerationRound,
+    MadeBy,
+    Metric,
+    PairPurity,
+    QcSummary,
+    Rate,
+    Rejection,
+    TokenStats,
+)
 from ctai.registry import QC_METRICS, MetricSpec, metric_spec
 from ctai.statistics import describe, rate
 from ctai.tasks.base import normalize_case_and_spacing
+
+MIN_WRONG_PAIRS = 10  # fewer give a critic nothing to show
 
 __all__ = ["FAULTS", "MinimumCount", "QcCounter", "QcInput", "SummaryHeader", "find_faults", "summarize"]
 
@@ -169,6 +182,8 @@ def summarize(
     minimum: MinimumCount,
     thresholds: QcThresholds,
     extra_rates: Mapping[str, Rate] | None = None,
+    *,
+    filters: bool | None = None,
 ) -> QcSummary:
     """Compute every count, rate and metric.
 
@@ -178,6 +193,7 @@ def summarize(
         minimum: minimum number of examples.
         thresholds: threshold of each metric.
         extra_rates: further rates, reported without a threshold.
+        filters: whether the critic filters the pairs; None leaves its gain without a threshold, as for the part of a dataset.
     """
     counter = data if isinstance(data, QcCounter) else QcCounter.of(data)
     accepted = counter.pairs.acceptance()
@@ -194,7 +210,10 @@ def summarize(
     count = to_metric(metric_spec(minimum.metric), value, minimum.at_least)
     metrics = tuple(
         metric.model_copy(update={"artifact": header.artifact})
-        for metric in _metrics(count, thresholds, rates, acceptance, stats)
+        for metric in (
+            *_metrics(count, thresholds, rates, acceptance, stats),
+            *((_critic_gain(purity.pairs, thresholds, filters),) if filters is not None else ()),
+        )
     )
     return QcSummary(
         stage=header.stage,
@@ -252,6 +271,20 @@ def _metrics(
             for spec in QC_METRICS
         ),
     )
+
+
+def _critic_gain(purity: PairPurity, thresholds: QcThresholds, filters: bool) -> Metric:
+    """Hold the gain by the pair critic against its threshold, where there is something to gain."""
+    gain, judged = purity.gain, purity.phases["judged"]
+    wrong = judged.n - judged.k
+    note = f"{judged.k} of {judged.n} judged pairs are right, {gain.rejected} are rejected"
+    value = MetricValue(
+        gain.value, gain.interval, gain.judged, note=note, applicable=filters and wrong >= MIN_WRONG_PAIRS
+    )
+    if not filters:
+        value = value._replace(note="the critic filters nothing in this run")
+    spec = metric_spec("critic_gain")
+    return to_metric(spec, value, _threshold(spec, thresholds))
 
 
 def _threshold(spec: MetricSpec, thresholds: QcThresholds) -> float:

@@ -8,6 +8,7 @@ Beside a row a metric needs one function from records to its value, and where us
 
 from ctai.registry.metrics import (
     CONTAMINATION,
+    CRITIC_GAIN,
     EVALUATION,
     FAILED_SHARDS,
     HEADROOM,
@@ -20,6 +21,7 @@ from ctai.registry.specs import Bound, Comparison, GateSpec, MetricSpec, Relaxab
 
 __all__ = [
     "CLAIM_SETTINGS",
+    "CRITIC_GAIN",
     "GATES",
     "GATE_NAMES",
     "KEPT_EXAMPLES",
@@ -77,7 +79,7 @@ GATES: tuple[GateSpec, ...] = (
         "5",
         "scale",
         "the merged dataset is large, unique, clean and free of test items",
-        (UNIQUE_EXAMPLES, FAILED_SHARDS, *QC_METRICS),
+        (UNIQUE_EXAMPLES, FAILED_SHARDS, CRITIC_GAIN, *QC_METRICS),
         ("scale",),
         (
             "artifacts/shards",

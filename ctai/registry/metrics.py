@@ -265,6 +265,14 @@ UNIQUE_EXAMPLES = MetricSpec(
     is_preregistered=False, is_key=True,
     limits="diversity of meaning",
 )
+CRITIC_GAIN = MetricSpec(
+    "critic_gain", ">", "qc.critic_gain",
+    "share of right pairs among those that the pair critic accepts, minus the share among all that it judges, where a family "
+    "parses the instruction; does not apply with fewer than 10 wrong pairs to reject",
+    remedy="the critic keeps wrong pairs as gladly as right ones: use a larger base model, or raise critic.confident_margin",
+    bound="lower", may_not_apply=True,
+    limits="the same gain on pairs that no family parses",
+)
 FAILED_SHARDS = MetricSpec(
     "failed_shards", "==",
     meaning="shards that miss a threshold by themselves",

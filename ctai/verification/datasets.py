@@ -155,7 +155,9 @@ def _recompute_merged(
         overlapping(examples, heldout, jaccard),
     )
     minimum = MinimumCount("unique_examples", config.scale.count)
-    summary = summarize(header, qc_input, minimum, config.qc, rates.rates())
+    summary = summarize(
+        header, qc_input, minimum, config.qc, rates.rates(), filters=config.generation.filter_with_critic
+    )
     problems += summary_differences(stored, summary, names[2])
     return summary
 

@@ -22,6 +22,7 @@ LOOSER = {
     "qc.overlap": 0.1,
     "qc.instruction_acceptance": 0.3,
     "qc.pair_acceptance": 0.3,
+    "qc.critic_gain": -0.05,
     "instruments.scorer_kappa": 0.5,
     "instruments.scorer_family_kappa": 0.5,
     "instruments.detector_precision": 0.5,
