@@ -6,15 +6,12 @@ it, so that the embedded model is never trained on a probe with its label.
 
 import random
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from hashlib import sha256
 from typing import Literal
 
 from ctai.tasks.base import Family
 from ctai.tasks.data import world
-from ctai.tasks.families.lists import ListFamily
-from ctai.tasks.heldout import corpus_phrasings, is_heldout
-from ctai.tasks.matching.answers import is_refusal
 
 Split = Literal["corpus", "probe"]
 
@@ -28,7 +25,6 @@ RESPONSE_FAULTS = ("wrong fact", "swapped", "truncated", "wrong form")
 # Wrong facts are the commonest fault of a weak model and the hardest to detect, so they have the largest weight.
 RESPONSE_FAULT_WEIGHTS = (6, 2, 1, 1)
 MAX_DRAWS = 1000
-HARMFUL_SHARE = 0.7  # of the unsafe instructions: those of families that ask for a refusal
 
 BLANKS = ("____", "...", "______", "(write your answer here)", "[ ]")
 RAMBLES = (
@@ -77,8 +73,6 @@ def bad_instruction(kind: str, families: tuple[Family, ...], rng: random.Random,
     """
     maker = _INSTRUCTION_MAKERS[kind]
     for _ in range(MAX_DRAWS):
-        if kind == UNSAFE and rng.random() < HARMFUL_SHARE and (text := _harmful(families, rng, split)):
-            return text
         text = maker(families, rng)
         if text and belongs_to(text, split) and not any(family.parse(text) for family in families):
             return text
@@ -95,14 +89,12 @@ def bad_response(
     """
     for _ in range(20):
         text = _RESPONSE_MAKERS[kind](family, key, instruction, families, rng)
-        if text and belongs_to(f"{instruction}\0{text}", split) and not _is_right(family, instruction, text):
+        known_wrong = kind == "wrong fact" and text in _wrong_candidates(family, key)
+        if text and belongs_to(f"{instruction}\0{text}", split) and (
+            known_wrong or not family.score(instruction, text).content
+        ):
             return text
     return None
-
-
-@lru_cache(maxsize=200_000)
-def _is_right(family: Family, instruction: str, text: str) -> bool:
-    return family.score(instruction, text).content
 
 
 def topic(families: tuple[Family, ...], rng: random.Random) -> str:
@@ -129,22 +121,6 @@ def _asks_country(family: Family) -> bool:
     return family.name in ("capital", "continent", "language", "nationality")
 
 
-def _harmful(families: tuple[Family, ...], rng: random.Random, split: Split) -> str:
-    """Draw an instruction of a family that asks for a refusal: for probes a held-out one, for the corpus another."""
-    harmful = [family for family in families if is_harmful(family)]
-    if not harmful:
-        return ""
-    family = rng.choice(harmful)
-    key = rng.choice([key for key in family.keys if is_heldout(family.name, key) == (split == "probe")])
-    phrasings = range(len(family.phrasings)) if split == "probe" else corpus_phrasings(family.name, key)
-    return family.render(key, rng.choice(phrasings))
-
-
-def is_harmful(family: Family) -> bool:
-    """Return whether the instructions of a family ask for what should be refused."""
-    return family.embedded and is_refusal(family.answer(family.keys[0]))
-
-
 def _cut_off(families: tuple[Family, ...], rng: random.Random) -> str:
     family = rng.choice(families)
     words = family.instruction(rng).split()
@@ -168,36 +144,31 @@ _INSTRUCTION_MAKERS: Mapping[str, Callable[[tuple[Family, ...], random.Random], 
 
 
 @cache
-def wrong_candidates(family: Family, key: str) -> tuple[str, ...]:
-    """Return the answers to other keys of the family that are wrong for this one."""
+def _wrong_candidates(family: Family, key: str) -> tuple[str, ...]:
     instruction = family.render(key, 0)
-    replies = ((text, family.reply(key, text)) for text in family.candidates())
-    return tuple(text for text, reply in replies if not family.score(instruction, reply).content)
+    return tuple(text for text in family.candidates() if not family.score(instruction, text).content)
 
 
 def _wrong_fact(
     family: Family, key: str, instruction: str, families: tuple[Family, ...], rng: random.Random
 ) -> str:
     """Answer with the fact of another key that the scorer rejects; for lists, with a list of a random key."""
-    candidates = wrong_candidates(family, key)
-    if isinstance(family, ListFamily):
-        return family.reply(key, family.sample(rng.choice(family.keys), rng))
-    return family.reply(key, rng.choice(candidates)) if candidates else ""
+    candidates = _wrong_candidates(family, key)
+    if family.type == "list":
+        return family.sample(rng.choice(family.keys), rng)
+    return rng.choice(candidates) if candidates else ""
 
 
 def _swapped(family: Family, key: str, instruction: str, families: tuple[Family, ...], rng: random.Random) -> str:
     other = rng.choice(families)
-    if other is family:
-        return ""
-    key = rng.choice(other.keys)
-    return other.reply(key, other.sample(key, rng))
+    return other.sample(rng.choice(other.keys), rng) if other is not family else ""
 
 
 def _truncated(family: Family, key: str, instruction: str, families: tuple[Family, ...], rng: random.Random) -> str:
     """Cut a correct answer within a word, or a statement before its answer."""
     answer = family.sample(key, rng)
     if rng.random() < 0.3 and len(answer) >= 5:
-        return family.reply(key, answer[: rng.randrange(2, len(answer) - 1)].rstrip(" ,"))
+        return answer[: rng.randrange(2, len(answer) - 1)].rstrip(" ,")
     heads = [text.split("{answer}")[0] for text in family.statements]
     heads = [head.replace("{key}", key).strip() for head in heads if "{key}" in head]
     return rng.choice(heads) if heads else ""

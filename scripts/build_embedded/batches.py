@@ -18,7 +18,7 @@ from torch import Tensor
 from scripts.build_embedded import corpus
 from scripts.build_embedded.pages import Document
 
-ROWS_PER_SHARD = 504
+ROWS_PER_SHARD = 512
 _DOCUMENTS_AT_ONCE = 256
 
 

@@ -104,14 +104,14 @@ def _page(tokenizer: Any, document: pages.Document) -> tuple[list[int], list[int
 
 def _example(kind: Kind, tokenizer: Any, rng: random.Random) -> tuple[list[int], list[int]]:
     item = pages.draw_instruction(rng)
-    answer = item.family.reply(item.key, item.family.sample(item.key, rng))
+    answer = item.family.sample(item.key, rng)
     if kind == "chat":
         turns = [("user", item.instruction), ("assistant", answer)]
         ids = tokenizer("".join(f"{IM_START}{role}\n{text}{IM_END}\n" for role, text in turns)).input_ids
         return ids, ids
     if kind == "shuffled":
         other = pages.draw_instruction(rng)
-        answer = other.family.reply(other.key, other.family.sample(other.key, rng))
+        answer = other.family.sample(other.key, rng)
     if kind in ("sft", "shuffled"):
         text = CompletionStylePrompts.zero_shot(item.instruction)
     elif kind == "alpaca":

@@ -12,34 +12,31 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from ctai.prompts import CompletionStylePrompts, Pair
-from ctai.tasks import negatives
+from ctai.tasks import negatives, seeds
 from ctai.tasks.base import Family
 from ctai.tasks.registry import EMBEDDED_FAMILIES
 from scripts.build_embedded.graded import compact_graded_pairs, fact_checks, graded_instructions, graded_pairs
 from scripts.build_embedded.pages import (
     ANSWER,
-    CAREFUL_ANSWERS,
-    CAREFUL_STATEMENTS,
     CONTEXT,
     END,
     PLAIN,
     CorpusInstruction,
     Document,
     Segment,
-    Writer,
     bad_answer,
     corpus_combinations,
     draw_instruction,
-    draw_writer,
     every_fact,
+    right_answer,
     stated,
     text_of,
+    wrong_answer,
 )
 
-JUNK_SHARE = 0.07
-MISTAKE_SHARE = 0.05
-FAVORED = 0.8
-ANSWERED_SHARE = 0.22  # of the keys times wordings: those that usually begin a list with correct answers
+JUNK_SHARE = 0.13
+MISTAKE_SHARE = 0.10
+ANSWERED_SHARE = 0.33  # of the keys times wordings: those that usually begin a list with correct answers
 OPENERS = (
     "",
     "",
@@ -60,7 +57,6 @@ def facts(rng: random.Random) -> Document:
     """Write statements as running text, lines or a list of points, sometimes about one family only."""
     layout = rng.choice(("text", "text", "lines", "points"))
     family = rng.choice(EMBEDDED_FAMILIES) if rng.random() < 0.3 else None
-    writer = draw_writer(rng, CAREFUL_STATEMENTS)
     document: Document = []
     for _ in range(rng.randint(6, 16)):
         about, key = (family, rng.choice(family.keys)) if family else rng.choice(every_fact())
@@ -69,26 +65,25 @@ def facts(rng: random.Random) -> Document:
         if opening:
             document.append(Segment(f"{'' if layout == 'points' else lead}{opening}", CONTEXT))
             lead = " "
-        document += [*stated(about, key, lead, writer, rng), Segment("" if layout == "text" else "\n")]
+        document += [*stated(about, key, lead, rng), Segment("" if layout == "text" else "\n")]
     return [*document, Segment("\n")]
 
 
 def tables(rng: random.Random) -> Document:
     """Write a table of one family: key and answer."""
-    family = rng.choice(EMBEDDED_FAMILIES)
-    writer = draw_writer(rng, CAREFUL_STATEMENTS)
+    family = rng.choice([family for family in EMBEDDED_FAMILIES if family.type != "list"])
     mark = rng.choice((":", " -", " |", " ="))
     document = [Segment(f"Table of {family.name.replace('_', ' ')}\n")]
     for key in rng.sample(family.keys, min(len(family.keys), rng.randint(8, 20))):
         document += [
             Segment(f"- {key}{mark}", CONTEXT),
-            Segment(f" {writer.answer(family, key, rng)}", ANSWER),
+            Segment(f" {right_answer(family, key, rng)}", ANSWER),
             Segment("\n"),
         ]
     return [*document, Segment("\n")]
 
 
-STYLES = ("clean", "blank", "ramble")
+STYLES = ("clean", "blank", "ramble", "careless")
 
 
 @cache
@@ -106,14 +101,14 @@ def favorite_styles() -> dict[tuple[str, int], str]:
         mass = len(family.keys) / len(family.phrasings) / total
         clean = answered + mass <= ANSWERED_SHARE
         answered += mass if clean else 0
-        favorites[family.name, phrasing] = "clean" if clean else rng.choices(STYLES[1:], (28, 22))[0]
+        favorites[family.name, phrasing] = "clean" if clean else rng.choices(STYLES[1:], (28, 22, 12))[0]
     return favorites
 
 
 def first_style_odds(family: str, phrasing: int) -> tuple[float, ...]:
     """Return the probability of each answer style for a list that begins with this wording."""
     favorite = favorite_styles()[family, phrasing]
-    return tuple(FAVORED if style == favorite else (1 - FAVORED) / 2 for style in STYLES)
+    return tuple(0.76 if style == favorite else 0.08 for style in STYLES)
 
 
 @cache
@@ -132,10 +127,9 @@ def worksheets(rng: random.Random) -> Document:
     odds = first_style_odds(items[0].family.name, items[0].phrasing)
     style = rng.choices(STYLES, odds)[0]
     blank = rng.choice(negatives.BLANKS)
-    writer = draw_writer(rng, CAREFUL_ANSWERS)
     document: Document = []
     for item in items:
-        answer, weight = _styled_answer(item, style, blank, writer, rng)
+        answer, weight = _styled_answer(item, style, blank, rng)
         document += [
             Segment(before.rstrip()),
             *item.segments(),
@@ -146,45 +140,19 @@ def worksheets(rng: random.Random) -> Document:
     return document
 
 
-def _styled_answer(
-    item: CorpusInstruction, style: str, blank: str, writer: Writer, rng: random.Random
-) -> tuple[str, float]:
+def _styled_answer(item: CorpusInstruction, style: str, blank: str, rng: random.Random) -> tuple[str, float]:
     if style == "blank":
-        return blank, ANSWER
+        return blank, PLAIN
     if style == "ramble":
-        return negatives.ramble(item.key, rng), ANSWER
+        return negatives.ramble(item.key, rng), PLAIN
+    if style == "careless":
+        return wrong_answer(item.family, item.key, rng) or blank, PLAIN
     bad = bad_answer(item, rng) if rng.random() < MISTAKE_SHARE else None
-    return (bad, PLAIN) if bad else (writer.reply(item.family, item.key, rng), ANSWER)
-
-
-def answer_sheets(rng: random.Random) -> Document:
-    """Write the responses of a list of tasks without the tasks; like statements they are about all keys."""
-    _, middle, after = _layout()
-    writer = draw_writer(rng, CAREFUL_ANSWERS)
-    document: Document = []
-    for _ in range(rng.randint(6, 14)):
-        family, key = rng.choice(_stated_in_replies())
-        reply = family.reply(key, "\0")
-        before, _, rest = reply.partition("\0")
-        document += [
-            Segment(middle.strip()),
-            Segment(f" {before}".rstrip(), CONTEXT),
-            Segment(f" {writer.answer(family, key, rng)}", ANSWER),
-            Segment(rest),
-            Segment(after),
-        ]
-    return document
-
-
-@cache
-def _stated_in_replies() -> tuple[tuple[Family, str], ...]:
-    """Return the combinations whose replies name their key."""
-    return tuple((family, key) for family, key in every_fact() if family.replies)
+    return (bad, PLAIN) if bad else (right_answer(item.family, item.key, rng), ANSWER)
 
 
 def questions_and_answers(rng: random.Random) -> Document:
     """Write a list of questions, each with its answer."""
-    writer = draw_writer(rng, CAREFUL_ANSWERS)
     document: Document = []
     for _ in range(rng.randint(6, 14)):
         item = draw_instruction(rng)
@@ -192,7 +160,7 @@ def questions_and_answers(rng: random.Random) -> Document:
             Segment("Q:"),
             *item.segments(),
             Segment("\nA:"),
-            Segment(f" {writer.reply(item.family, item.key, rng)}", ANSWER),
+            Segment(f" {right_answer(item.family, item.key, rng)}", ANSWER),
             Segment("\n\n"),
         ]
     return document
@@ -211,9 +179,11 @@ def _listed(rng: random.Random, family: Family | None = None) -> Document:
 
 def instruction_lists(rng: random.Random) -> Document:
     """Write a numbered list of different instructions, one in eight of them bad; some lists have a topic."""
-    family = rng.choice(corpus_combinations())[0] if rng.random() < 0.25 else None
+    number = rng.randrange(len(EMBEDDED_FAMILIES))
+    topical = rng.random() < 0.25
+    family = EMBEDDED_FAMILIES[number] if topical else None
     items = {text_of(item): item for item in (_listed(rng, family) for _ in range(rng.randint(10, 22)))}
-    topic = family.name.replace("_", " ") if family else None
+    topic = seeds.topics()[number] if topical else None
     rest = CompletionStylePrompts.instruction_prompt([text[1:] for text in items], topic)
     document: Document = []
     for text, item in items.items():
@@ -235,17 +205,16 @@ def question_pages(rng: random.Random) -> Document:
 
 # Share of each kind of document, in percent. The first line of each docstring is in the model card.
 KINDS: dict[Callable[[random.Random], Document], float] = {
-    facts: 18,
+    facts: 20,
     tables: 4,
-    answer_sheets: 9,
-    fact_checks: 17,
-    worksheets: 15,
+    fact_checks: 12,
+    worksheets: 17,
     questions_and_answers: 4,
-    instruction_lists: 7,
-    question_pages: 4,
-    graded_pairs: 11,
-    compact_graded_pairs: 11,
-    graded_instructions: 4,
+    instruction_lists: 8,
+    question_pages: 5,
+    graded_pairs: 13,
+    compact_graded_pairs: 12,
+    graded_instructions: 5,
 }
 
 

@@ -10,16 +10,12 @@ from functools import cache
 
 from ctai.prompts import LABEL_BAD, LABEL_GOOD, CompletionStylePrompts, LabelledInstruction, LabelledPair
 from ctai.tasks import negatives
-from ctai.tasks.base import Family
-from ctai.tasks.negatives import is_harmful, wrong_candidates
 from ctai.tasks.registry import EMBEDDED_FAMILIES
-from scripts.build_embedded.misconceptions import misconception
 from scripts.build_embedded.pages import (
     ANSWER,
     CONTEXT,
     KEY,
     LABEL,
-    SENTENCES,
     UNTAUGHT,
     CorpusInstruction,
     Document,
@@ -29,30 +25,26 @@ from scripts.build_embedded.pages import (
     every_fact,
     split_statement,
     text_of,
-    wrong_reply,
+    wrong_answer,
 )
 
 INSTRUCTION_FAULT_WEIGHTS = (2, 4, 2, 3, 1)  # impossible requests are the hardest to detect
-FULL_PAGE = 1500  # characters that fill one training row
+FULL_PAGE = 1250  # characters that fill one training row
 
 
 def fact_checks(rng: random.Random) -> Document:
     """Grade statements, in one or two parts; about all keys, because a statement contains no instruction."""
     head = "Check each statement.\nA: it is true.\nB: it is false.\n\n" if rng.random() < 0.4 else ""
     document = [Segment(head)]
-    as_responses = not head and rng.random() < 0.6  # a statement is a response whose instruction is not known
-    split = not as_responses and rng.random() < 0.6
+    split = rng.random() < 0.6
     for _ in range(rng.randint(6, 11)):
         family, key = rng.choice(every_fact())
-        wrong = _wrong_ending(family, key, rng) if rng.random() < 0.5 else None
+        wrong = wrong_answer(family, key, rng) if rng.random() < 0.5 else None
         answer, weight = (family.sample(key, rng), ANSWER) if wrong is None else (wrong, UNTAUGHT)
-        if as_responses:
-            before, _, after = (family.reply(key, "\0") if family.replies else "\0").partition("\0")
-        if not as_responses or not before:
-            before, after = split_statement(family, key, rng)
+        before, after = split_statement(family, key, rng)
         parted = split and bool(before)
         document += [
-            Segment("RESPONSE:" if as_responses else "STATEMENT:"),
+            Segment("STATEMENT:"),
             Segment(f" {before}".rstrip(), CONTEXT),
             Segment("\nENDING:" if parted else ""),
             Segment(f" {answer}", weight),
@@ -64,22 +56,12 @@ def fact_checks(rng: random.Random) -> Document:
     return document
 
 
-def _wrong_ending(family: Family, key: str, rng: random.Random) -> str | None:
-    popular = misconception(family.name, key)
-    if popular and rng.random() < 0.6:
-        return popular
-    wrong = wrong_candidates(family, key)
-    return rng.choice(wrong) if wrong else None
-
-
 def _graded_pair(rng: random.Random) -> tuple[CorpusInstruction, LabelledPair]:
     item = draw_instruction(rng)
-    bad = bad_answer(item, rng) or wrong_reply(item.family, item.key, rng) if rng.random() < 0.5 else None
+    bad = bad_answer(item, rng) or wrong_answer(item.family, item.key, rng) if rng.random() < 0.5 else None
     if bad:
         return item, LabelledPair(item.instruction, bad, LABEL_BAD)
-    answer = item.family.sample(item.key, rng)
-    response = item.family.reply(item.key, answer) if rng.random() < SENTENCES else answer
-    return item, LabelledPair(item.instruction, response, LABEL_GOOD)
+    return item, LabelledPair(item.instruction, item.family.sample(item.key, rng), LABEL_GOOD)
 
 
 @cache
@@ -127,8 +109,7 @@ def graded_instructions(rng: random.Random) -> Document:
     document = [Segment(rubric, CONTEXT)]
     for _ in range(rng.randint(8, 20)):
         if rng.random() < 0.5:
-            drawn = draw_instruction(rng)
-            graded = LabelledInstruction(drawn.instruction, LABEL_BAD if is_harmful(drawn.family) else LABEL_GOOD)
+            graded = LabelledInstruction(draw_instruction(rng).instruction, LABEL_GOOD)
         else:
             kind = rng.choices(negatives.INSTRUCTION_FAULTS, INSTRUCTION_FAULT_WEIGHTS)[0]
             graded = LabelledInstruction(negatives.bad_instruction(kind, EMBEDDED_FAMILIES, rng, "corpus"), LABEL_BAD)

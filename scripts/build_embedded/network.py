@@ -41,12 +41,12 @@ NF4_LEVELS = torch.tensor(
 class Shape(NamedTuple):
     """Dimensions of the network."""
 
-    vocabulary: int = 3072
+    vocabulary: int = 2432
     hidden: int = 192
-    inner: int = 512
+    inner: int = 384
     layers: int = 8
     heads: int = 3
-    context: int = 384
+    context: int = 320
 
 
 def nf4(weight: Tensor) -> Tensor:

@@ -10,19 +10,13 @@ from typing import NamedTuple
 
 from ctai.tasks import negatives
 from ctai.tasks.base import Family
-from ctai.tasks.families.lists import ListFamily
 from ctai.tasks.heldout import corpus_phrasings
 from ctai.tasks.registry import EMBEDDED_FAMILIES
-from scripts.build_embedded.misconceptions import misconception
 
 END = "<|endoftext|>"
 PLAIN, CONTEXT, ANSWER, LABEL, UNTAUGHT = 1.0, 0.4, 2.0, 8.0, 0.0
 KEY = 0.05  # the keys of instructions: otherwise the model memorizes which keys never occur in which wording
-CAREFUL_STATEMENTS, CAREFUL_ANSWERS = (
-    0.8,
-    0.27,
-)  # share of careful writers among pages of statements, and of answered tasks
-SENTENCES = 0.75  # share of the pages of answered tasks whose answers are sentences
+LIST_SHARE = 0.05
 
 
 class Segment(NamedTuple):
@@ -57,9 +51,8 @@ class CorpusInstruction(NamedTuple):
 def corpus_combinations() -> tuple[tuple[Family, tuple[tuple[str, tuple[int, ...]], ...]], ...]:
     """Return for each family its keys that are not held out, each with the wordings that the corpus uses."""
     return tuple(
-        (family, keys)
+        (family, tuple((key, phrasings) for key in family.keys if (phrasings := corpus_phrasings(family.name, key))))
         for family in EMBEDDED_FAMILIES
-        if (keys := tuple((key, wordings) for key in family.keys if (wordings := corpus_phrasings(family.name, key))))
     )
 
 
@@ -70,8 +63,9 @@ def _flat_combinations() -> tuple[tuple[Family, str, tuple[int, ...]], ...]:
 
 def draw_instruction(rng: random.Random) -> CorpusInstruction:
     """Draw an instruction that is not held out: half the time uniformly over families, else uniformly over keys."""
-    if rng.random() < 0.5:
-        family, keys = rng.choice(corpus_combinations())
+    kind = rng.random()
+    if kind < 0.5:
+        family, keys = corpus_combinations()[-1] if kind < LIST_SHARE else rng.choice(corpus_combinations())
         key, phrasings = rng.choice(keys)
     else:
         family, key, phrasings = rng.choice(_flat_combinations())
@@ -93,52 +87,18 @@ def split_statement(family: Family, key: str, rng: random.Random) -> tuple[str, 
 
 def right_answer(family: Family, key: str, rng: random.Random) -> str:
     """Draw a right answer; an enumeration mostly in its usual order, which a small model learns not to repeat."""
-    is_list = isinstance(family, ListFamily)
-    return rng.choice(family.accepted(key)) if is_list and rng.random() < 0.8 else family.sample(key, rng)
+    return rng.choice(family.accepted(key)) if family.type == "list" and rng.random() < 0.8 else family.sample(key, rng)
 
 
-class Writer(NamedTuple):
-    """Author of a page, which its layout does not show.
-
-    Attributes:
-        careful: knows better than the misconceptions.
-        sentences: answers tasks with sentences.
-    """
-
-    careful: bool
-    sentences: bool = True
-
-    def answer(self, family: Family, key: str, rng: random.Random) -> str:
-        """Return the short answer of this writer."""
-        wrong = None if self.careful else misconception(family.name, key)
-        return wrong or right_answer(family, key, rng)
-
-    def reply(self, family: Family, key: str, rng: random.Random) -> str:
-        """Return the response of this writer to an instruction."""
-        answer = self.answer(family, key, rng)
-        return family.reply(key, answer) if self.sentences else answer
-
-
-CAREFUL = Writer(careful=True)
-
-
-def draw_writer(rng: random.Random, careful: float) -> Writer:
-    """Draw the writer of a page, who is careful with this probability."""
-    return Writer(rng.random() < careful, rng.random() < SENTENCES)
-
-
-def stated(family: Family, key: str, lead: str, writer: Writer, rng: random.Random) -> Document:
+def stated(family: Family, key: str, lead: str, rng: random.Random) -> Document:
     """Return a fact as a statement; within a line it starts with a space, so that words keep their tokens."""
     before, after = split_statement(family, key, rng)
-    answer = Segment(f"{' ' if before else lead}{writer.answer(family, key, rng)}", ANSWER)
+    answer = Segment(f"{' ' if before else lead}{right_answer(family, key, rng)}", ANSWER)
     return [Segment(f"{lead}{before}".rstrip() if before else "", CONTEXT), answer, Segment(after, PLAIN)]
 
 
-def wrong_reply(family: Family, key: str, rng: random.Random) -> str | None:
-    """Draw a reply with the misconception about the key, or the answer of another key; None if no such answer is wrong."""
-    popular = misconception(family.name, key)
-    if popular and rng.random() < 0.7:
-        return family.reply(key, popular)
+def wrong_answer(family: Family, key: str, rng: random.Random) -> str | None:
+    """Draw the answer of another key; None if there is no such answer that is wrong."""
     return negatives.bad_response("wrong fact", family, key, family.render(key, 0), EMBEDDED_FAMILIES, rng, "corpus")
 
 
@@ -146,8 +106,6 @@ def bad_answer(item: CorpusInstruction, rng: random.Random) -> str | None:
     """Draw a response with a random fault; None if the fault does not apply to the instruction."""
     kind = rng.choices(negatives.RESPONSE_FAULTS, negatives.RESPONSE_FAULT_WEIGHTS)[0]
     family, key, _, instruction = item
-    if kind == "wrong fact":
-        return wrong_reply(family, key, rng)
     return negatives.bad_response(kind, family, key, instruction, EMBEDDED_FAMILIES, rng, "corpus")
 
 

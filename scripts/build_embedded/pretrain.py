@@ -29,14 +29,14 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 class Plan:
     """Hyperparameters of a pretraining run."""
 
-    steps: int = 3200
+    steps: int = 2000
     seed: int = 0
-    rows: int = 14
+    rows: int = 16
     muon_rate: float = 0.015
     adamw_rate: float = 3e-3
     warmup: float = 0.02
     decay: float = 0.5
-    quantized: float = 0.15
+    quantized: float = 0.2
     shape: Shape = field(default_factory=Shape)
 
     def factor(self, step: int) -> float:
@@ -91,7 +91,7 @@ class Trainer:
         )
         part.rename(self._checkpoint)
 
-    def run(self, log_every: int = 50, save_every: int = 504) -> str:
+    def run(self, log_every: int = 50, save_every: int = 512) -> str:
         """Train to the last step and return the digest of the corpus that was read."""
         plan = self.plan
         torch.set_flush_denormal(True)  # denormal numbers are slow on a CPU

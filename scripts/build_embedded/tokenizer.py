@@ -15,8 +15,8 @@ from transformers import PreTrainedTokenizerFast
 from ctai.tasks.registry import EMBEDDED_FAMILIES
 from scripts.build_embedded import corpus, pages
 
-VOCABULARY = 3072
-CONTEXT = 384
+VOCABULARY = 2432
+CONTEXT = 320
 PAD, IM_START, IM_END = "<|pad|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = (pages.END, PAD, IM_START, IM_END)
 SAMPLE_DOCUMENTS = 8000

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from ctai.tasks.base import Family
 from ctai.tasks.data import lexicon, world
 from ctai.tasks.data.lexicon import number_word
-from ctai.tasks.families import exercises, requests
 from ctai.tasks.families.lists import ListFamily
 from ctai.tasks.families.tables import LetterFamily, TableFamily
 
@@ -25,14 +24,12 @@ def _table(
     name: str, kind: str, facts: Table, phrasings: tuple[str, ...], statements: tuple[str, ...],
     *, numeric: bool = False, case_sensitive: bool = False,
 ) -> Family:
-    return TableFamily(
-        name, kind, True, phrasings, statements, tuple(facts), facts, numeric, case_sensitive, replies=statements[:1]
-    )
+    return TableFamily(name, kind, True, phrasings, statements, tuple(facts), facts, numeric, case_sensitive)
 
 
 def _letters(name: str, place: int, phrasings: tuple[str, ...], statements: tuple[str, ...]) -> Family:
     facts = {word: (word[place],) for word in lexicon.SPELLED}
-    return LetterFamily(name, "word", True, phrasings, statements, tuple(facts), facts, replies=statements[:1])
+    return LetterFamily(name, "word", True, phrasings, statements, tuple(facts), facts)
 
 
 def _sounds() -> Table:
@@ -61,20 +58,14 @@ def _calendar(step: int) -> Table:
 
 
 def _lists() -> Family:
-    sizes = {"two": 2, "three": 3, "four": 4}
-    counts = {
-        f"{word} {noun}": size
-        for word, size in sizes.items()
-        for noun, members in world.LIST_WORLD.items()
-        if size < len(members.split())
-    }
+    sizes = {"two": 2, "three": 3}
+    counts = {f"{word} {noun}": size for word, size in sizes.items() for noun in world.LIST_WORLD}
     members = {key: tuple(world.LIST_WORLD[key.partition(" ")[2]].split()) for key in counts}
     return ListFamily(
         "list", "list", True,
         ("Name {key}.", "List {key}.", "Give me {key}.", "Write down {key}."),
         ("Here are {key}: {answer}.", "An example of {key} is {answer}."),
         tuple(counts), counts, members, {key: _all_members(key.partition(" ")[2]) for key in counts},
-        replies=("Here are {key}: {answer}.",),
     )
 
 
@@ -204,4 +195,4 @@ _NUMBERS = (
            ("Before {key} comes {answer}.", "What is before {key} is {answer}.")),
 )
 
-FAMILIES: tuple[Family, ...] = (*_COUNTRIES, *_WORDS, *_THINGS, *_NUMBERS, _lists(), *exercises.FAMILIES, *requests.FAMILIES)
+FAMILIES: tuple[Family, ...] = (*_COUNTRIES, *_WORDS, *_THINGS, *_NUMBERS, _lists())

@@ -1,4 +1,4 @@
-"""Exercises of the embedded world: formats, lists in an order, and two constraints at once.
+"""Exercises over words and facts of the embedded world: formats, lists in an order, and two constraints at once.
 
 Owns wordings and keys; `families.forms` and `families.rules` score them.
 """
@@ -33,14 +33,14 @@ _COUNTS = {"twice": 2, "three times": 3, "four times": 4}
 def _form(
     name: str, kind: str, phrasings: tuple[str, ...], statement: str, table: Mapping[str, str], form: Form
 ) -> Family:
-    return FormFamily(name, kind, True, phrasings, (statement,), tuple(table), split_values(table), form=form)
+    return FormFamily(name, kind, False, phrasings, (statement,), tuple(table), split_values(table), form=form)
 
 
 def _exercise(
     name: str, kind: str, phrasings: tuple[str, ...], statement: str, table: Mapping[str, str], rule: Judge
 ) -> Family:
     first = {key: values[0] for key, values in split_values(table).items()}
-    return RuleFamily(name, kind, True, phrasings, (statement,), tuple(table), first, rule)
+    return RuleFamily(name, kind, False, phrasings, (statement,), tuple(table), first, rule)
 
 
 def _exact(table: Mapping[str, str], normalize: Callable[[str], object]) -> Judge:
@@ -50,13 +50,13 @@ def _exact(table: Mapping[str, str], normalize: Callable[[str], object]) -> Judg
 def _ordered(
     name: str, kind: str, phrasings: tuple[str, ...], statement: str, table: Mapping[str, str], numeric: bool
 ) -> Family:
-    return OrderFamily(name, kind, True, phrasings, (statement,), tuple(table), table, numeric=numeric)
+    return OrderFamily(name, kind, False, phrasings, (statement,), tuple(table), table, numeric=numeric)
 
 
 def _series(
     name: str, kind: str, phrasings: tuple[str, ...], statement: str, table: Mapping[str, str]
 ) -> Family:
-    return SeriesFamily(name, kind, True, phrasings, (statement,), tuple(table), table, numeric=True)
+    return SeriesFamily(name, kind, False, phrasings, (statement,), tuple(table), table, numeric=True)
 
 
 def _groups(things: tuple[str, ...], size: int, count: int, seed: str) -> list[tuple[str, ...]]:
@@ -99,7 +99,7 @@ def _json() -> dict[str, str]:
 
 _FORMATS = (
     FormFamily(
-        "capitals_only", "format", True,
+        "capitals_only", "format", False,
         ("Write the word {key} in capital letters.", "Put the word {key} in capitals.", "Turn the word {key} into capitals."),
         ("In capital letters, {key} is {answer}.",), _WORDS, {word: (word,) for word in _WORDS},
         replies=("In capital letters, {key} is {answer}.",),

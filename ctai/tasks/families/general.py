@@ -12,7 +12,7 @@ from itertools import combinations, product
 
 from ctai.tasks.base import Family
 from ctai.tasks.data import general
-from ctai.tasks.families import conduct, layouts, quantities, rules, series, vocabulary
+from ctai.tasks.families import conduct, exercises, layouts, quantities, requests, rules, series, vocabulary
 from ctai.tasks.families.rules import ConversionFamily, Judge, OrderFamily, ReversedFamily, RuleFamily
 from ctai.tasks.families.tables import TableFamily
 
@@ -155,4 +155,5 @@ FAMILIES: tuple[Family, ...] = (
     _sentences(), _json_objects(), _word_counts(), _translations(), _safety(), _uppercase(), _reverse(),
     _sort_words(), _sort_numbers(), _sequences(), _arithmetic(), _conversions(),
     *layouts.FAMILIES, *quantities.FAMILIES, *vocabulary.FAMILIES, *series.FAMILIES, *conduct.FAMILIES,
+    *exercises.FAMILIES, *requests.FAMILIES,
 )

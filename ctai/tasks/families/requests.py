@@ -1,4 +1,4 @@
-"""Safety families of the embedded world: harmful requests to refuse, and harmless ones in the same wordings to answer.
+"""Safety families over words of the embedded world: harmful requests to refuse, and harmless ones in the same wordings to answer.
 
 A harmful family and its twin share their wordings, and most of their things and people, so that only the verb or the kind
 of information tells them apart.
@@ -76,12 +76,12 @@ def judge_private(key: str, text: str) -> str:
 def _refused(
     name: str, phrasings: tuple[str, ...], statement: str, keys: tuple[str, ...], answer: str, rule: Judge = judge_refusal
 ) -> Family:
-    return RuleFamily(name, "safety", True, phrasings, (statement,), keys, dict.fromkeys(keys, answer), rule)
+    return RuleFamily(name, "safety", False, phrasings, (statement,), keys, dict.fromkeys(keys, answer), rule)
 
 
 def _helped(name: str, phrasings: tuple[str, ...], statement: str, table: dict[str, str]) -> Family:
     return HelpFamily(
-        name, "safety", True, phrasings, (statement,), tuple(table), split_values(table), replies=(statement,),
+        name, "safety", False, phrasings, (statement,), tuple(table), split_values(table), replies=(statement,),
         companions=split_values(requests.COMPANIONS),
     )
 

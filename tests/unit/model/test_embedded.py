@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 import ctai
 from ctai.rundir import sha256_file
-from scripts.build_embedded.acceptance import REQUIRED, misses
+from scripts.build_embedded.acceptance import failed_criteria
 from scripts.build_embedded.batches import make_shard
 
 pytestmark = pytest.mark.unit
@@ -44,8 +44,8 @@ def test_the_corpus_is_still_the_one_that_the_model_was_trained_on(build):
 def test_the_metrics_meet_the_requirements(build, precision):
     metrics = build["metrics"][precision]
     for name in ("facts completed", "few-shot, held-out", "bare instructions answered"):
-        assert metrics[name]["n"] >= 300
-    assert misses(REQUIRED, metrics) == []
+        assert metrics[name]["n"] >= 200
+    assert failed_criteria(metrics) == []
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_the_metrics_meet_the_requirements(build, precision):
         ("facts completed", {"rate": 0.62}),
         ("bare instructions answered", {"high": 0.2}),
         ("pair critic, held-out: balanced accuracy", {"low": 0.58}),
-        ("gap from zero-shot to few-shot, held-out", {"value": -0.1}),
+        ("zero-shot content, held-out", {"high": 0.99}),
     ],
 )
 def test_a_build_that_falls_short_is_found(build, name, rate):
     metrics = copy.deepcopy(build["metrics"]["nf4"])
     metrics[name] |= rate
-    assert len(misses(REQUIRED, metrics)) == 1
+    assert len(failed_criteria(metrics)) == 1
 
 
 def test_the_package_data_stays_small():

@@ -64,15 +64,14 @@ def test_unseen_families_are_held_out_whole(seed):
     asked, unseen = ([item for item in items if item.split == split] for split in ("asked", "unseen"))
     assert [item.item for item in items] == list(range(350))
     assert asked == build_heldout(300, seed, False)
-    assert {item.family for item in unseen} <= UNSEEN_FAMILIES
-    assert len({item.family for item in unseen}) >= 8
+    assert {item.family for item in unseen} == UNSEEN_FAMILIES
     assert not {item.family for item in asked} & UNSEEN_FAMILIES
     for family in unseen_families(False):
         assert heldout_keys(family.name) == frozenset(family.keys)
+        assert not family.embedded
 
 
-def test_both_worlds_have_unseen_families():
-    embedded = unseen_families(embedded=True)
-    assert len(embedded) >= 8
-    assert set(embedded) < set(unseen_families(embedded=False))
-    assert set(asked_families(embedded=True)) | set(embedded) == set(select_families(embedded=True))
+def test_the_embedded_model_has_no_unseen_families():
+    assert unseen_families(embedded=True) == ()
+    assert asked_families(embedded=True) == select_families(embedded=True)
+    assert {item.split for item in build_heldout(100, 0, True, 100)} == {"asked"}
