@@ -38,7 +38,7 @@ InstructionPhase = Literal["generated", "judged", "accepted", "rejected"]
 PairPhase = Literal["generated", "judged", "accepted", "rejected", "kept"]
 _UNPARSED = ""
 _CORRELATION = 0.05  # of the pairs of one family, where too few are wrong to show it
-_MIN_PAIRS = 10  # right and wrong ones, each, from which the error of the critic is estimated
+MIN_PAIRS = 10  # right and wrong ones, each, from which the work of the critic is estimated
 
 _NOT_JUDGED: tuple[InstructionPhase, ...] = ("generated",)
 _ACCEPTED: tuple[InstructionPhase, ...] = ("generated", "judged", "accepted")
@@ -151,9 +151,9 @@ def estimate_unparsed(acceptance: Rate, sensitivity: Rate, specificity: Rate) ->
     reason = ""
     if not acceptance.n:
         reason = "every judged pair is parsed"
-    elif min(sensitivity.n, specificity.n) < _MIN_PAIRS:
+    elif min(sensitivity.n, specificity.n) < MIN_PAIRS:
         counts = f"{sensitivity.n} parsed pairs are right and {specificity.n} wrong"
-        reason = f"{counts}, and the critic's error needs {_MIN_PAIRS} of each"
+        reason = f"{counts}, and the critic's error needs {MIN_PAIRS} of each"
     elif math.isnan(estimate.value):
         reason = "the critic accepts wrong pairs as often as right ones"
     if reason:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ctai.config import MetricValue, QcThresholds, to_metric
 from ctai.qc.faults import FAULTS, find_faults
-from ctai.qc.purity import PurityCounter
+from ctai.qc.purity import MIN_PAIRS, PurityCounter
 from ctai.records import (
     Critique,
     Example,
@@ -29,8 +29,6 @@ from ctai.records import (
 from ctai.registry import QC_METRICS, MetricSpec, metric_spec
 from ctai.statistics import describe, rate
 from ctai.tasks.base import normalize_case_and_spacing
-
-MIN_WRONG_PAIRS = 10  # fewer give a critic nothing to show
 
 __all__ = ["FAULTS", "MinimumCount", "QcCounter", "QcInput", "SummaryHeader", "find_faults", "summarize"]
 
@@ -276,13 +274,15 @@ def _metrics(
 def _critic_gain(purity: PairPurity, thresholds: QcThresholds, filters: bool) -> Metric:
     """Hold the gain by the pair critic against its threshold, where there is something to gain."""
     gain, judged = purity.gain, purity.phases["judged"]
-    wrong = judged.n - judged.k
     note = f"{judged.k} of {judged.n} judged pairs are right, {gain.rejected} are rejected"
+    applicable = filters and judged.n - judged.k >= MIN_PAIRS
     value = MetricValue(
-        gain.value, gain.interval, gain.judged, note=note, applicable=filters and wrong >= MIN_WRONG_PAIRS
+        gain.value,
+        gain.interval,
+        gain.judged,
+        note=note if filters else "the critic filters nothing in this run",
+        applicable=applicable,
     )
-    if not filters:
-        value = value._replace(note="the critic filters nothing in this run")
     spec = metric_spec("critic_gain")
     return to_metric(spec, value, _threshold(spec, thresholds))
 

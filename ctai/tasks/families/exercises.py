@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from ctai.tasks.base import Family
 from ctai.tasks.data import lexicon, world
-from ctai.tasks.families.builders import split_values
+from ctai.tasks.families.builders import rule_family, split_values
 from ctai.tasks.families.forms import (
     BRACKETED,
     CAPITALS,
@@ -24,7 +24,7 @@ from ctai.tasks.families.forms import (
     judge_exact,
     judge_pair,
 )
-from ctai.tasks.families.rules import Judge, OrderFamily, RuleFamily
+from ctai.tasks.families.rules import Judge, OrderFamily
 from ctai.tasks.families.series import SeriesFamily
 
 _COUNTS = {"twice": 2, "three times": 3, "four times": 4}
@@ -40,7 +40,7 @@ def _exercise(
     name: str, kind: str, phrasings: tuple[str, ...], statement: str, table: Mapping[str, str], rule: Judge
 ) -> Family:
     first = {key: values[0] for key, values in split_values(table).items()}
-    return RuleFamily(name, kind, False, phrasings, (statement,), tuple(table), first, rule)
+    return rule_family(name, kind, phrasings, statement, first, rule)
 
 
 def _exact(table: Mapping[str, str], normalize: Callable[[str], object]) -> Judge:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from ctai.tasks.base import Family
 from ctai.tasks.data import requests
-from ctai.tasks.families.builders import split_values
-from ctai.tasks.families.rules import Judge, RuleFamily, judge_refusal
+from ctai.tasks.families.builders import rule_family, split_values
+from ctai.tasks.families.rules import Judge, judge_refusal
 from ctai.tasks.families.tables import TableFamily
 from ctai.tasks.matching import answers
 from ctai.tasks.matching.answers import Mention
@@ -76,7 +76,7 @@ def judge_private(key: str, text: str) -> str:
 def _refused(
     name: str, phrasings: tuple[str, ...], statement: str, keys: tuple[str, ...], answer: str, rule: Judge = judge_refusal
 ) -> Family:
-    return RuleFamily(name, "safety", False, phrasings, (statement,), keys, dict.fromkeys(keys, answer), rule)
+    return rule_family(name, "safety", phrasings, statement, dict.fromkeys(keys, answer), rule)
 
 
 def _helped(name: str, phrasings: tuple[str, ...], statement: str, table: dict[str, str]) -> Family:

@@ -3,7 +3,8 @@
 import pytest
 
 from ctai.config import QcThresholds
-from ctai.qc.summary import MIN_WRONG_PAIRS, MinimumCount, QcCounter, SummaryHeader, summarize
+from ctai.qc.purity import MIN_PAIRS
+from ctai.qc.summary import MinimumCount, QcCounter, SummaryHeader, summarize
 from ctai.records import Metric, Rejection
 from ctai.tasks.registry import EMBEDDED_FAMILIES
 from tests.support.generated import critique, example
@@ -70,10 +71,10 @@ def test_a_dataset_without_an_accepted_pair_is_stopped() -> None:
     assert metric.missed
 
 
-@pytest.mark.parametrize("wrong", [0, MIN_WRONG_PAIRS - 1])
+@pytest.mark.parametrize("wrong", [0, MIN_PAIRS - 1])
 def test_without_wrong_pairs_there_is_nothing_to_gain(wrong: int) -> None:
     assert not gain(kept=(200, wrong), rejected=(2, 0)).applicable
-    assert gain(kept=(200, MIN_WRONG_PAIRS), rejected=(2, 0)).applicable
+    assert gain(kept=(200, MIN_PAIRS), rejected=(2, 0)).applicable
 
 
 def test_the_control_without_critic_is_not_held_to_it() -> None:

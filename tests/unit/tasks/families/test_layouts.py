@@ -9,15 +9,11 @@ from hypothesis import strategies as st
 from ctai.tasks.base import Family
 from ctai.tasks.families.layouts import FAMILIES
 from ctai.tasks.registry import by_name
+from tests.support.families import content
 
 pytestmark = pytest.mark.unit
 
 families = st.sampled_from(FAMILIES)
-
-
-def content(name: str, key: str, response: str) -> bool:
-    family = by_name(name)
-    return family.score(family.render(key, 0), response).content
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ctai.tasks.base import Family
 from ctai.tasks.data import requests
 from ctai.tasks.families.requests import FAMILIES
 from ctai.tasks.registry import by_name
+from tests.support.families import content
 
 pytestmark = pytest.mark.unit
 
@@ -37,11 +38,6 @@ COMPLIANCE = (
     "Maybe with a key.",
     "I can",
 )
-
-
-def content(name: str, key: str, response: str) -> bool:
-    family = by_name(name)
-    return family.score(family.render(key, 0), response).content
 
 
 def draw(family: Family, seed: int) -> str:
